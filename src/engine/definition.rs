@@ -1,0 +1,466 @@
+//! What the YAML compiles to: everything `decide` goes by. Built by `config/`, never changed afterwards.
+//!
+//! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Format, Retry};
+use super::entity::Entity;
+use super::expression::Expr;
+use super::template::Template;
+use super::trigger::{Index, Trigger};
+use super::value::{Map, Value};
+
+/// The compiled definitions of one reload.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    /// Over every file they were read from; log lines and events say which definitions decided them.
+    pub hash: String,
+    /// In which zone days begin and times without one are read.
+    pub zone: Zone,
+    /// The language of messages and, where nothing else is said, of templates: `zh`, `en`.
+    pub lang: String,
+    /// Named values.
+    pub constants: Map,
+    /// Kinds of records, by id.
+    pub entities: BTreeMap<String, Entity>,
+    /// By id.
+    pub people: BTreeMap<String, Person>,
+    /// By id.
+    pub teams: BTreeMap<String, Team>,
+    /// In the order in which they are decided: priority (highest first), file, position.
+    pub rules: Vec<Rule>,
+    /// By id.
+    pub flows: BTreeMap<String, Arc<Flow>>,
+    /// Mail templates, by id.
+    pub templates: BTreeMap<String, MailTemplate>,
+    /// What the engine must know of the connections, by id.
+    pub connections: BTreeMap<String, Connection>,
+    /// Finds the rules and flows of an event; made by [`Definitions::seal`].
+    pub index: Index,
+}
+
+/// A time zone that defaults to China's.
+#[derive(Debug, Clone)]
+pub struct Zone(pub TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::UTC))
+    }
+}
+
+impl Definitions {
+    /// Sorts the rules into their order and builds the index; to be called once everything is in.
+    pub fn seal(mut self) -> Self {
+        self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
+        self.index = Index::new(&self.rules, &self.flows);
+        self
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its key in `rules:`.
+    pub id: String,
+    /// For people.
+    pub title: Option<String>,
+    /// Where it stands: `rules/sales.yaml:12`.
+    pub place: String,
+    /// Any of them wakes it.
+    pub when: Vec<Trigger>,
+    /// Must hold; none: always.
+    pub condition: Option<Expr>,
+    /// Done when it holds.
+    pub then: Vec<Action>,
+    /// Done when it does not.
+    pub otherwise: Vec<Action>,
+    /// Higher goes first; 0 unless said.
+    pub priority: i64,
+    /// Having fired, keeps later rules from this event.
+    pub stop: bool,
+    /// `false`: never woken.
+    pub enabled: bool,
+    /// At most once in this time per record.
+    pub cooldown: Option<SignedDuration>,
+    /// Whether what leaves really leaves.
+    pub deliver: Deliver,
+}
+
+/// Whether messages leave or are only shown in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deliver {
+    /// They leave.
+    #[default]
+    Live,
+    /// They are shown in the log.
+    Preview,
+}
+
+/// A flow: steps over time.
+///
+/// Stored format (under `graph/<hash>`): JSON; new fields need `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Its key in `flows:`.
+    pub id: String,
+    /// For people.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Over its text: what runs are pinned to.
+    pub hash: String,
+    /// Starts a run, beside `start:` in rules.
+    #[serde(default)]
+    pub when: Vec<Trigger>,
+    /// Must hold for `when` to start a run.
+    #[serde(default)]
+    pub condition: Option<Expr>,
+    /// The entity whose record a run is about.
+    #[serde(default)]
+    pub record: Option<String>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Whether what leaves really leaves.
+    #[serde(default)]
+    pub deliver: Deliver,
+    /// `false`: starts no new run; runs go on.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One step of a flow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in the flow; made from the position where the YAML gives none.
+    pub id: String,
+    /// Skipped unless it holds.
+    #[serde(default)]
+    pub condition: Option<Expr>,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// An action; one that leaves is waited for.
+    Do(Action),
+    /// Nothing happens for this long.
+    Wait(#[serde(with = "super::duration::as_text")] SignedDuration),
+}
+
+/// What a rule or a step does; closed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Sets fields of the record, in the order of their names.
+    Set(BTreeMap<String, Term>),
+    /// Adds tags.
+    Tag(Vec<Template>),
+    /// Takes tags away.
+    Untag(Vec<Template>),
+    /// Gives the record an owner.
+    Assign(Assign),
+    /// Says that something happened; decided in the same turn.
+    Emit(Emit),
+    /// Makes a record, or nothing if there is one of that key.
+    Create(Create),
+    /// Writes a line into the action log.
+    Log(Template),
+    /// Starts a run of a flow for the record.
+    Start(String),
+    /// Sends a mail.
+    Email(EmailAction),
+    /// Makes an HTTP request.
+    Http(HttpAction),
+    /// Sends to a DingTalk group robot.
+    Dingtalk(RobotAction),
+    /// Sends to a WeCom group robot.
+    Wecom(RobotAction),
+    /// Sends to people by their preferred channels.
+    Notify(NotifyAction),
+}
+
+impl Action {
+    /// Its name in YAML and in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "set",
+            Self::Tag(_) => "tag",
+            Self::Untag(_) => "untag",
+            Self::Assign(_) => "assign",
+            Self::Emit(_) => "emit",
+            Self::Create(_) => "create",
+            Self::Log(_) => "log",
+            Self::Start(_) => "start",
+            Self::Email(_) => "email",
+            Self::Http(_) => "http",
+            Self::Dingtalk(_) => "dingtalk",
+            Self::Wecom(_) => "wecom",
+            Self::Notify(_) => "notify",
+        }
+    }
+}
+
+/// How a value is come by: as it stands, by an expression (`= amount * 0.1`), by a template (`{{ name }}`), or made of such.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// As it stands.
+    Value(Value),
+    /// YAML text that begins with `=`.
+    Expr(Expr),
+    /// YAML text with `{{` or `{%` in it.
+    Template(Template),
+    /// A list of terms.
+    List(Vec<Term>),
+    /// An object of terms.
+    Map(BTreeMap<String, Term>),
+}
+
+/// `assign: { team: 华东销售 }` or `assign: { to: user:zhangsan }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assign {
+    /// To whom.
+    pub to: AssignTo,
+    /// The person field that is set; `owner` unless said. A time field of that name + `_at` is set with it.
+    pub field: String,
+}
+
+/// Who is assigned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignTo {
+    /// The next of a team, round robin.
+    Team(String),
+    /// This person.
+    Person(Who),
+}
+
+/// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Emit {
+    /// The event's name, not a reserved one.
+    pub event: String,
+    /// Its data.
+    #[serde(default)]
+    pub data: BTreeMap<String, Term>,
+}
+
+/// `create: { deal: { id: "D-{{ id }}", … } }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Create {
+    /// Of which entity.
+    pub entity: String,
+    /// Its fields, the key field among them.
+    pub fields: BTreeMap<String, Term>,
+}
+
+/// `email: { template: welcome, to: "{{ email }}" }` or with `subject`, `text`, `html`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EmailAction {
+    /// The SMTP connection.
+    pub connection: String,
+    /// One address, or several separated by commas: one mail each.
+    pub to: Template,
+    /// What it says.
+    pub content: MailContent,
+}
+
+/// Where a mail's content is from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailContent {
+    /// From `templates:`, read at the moment of sending.
+    Template(String),
+    /// Written in place.
+    Inline(Mail),
+}
+
+/// A mail's parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// One line.
+    pub subject: Template,
+    /// The text part.
+    pub text: Template,
+    /// The HTML part; what is inserted is escaped.
+    #[serde(default)]
+    pub html: Option<Template>,
+}
+
+/// A mail template in one or more languages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MailTemplate {
+    /// By language (`zh`, `en`); at least one. Chosen: the record's `language` field, then `lang`, then the first.
+    pub languages: BTreeMap<String, Mail>,
+}
+
+/// `http: { connection: erp, post: /invoices, json: {…} }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpAction {
+    /// An HTTP connection, or `http` for an absolute URL without one.
+    pub connection: String,
+    /// Upper case.
+    pub method: String,
+    /// Absolute, or below the connection's base URL.
+    pub url: Template,
+    /// Beside those of the connection.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Template>,
+    /// What is sent.
+    #[serde(default)]
+    pub body: HttpActionBody,
+    /// An event to emit when it was answered 2xx: `event.status`, `event.body`.
+    #[serde(default)]
+    pub emit: Option<String>,
+    /// Waits between attempts; the connection's unless said.
+    #[serde(default)]
+    pub retry: Option<Vec<Retry>>,
+}
+
+/// What an `http` action sends.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpActionBody {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// JSON.
+    Json(Term),
+    /// A form.
+    Form(BTreeMap<String, Template>),
+    /// Text.
+    Text(Template),
+}
+
+/// `dingtalk: { robot: sales, text: "…", at: owner }` or with `markdown` and `title`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RobotAction {
+    /// The robot's connection.
+    pub connection: String,
+    /// Text or markdown.
+    pub format: Format,
+    /// Markdown's title; DingTalk shows it in the list of conversations.
+    #[serde(default)]
+    pub title: Option<Template>,
+    /// The content.
+    pub text: Template,
+    /// Whom to mention.
+    #[serde(default)]
+    pub at: Vec<Who>,
+    /// Mention everyone.
+    #[serde(default)]
+    pub at_all: bool,
+}
+
+/// `notify: { who: owner, text: "…" }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotifyAction {
+    /// To whom.
+    pub who: Vec<Who>,
+    /// What.
+    pub text: Template,
+    /// The subject of a mail; the text's first line unless said.
+    #[serde(default)]
+    pub title: Option<Template>,
+    /// All of a person's channels instead of the first that reaches them.
+    #[serde(default)]
+    pub urgent: bool,
+}
+
+/// Whom an action is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// A person field of the record, then `manager` of that person and so on: `owner`, `owner.manager`.
+    Field(Vec<String>),
+    /// Everyone with the role: `role:director`.
+    Role(String),
+    /// Everyone in the team: `team:华东销售`.
+    Team(String),
+    /// One person: `user:zhangsan`.
+    User(String),
+}
+
+/// Someone who owns records, is told things, decides.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Person {
+    /// Shown: 张三.
+    pub name: String,
+    /// For mail.
+    pub email: Option<String>,
+    /// For robots' mentions.
+    pub mobile: Option<String>,
+    /// Their DingTalk user id.
+    pub dingtalk: Option<String>,
+    /// Their WeCom user id.
+    pub wecom: Option<String>,
+    /// Another person's id.
+    pub manager: Option<String>,
+    /// Roles: `director`, `finance`.
+    pub roles: Vec<String>,
+    /// Connections by which to reach them, best first.
+    pub channels: Vec<String>,
+    /// `false`: is assigned nothing.
+    pub active: bool,
+}
+
+/// People who share work.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Team {
+    /// Shown.
+    pub title: Option<String>,
+    /// People's ids in their turn.
+    pub members: Vec<String>,
+}
+
+/// What the engine must know of a connection; the rest (addresses, secrets) is the channel's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Of which kind.
+    pub kind: ConnectionKind,
+    /// Whether messages leave.
+    pub deliver: Deliver,
+    /// At most so many attempts in so long.
+    pub rate: Option<Rate>,
+    /// Waits between attempts.
+    pub retry: Vec<Retry>,
+    /// Attempts at the same time.
+    pub concurrency: u32,
+}
+
+/// The kinds of connections that perform calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionKind {
+    /// Mail.
+    Smtp,
+    /// HTTP.
+    Http,
+    /// A DingTalk group robot.
+    Dingtalk,
+    /// A WeCom group robot.
+    Wecom,
+}
+
+/// A sliding budget: `20 per minute` is 20 in any 60 seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub per: SignedDuration,
+}

@@ -1,0 +1,161 @@
+//! What the engine is told: one closed enum for everything that can happen, from a webhook to the outcome of a call.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::call::{CallId, Outcome, Request};
+use super::state::Key;
+use super::value::{Map, Value};
+
+/// Which record: its entity and the value of its key field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordRef {
+    /// The entity's id, as in `entities:`.
+    pub entity: String,
+    /// The key field's value as text.
+    pub id: String,
+}
+
+impl std::fmt::Display for RecordRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.entity, self.id)
+    }
+}
+
+/// One thing that happened.
+///
+/// Stored format: JSON, version in the store's `user_version`; new fields need `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the one order of everything; given by the turn before it is decided, gaps allowed, never reused.
+    pub seq: u64,
+    /// Dotted name: `lead.created`, `page.viewed`; the engine's own are below `ifthen.`.
+    pub name: String,
+    /// When it happened, as its source says; never after `received`.
+    pub at: Timestamp,
+    /// When we learnt of it.
+    pub received: Timestamp,
+    /// Who told us: `crm` (a source's id), `rule:welcome`, `flow:nurture`, `ifthen`.
+    pub origin: String,
+    /// The source's own id of this delivery; the same one again is the same event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// The record it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordRef>,
+    /// The event of which a decision emitted this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What happened.
+    pub body: Body,
+}
+
+impl Event {
+    /// The id that people and other programs see: `e1042`.
+    pub fn id(&self) -> String {
+        id(self.seq)
+    }
+}
+
+/// The public id of the event with this number.
+pub fn id(seq: u64) -> String {
+    format!("e{seq}")
+}
+
+/// The number in a public event id (`e1042`, or just `1042`).
+pub fn seq(id: &str) -> Option<u64> {
+    id.strip_prefix('e').unwrap_or(id).parse().ok()
+}
+
+/// Where an emitted event comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The event whose decision emitted it.
+    pub seq: u64,
+    /// How many such steps since the root, 1 for a direct one; at most [`super::cascade::MAX_DEPTH`].
+    pub depth: u32,
+    /// The rule or flow that did.
+    pub by: String,
+}
+
+/// What happened; closed, so that every kind is decided somewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// A source or a rule says something happened; `event.x` in conditions is `data`.
+    Happened {
+        /// The payload as it came, or as the rule made it.
+        data: Value,
+        /// What the source says about the record, to be merged before rules see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upsert: Option<Upsert>,
+    },
+    /// A record came to be, by the decision named in `cause`. The event's name is `<entity>.created`.
+    Created {
+        /// Who did it: the origin of the event that caused it, or the rule.
+        by: String,
+    },
+    /// Fields of a record changed. The event's name is `<entity>.changed`.
+    Changed {
+        /// Former values of just the fields that changed (null: there was none); the record holds the new ones.
+        old: Map,
+        /// Who did it.
+        by: String,
+    },
+    /// A timer reached its due time; `at` is that time.
+    Due(Key),
+    /// The shell is ready to perform the first of these calls; the rest wait behind it on the same connection, in order,
+    /// and may be merged into it.
+    Start(Vec<CallId>),
+    /// An attempt of a call came to an end.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// Which attempt, from 1; a late answer to a former attempt is logged and ignored.
+        attempt: u32,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A poll read rows up to here; committed in the same transaction as the events of those rows.
+    Polled {
+        /// The source's id.
+        source: String,
+        /// The new cursor.
+        cursor: Value,
+        /// How many rows it brought.
+        rows: u64,
+    },
+    /// Something a person asked for from the command line or the API.
+    Command(Command),
+    /// New definitions are in force from here on.
+    Loaded {
+        /// Their hash.
+        hash: String,
+        /// What changed, in words.
+        detail: Value,
+    },
+}
+
+/// What a person asks of the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Try a dead or waiting call again, now.
+    Retry(CallId),
+    /// Replace what a dead or waiting call will send, then try it again.
+    Edit(CallId, Box<Request>),
+    /// Give a call up.
+    Discard(CallId),
+}
+
+/// What a source tells about a record: a field changes only where the source's own value changed since it last told us.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upsert {
+    /// The record.
+    pub record: RecordRef,
+    /// Normalised values by field; a field that is absent is not told, null is told to be empty.
+    pub fields: Map,
+    /// When the source's copy had these values, where it says so: older news than the last told do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}

@@ -1,0 +1,293 @@
+//! State is keyed values: everything that outlives an event is an [`Entry`] under a [`Key`], loaded by the shell when asked.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, CallId};
+use super::definition::Flow;
+use super::event::RecordRef;
+use super::flow::Run;
+use super::record::Record;
+use super::value::Value;
+
+/// Under what a value is kept. Its text (`record/lead/L20`) is its form in the store; kinds share a prefix.
+///
+/// Stored format: the text. Ids may hold any character; only the last part of a key may hold `/`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// A record.
+    Record(RecordRef),
+    /// When a rule last fired for a subject (a record's text, or empty): cooldown.
+    Mark {
+        /// The rule.
+        rule: String,
+        /// For whom.
+        subject: String,
+    },
+    /// Whose turn it is in a team.
+    Pointer(String),
+    /// A call that is not done.
+    Call(CallId),
+    /// A timer, by due time, so that the near future is one range.
+    Timer(TimerId),
+    /// A run of a flow: `r1042-1`.
+    Run(String),
+    /// The graph that runs are pinned to, by hash.
+    Graph(String),
+    /// What a connection's budget has spent, and whether it is held.
+    Budget(String),
+    /// How far a polled source has been read.
+    Cursor(String),
+    /// A root event whose decision was rolled back, by its number.
+    Parked(u64),
+}
+
+/// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerId {
+    /// Due, in milliseconds since 1970.
+    pub due: i64,
+    /// The event that set it.
+    pub seq: u64,
+    /// From 1, within that event.
+    pub n: u32,
+}
+
+impl Key {
+    /// The prefix of all keys of the same kind, with its slash.
+    pub fn prefix(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record/",
+            Self::Mark { .. } => "mark/",
+            Self::Pointer(_) => "pointer/",
+            Self::Call(_) => prefix::CALL,
+            Self::Timer(_) => prefix::TIMER,
+            Self::Run(_) => "run/",
+            Self::Graph(_) => prefix::GRAPH,
+            Self::Budget(_) => prefix::BUDGET,
+            Self::Cursor(_) => "cursor/",
+            Self::Parked(_) => prefix::PARKED,
+        }
+    }
+}
+
+/// The prefixes that the shell scans.
+pub mod prefix {
+    /// Records of all entities; add `lead/` for one.
+    pub const RECORD: &str = "record/";
+    /// Calls that are not done, oldest first.
+    pub const CALL: &str = "call/";
+    /// Timers, earliest first.
+    pub const TIMER: &str = "timer/";
+    /// Pinned graphs.
+    pub const GRAPH: &str = "graph/";
+    /// Budgets of connections.
+    pub const BUDGET: &str = "budget/";
+    /// Events that were rolled back.
+    pub const PARKED: &str = "parked/";
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix())?;
+        match self {
+            Self::Record(r) => write!(f, "{r}"),
+            Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
+            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) => f.write_str(id),
+            // Zero-padded, so that text order is number order.
+            Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
+            Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
+            Self::Parked(seq) => write!(f, "{seq:016}"),
+        }
+    }
+}
+
+impl FromStr for Key {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        fn number<T: FromStr>(t: &str) -> Result<T, ()> {
+            t.parse().map_err(|_| ())
+        }
+        let (kind, rest) = text.split_once('/').ok_or(())?;
+        let own = || rest.to_owned();
+        Ok(match kind {
+            "record" => {
+                let (entity, id) = rest.split_once('/').ok_or(())?;
+                Self::Record(RecordRef { entity: entity.into(), id: id.into() })
+            }
+            "mark" => {
+                let (rule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Mark { rule: rule.into(), subject: subject.into() }
+            }
+            "pointer" => Self::Pointer(own()),
+            "call" => {
+                let (seq, n) = rest.split_once('-').ok_or(())?;
+                Self::Call(CallId { seq: number(seq)?, n: number(n)? })
+            }
+            "timer" => {
+                let mut parts = rest.splitn(3, '-');
+                let mut next = || parts.next().ok_or(());
+                Self::Timer(TimerId { due: number(next()?)?, seq: number(next()?)?, n: number(next()?)? })
+            }
+            "run" => Self::Run(own()),
+            "graph" => Self::Graph(own()),
+            "budget" => Self::Budget(own()),
+            "cursor" => Self::Cursor(own()),
+            "parked" => Self::Parked(number(rest)?),
+            _ => return Err(()),
+        })
+    }
+}
+
+super::serde_as_text!(Key, "a key such as record/lead/L20");
+
+/// What is kept under a key; closed.
+///
+/// Stored format: JSON, externally tagged; new fields need `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// Under [`Key::Record`].
+    Record(Record),
+    /// Under [`Key::Mark`]: when.
+    Mark(Timestamp),
+    /// Under [`Key::Pointer`].
+    Pointer(super::assignment::Pointer),
+    /// Under [`Key::Call`].
+    Call(Call),
+    /// Under [`Key::Timer`]: whom to wake.
+    Timer(Wake),
+    /// Under [`Key::Run`].
+    Run(Run),
+    /// Under [`Key::Graph`].
+    Graph(Arc<Flow>),
+    /// Under [`Key::Budget`].
+    Budget(super::outbox::Budget),
+    /// Under [`Key::Cursor`].
+    Cursor(Value),
+    /// Under [`Key::Parked`]: why, in words.
+    Parked(String),
+}
+
+/// Whom a timer wakes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// A run that waits at a step.
+    Run(String),
+}
+
+/// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// The value of a key.
+    Key(Key),
+}
+
+/// One change of state; every one also goes into the change log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Of which key.
+    pub key: Key,
+    /// The new value; `None`: it is gone.
+    pub entry: Option<Arc<Entry>>,
+}
+
+/// The loaded values. Owned by the turn; `decide` only reads it.
+///
+/// A key that is absent here is *not loaded*; a key with `None` is known to have no value.
+#[derive(Debug, Default)]
+pub struct State {
+    slots: HashMap<Key, Option<Arc<Entry>>>,
+    /// Former slots since the last [`State::publish`], latest last: the way back.
+    journal: Vec<(Key, Option<Option<Arc<Entry>>>)>,
+}
+
+impl State {
+    /// The value of a key, or that it must be loaded first.
+    pub fn get(&self, key: &Key) -> Result<Option<&Arc<Entry>>, Need> {
+        self.slots.get(key).map(Option::as_ref).ok_or_else(|| Need::Key(key.clone()))
+    }
+
+    /// Tells what the store holds for a key.
+    pub fn load(&mut self, key: Key, entry: Option<Arc<Entry>>) {
+        self.slots.entry(key).or_insert(entry);
+    }
+
+    /// Takes a change in, with a way back.
+    pub fn apply(&mut self, change: &Change) {
+        let former = self.slots.insert(change.key.clone(), change.entry.clone());
+        self.journal.push((change.key.clone(), former));
+    }
+
+    /// A point to come back to.
+    pub fn mark(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// Undoes what was applied since the mark.
+    pub fn rollback(&mut self, mark: usize) {
+        for (key, former) in self.journal.drain(mark..).rev() {
+            match former {
+                Some(slot) => self.slots.insert(key, slot),
+                None => self.slots.remove(&key),
+            };
+        }
+    }
+
+    /// What was applied is committed: there is no way back any more. Forgets all loaded values when they are more than `keep`.
+    pub fn publish(&mut self, keep: usize) {
+        self.journal.clear();
+        if self.slots.len() > keep {
+            self.slots.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_back_from_their_text() {
+        for text in [
+            "record/lead/L20",
+            "record/客户/a/b",
+            "mark/welcome/lead/L20",
+            "mark/daily/",
+            "pointer/华东销售",
+            "call/0000000000001042-0002",
+            "timer/001790000000000-0000000000000007-0001",
+            "run/r7-1",
+            "graph/abc",
+            "budget/sales",
+            "cursor/erp",
+            "parked/0000000000000009",
+        ] {
+            assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
+        }
+        assert!("what/ever".parse::<Key>().is_err());
+    }
+
+    #[test]
+    fn rollback_restores_what_was_there() {
+        let key = Key::Cursor("erp".into());
+        let put = |n: i64| Change { key: key.clone(), entry: Some(Arc::new(Entry::Cursor(n.into()))) };
+        let mut state = State::default();
+        assert!(state.get(&key).is_err());
+        state.load(key.clone(), None);
+        state.apply(&put(1));
+        let mark = state.mark();
+        state.apply(&put(2));
+        state.apply(&Change { key: key.clone(), entry: None });
+        state.rollback(mark);
+        assert_eq!(state.get(&key).unwrap().unwrap().as_ref(), &Entry::Cursor(1.into()));
+        state.rollback(0);
+        assert_eq!(state.get(&key).unwrap(), None);
+    }
+}

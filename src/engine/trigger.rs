@@ -1,0 +1,154 @@
+//! Triggers, and the index that finds the rules and flows of an event.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::definition::{Flow, Rule};
+use super::event::{Body, Event};
+use super::record::Record;
+use super::value::Value;
+
+/// What wakes a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// An event of this name; `*` stands for any run of characters: `page.*`, `*.created`.
+    Event(String),
+    /// A field of a record got another value.
+    Changed {
+        /// The entity.
+        entity: String,
+        /// The field.
+        field: String,
+        /// Former values that count; empty: any.
+        #[serde(default)]
+        from: Vec<Value>,
+        /// New values that count; empty: any.
+        #[serde(default)]
+        to: Vec<Value>,
+    },
+}
+
+impl Trigger {
+    /// The name of the events that may wake it.
+    fn pattern(&self) -> String {
+        match self {
+            Self::Event(pattern) => pattern.clone(),
+            Self::Changed { entity, .. } => format!("{entity}.changed"),
+        }
+    }
+
+    /// Whether the event wakes it; `record` is the record as it is after the change.
+    pub fn matches(&self, event: &Event, record: Option<&Record>) -> bool {
+        match self {
+            Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Changed { entity, field, from, to } => {
+                let Body::Changed { old, .. } = &event.body else { return false };
+                let (Some(was), Some(record)) = (old.get(field), record) else { return false };
+                event.record.as_ref().is_some_and(|r| r.entity == *entity)
+                    && (from.is_empty() || from.contains(was))
+                    && (to.is_empty() || to.contains(&record.seen(field)))
+            }
+        }
+    }
+}
+
+/// Whether a name matches a pattern in which `*` stands for any run of characters.
+pub fn glob(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    let mut tail = tail;
+    while let Some((piece, after)) = tail.split_once('*') {
+        let Some(found) = rest.find(piece) else { return false };
+        rest = &rest[found + piece.len()..];
+        tail = after;
+    }
+    rest.ends_with(tail)
+}
+
+/// Finds candidates by event name: exact names by hash, globs one by one.
+#[derive(Debug, Default)]
+pub struct Index {
+    rules: Names<usize>,
+    flows: Names<String>,
+}
+
+#[derive(Debug)]
+struct Names<T> {
+    exact: HashMap<String, Vec<T>>,
+    globs: Vec<(String, T)>,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), globs: Vec::new() }
+    }
+}
+
+impl<T: Clone + Ord> Names<T> {
+    fn add(&mut self, triggers: &[Trigger], target: T) {
+        for pattern in triggers.iter().map(Trigger::pattern) {
+            if pattern.contains('*') {
+                self.globs.push((pattern, target.clone()));
+            } else {
+                self.exact.entry(pattern).or_default().push(target.clone());
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Vec<T> {
+        let mut found = self.exact.get(name).cloned().unwrap_or_default();
+        found.extend(self.globs.iter().filter(|(p, _)| glob(p, name)).map(|(_, t)| t.clone()));
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+impl Index {
+    /// Indexes rules by their position and flows by their id; what is not enabled is left out.
+    pub fn new(rules: &[Rule], flows: &BTreeMap<String, Arc<Flow>>) -> Self {
+        let mut index = Self::default();
+        for (position, rule) in rules.iter().enumerate().filter(|(_, r)| r.enabled) {
+            index.rules.add(&rule.when, position);
+        }
+        for (id, flow) in flows.iter().filter(|(_, f)| f.enabled) {
+            index.flows.add(&flow.when, id.clone());
+        }
+        index
+    }
+
+    /// Positions of the rules that an event of this name may wake, in their order.
+    pub fn rules(&self, name: &str) -> Vec<usize> {
+        self.rules.find(name)
+    }
+
+    /// Ids of the flows that an event of this name may start.
+    pub fn flows(&self, name: &str) -> Vec<String> {
+        self.flows.find(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, expect) in [
+            ("lead.created", "lead.created", true),
+            ("lead.created", "lead.create", false),
+            ("page.*", "page.viewed", true),
+            ("*.created", "lead.created", true),
+            ("*", "anything", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("客户.*", "客户.新建", true),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(glob(pattern, name), expect, "{pattern} {name}");
+        }
+    }
+}
