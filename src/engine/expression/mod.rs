@@ -1,6 +1,8 @@
 //! Conditions: parsed once at load, evaluated often.
 
-use std::ops::Range;
+mod fault;
+
+pub use fault::{Fault, FaultKind};
 
 use super::scope::{Names, Scope, Stop};
 use super::value::Value;
@@ -15,27 +17,6 @@ impl PartialEq for Expr {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
     }
-}
-
-/// Something wrong in an expression or template, where, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Which characters (not bytes) of the source.
-    pub at: Range<usize>,
-    /// What is wrong.
-    pub kind: FaultKind,
-}
-
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A name that means nothing here.
-    UnknownName {
-        /// The name as written.
-        name: String,
-        /// The nearest right one.
-        nearest: Option<String>,
-    },
 }
 
 impl Expr {
