@@ -283,7 +283,7 @@ mod tests {
         check(FieldKind::Boolean, "是", "true");
         check(FieldKind::Time, "2026-09-21 09:00", r#""2026-09-21T01:00:00Z""#);
         check(FieldKind::Time, "2026/09/21", r#""2026-09-20T16:00:00Z""#);
-        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T13:33:20Z""#);
+        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T14:13:20Z""#);
         check(FieldKind::Date, "2026-09-21T20:00:00Z", r#""2026-09-22""#);
         check(FieldKind::Choice(vec!["A".into()]), "B", "one of A expected, not `B`");
         check(FieldKind::Number, "", "null");
