@@ -253,8 +253,8 @@ impl Order {
 /// do not.
 pub(super) fn keeps_chain(key: &Key) -> bool {
     match key {
-        Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Run(_) | Key::Budget(_) | Key::Cursor(_) => true,
-        Key::Call(_) | Key::Timer(_) | Key::Graph(_) | Key::Parked(_) => false,
+        Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
+        Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) => false,
     }
 }
 
