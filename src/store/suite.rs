@@ -137,7 +137,7 @@ pub(super) fn record(id: &str) -> Key {
 }
 
 pub(super) fn named(name: &str) -> Arc<Entry> {
-    Arc::new(Entry::Record(Record { fields: [("name".to_owned(), name.into())].into(), ..Record::default() }))
+    Arc::new(Entry::Record(Arc::new(Record { fields: [("name".to_owned(), name.into())].into(), ..Record::default() })))
 }
 
 pub(super) fn put(seq: u64, key: &Key, name: &str) -> (u64, Change) {
