@@ -7,4 +7,5 @@
 pub mod action;
 pub mod config;
 pub mod engine;
+pub mod source;
 pub mod store;

@@ -59,13 +59,19 @@ pub fn cascade(definitions: &Definitions, state: &mut State, root: Event, now: T
         if deep.is_some() || done.events.len() + queue.len() > MAX_EVENTS {
             state.rollback(mark);
             let last = deep.or_else(|| queue.pop_back());
-            return Ok(park(state, done.events, last.as_ref(), now));
+            return park(definitions, state, done.events, last.as_ref(), now);
         }
     }
     Ok(done)
 }
 
-fn park(state: &mut State, mut events: Vec<Event>, last: Option<&Event>, now: Timestamp) -> Root {
+fn park(
+    definitions: &Definitions,
+    state: &mut State,
+    mut events: Vec<Event>,
+    last: Option<&Event>,
+    now: Timestamp,
+) -> Result<Root, Need> {
     let cycle = last.map_or_else(String::new, |e| cycle(&events, e));
     let limit = if last.and_then(|e| e.cause.as_ref()).is_some_and(|c| c.depth > MAX_DEPTH) {
         format!("more than {MAX_DEPTH} steps from the first event")
@@ -75,8 +81,13 @@ fn park(state: &mut State, mut events: Vec<Event>, last: Option<&Event>, now: Ti
     events.truncate(1);
     let root = &events[0];
     let reason = format!("{limit}: {cycle}");
-    let change = Change { key: Key::Parked(root.seq), entry: Some(Arc::new(Entry::Parked(reason))) };
-    state.apply(&change);
+    // A timer that fired has fired, a call that ended has ended, whatever came of it.
+    let own = if root.body.is_own() { decide(definitions, state, root, now)? } else { Decision::default() };
+    let parked = Change { key: Key::Parked(root.seq), entry: Some(Arc::new(Entry::Parked(reason))) };
+    let changes: Vec<(u64, Change)> = own.changes.into_iter().chain([parked]).map(|change| (root.seq, change)).collect();
+    for (_, change) in &changes {
+        state.apply(change);
+    }
     let line = Line {
         seq: 0,
         at: now,
@@ -89,7 +100,8 @@ fn park(state: &mut State, mut events: Vec<Event>, last: Option<&Event>, now: Ti
         outcome: Outcome::Failed,
         detail: Value::from([("reason", "loop".into()), ("limit", limit.into()), ("cycle", cycle.into())]),
     };
-    Root { changes: vec![(root.seq, change)], log: vec![line], events }
+    let log = own.log.into_iter().chain([line]).collect();
+    Ok(Root { changes, log, events })
 }
 
 /// The way from the last repetition to the event: `rule:a → deal.changed → rule:b → deal.changed → rule:a`.

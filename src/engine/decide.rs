@@ -52,6 +52,10 @@ pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Time
             let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
             draft.say(&By::default(), "reload", Outcome::Done, detail);
         }
+        Body::NotLoaded(problems) => {
+            let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
+            draft.say(&By::default(), "reload", Outcome::Failed, detail);
+        }
     }
     Ok(draft.finish())
 }

@@ -168,6 +168,15 @@ pub enum Body {
         /// What changed, in words.
         detail: Value,
     },
+    /// New definitions were found and do not compile; the old ones stay. The problems, as `ifthen check` tells them.
+    NotLoaded(Value),
+}
+
+impl Body {
+    /// Whether it keeps the engine's own books: those are kept even when what it causes is rolled back.
+    pub fn is_own(&self) -> bool {
+        !matches!(self, Self::Happened { .. } | Self::Created { .. } | Self::Changed { .. })
+    }
 }
 
 /// What a person asks of the engine.

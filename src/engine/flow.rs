@@ -143,8 +143,9 @@ pub(super) fn start(
 
 /// A timer reached its due time.
 pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
-    let Some(entry) = draft.get(key)? else { return Ok(()) };
-    draft.remove(key.clone());
+    let entry = draft.get(key)?;
+    draft.remove(key.clone()); // in any case: a timer that is due is due once
+    let Some(entry) = entry else { return Ok(()) };
     let (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) = (entry.as_ref(), key) else { return Ok(()) };
     resume(draft, id, &Wait::Timer(*timer), None)
 }
