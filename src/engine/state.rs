@@ -286,7 +286,7 @@ mod tests {
         state.apply(&put(2));
         state.apply(&Change { key: key.clone(), entry: None });
         state.rollback(mark);
-        assert_eq!(state.get(&key).unwrap().unwrap().as_ref(), &Entry::Cursor(1.into()));
+        assert_eq!(state.get(&key).unwrap().unwrap().as_ref(), &Entry::Cursor(1i64.into()));
         state.rollback(0);
         assert_eq!(state.get(&key).unwrap(), None);
     }
