@@ -211,6 +211,10 @@ pub fn time(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
             if let Ok(instant) = t.parse::<Timestamp>() {
                 return Some(instant);
             }
+            // A form sends Unix times as text; so many digits are no written date (20260921, 20260921090000).
+            if matches!(t.len(), 10 | 13) && t.bytes().all(|b| b.is_ascii_digit()) {
+                return time(&Value::Number(t.parse().ok()?), zone);
+            }
             let civil = t.parse::<civil::DateTime>().or_else(|_| t.parse::<civil::Date>().map(|d| d.at(0, 0, 0, 0))).ok()?;
             Some(zone.to_ambiguous_zoned(civil).compatible().ok()?.timestamp())
         }
@@ -284,7 +288,8 @@ mod tests {
         check(FieldKind::Boolean, "是", "true");
         check(FieldKind::Time, "2026-09-21 09:00", r#""2026-09-21T01:00:00Z""#);
         check(FieldKind::Time, "2026/09/21", r#""2026-09-20T16:00:00Z""#);
-        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T13:33:20Z""#);
+        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T14:13:20Z""#);
+        check(FieldKind::Time, "1790000000000", r#""2026-09-21T14:13:20Z""#);
         check(FieldKind::Date, "2026-09-21T20:00:00Z", r#""2026-09-22""#);
         check(FieldKind::Choice(vec!["A".into()]), "B", "one of A expected, not `B`");
         check(FieldKind::Number, "", "null");
