@@ -4,6 +4,8 @@
 //! [`source`] turns what happens outside into events; [`action`] performs what leaves; [`daemon`] is the only loop;
 //! [`web`] serves HTTP; [`cli`] is the command line. ARCHITECTURE.md has the invariants.
 
+pub mod action;
 pub mod config;
 pub mod engine;
+pub mod source;
 pub mod store;

@@ -58,6 +58,12 @@ pub struct Call {
     pub emit: Option<String>,
     /// What to do.
     pub request: Request,
+    /// Counts what it was edited to; part of the idempotency key, since other content is another message.
+    #[serde(default)]
+    pub generation: u32,
+    /// Calls whose content was merged into this one; they end as it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<CallId>,
     /// Where it stands.
     pub status: Status,
     /// Attempts begun so far.
@@ -69,6 +75,16 @@ pub struct Call {
     pub error: Option<String>,
     /// Waits between attempts; when they are used up the call is dead. Fixed when the call is made.
     pub retry: Vec<Retry>,
+}
+
+impl Call {
+    /// The idempotency key that every attempt of this content carries; `instance` is the store's name.
+    pub fn idempotency_key(&self, instance: &str) -> String {
+        match self.generation {
+            0 => format!("{instance}-{}", self.id),
+            n => format!("{instance}-{}-{n}", self.id),
+        }
+    }
 }
 
 /// A wait before another attempt.

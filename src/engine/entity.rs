@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::value::Value;
@@ -115,9 +115,9 @@ pub fn normalise(kind: &FieldKind, value: Value, zone: &TimeZone) -> Result<Valu
         FieldKind::Money => Value::Number(number(&value).ok_or_else(|| wrong("an amount such as 1234.50"))?),
         FieldKind::Percent => Value::Number(percent(&value).ok_or_else(|| wrong("a share such as 0.22 or 22%"))?),
         FieldKind::Boolean => Value::Bool(boolean(&value).ok_or_else(|| wrong("true or false"))?),
-        FieldKind::Time => Value::Time(
-            time(&value, zone).ok_or_else(|| wrong("a time such as 2026-09-21T09:00:00+08:00 or 2026-09-21 09:00"))?,
-        ),
+        FieldKind::Time => {
+            Value::Time(time(&value, zone).ok_or_else(|| wrong("a time such as 2026-09-21T09:00:00+08:00 or 2026-09-21 09:00"))?)
+        }
         FieldKind::Date => {
             let day = time(&value, zone).map(|t| t.to_zoned(zone.clone()).date().to_string());
             Value::Text(day.ok_or_else(|| wrong("a day such as 2026-09-21"))?)
@@ -211,6 +211,10 @@ pub fn time(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
             if let Ok(instant) = t.parse::<Timestamp>() {
                 return Some(instant);
             }
+            // A form sends Unix times as text; so many digits are no written date (20260921, 20260921090000).
+            if matches!(t.len(), 10 | 13) && t.bytes().all(|b| b.is_ascii_digit()) {
+                return time(&Value::Number(t.parse().ok()?), zone);
+            }
             let civil = t.parse::<civil::DateTime>().or_else(|_| t.parse::<civil::Date>().map(|d| d.at(0, 0, 0, 0))).ok()?;
             Some(zone.to_ambiguous_zoned(civil).compatible().ok()?.timestamp())
         }
@@ -233,7 +237,8 @@ pub fn phone(text: &str, country: &str) -> Option<String> {
         let national = digits.strip_prefix("86").filter(|d| d.len() == 11).unwrap_or(digits);
         let national = national.strip_prefix('0').unwrap_or(national);
         let mobile = national.len() == 11 && national.starts_with('1');
-        let landline = (9..=12).contains(&national.len()) && !national.starts_with(['0', '1']) || national.starts_with("10") && national.len() == 10;
+        let landline = (9..=12).contains(&national.len()) && !national.starts_with(['0', '1'])
+            || national.starts_with("10") && national.len() == 10;
         if !mobile && !landline {
             return None;
         }
@@ -283,7 +288,8 @@ mod tests {
         check(FieldKind::Boolean, "是", "true");
         check(FieldKind::Time, "2026-09-21 09:00", r#""2026-09-21T01:00:00Z""#);
         check(FieldKind::Time, "2026/09/21", r#""2026-09-20T16:00:00Z""#);
-        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T13:33:20Z""#);
+        check(FieldKind::Time, 1_790_000_000i64, r#""2026-09-21T14:13:20Z""#);
+        check(FieldKind::Time, "1790000000000", r#""2026-09-21T14:13:20Z""#);
         check(FieldKind::Date, "2026-09-21T20:00:00Z", r#""2026-09-22""#);
         check(FieldKind::Choice(vec!["A".into()]), "B", "one of A expected, not `B`");
         check(FieldKind::Number, "", "null");

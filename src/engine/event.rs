@@ -57,6 +57,49 @@ impl Event {
     }
 }
 
+/// An event without its number yet: what sources tell and decisions emit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// See [`Event::name`].
+    pub name: String,
+    /// See [`Event::at`].
+    pub at: Timestamp,
+    /// See [`Event::received`].
+    pub received: Timestamp,
+    /// See [`Event::origin`].
+    pub origin: String,
+    /// See [`Event::delivery`].
+    pub delivery: Option<String>,
+    /// See [`Event::record`].
+    pub record: Option<RecordRef>,
+    /// See [`Event::cause`].
+    pub cause: Option<Cause>,
+    /// See [`Event::body`].
+    pub body: Body,
+}
+
+impl Draft {
+    /// One of the engine's own, told by the shell.
+    pub fn own(name: &str, now: Timestamp, body: Body) -> Self {
+        Self {
+            name: name.into(),
+            at: now,
+            received: now,
+            origin: "ifthen".into(),
+            delivery: None,
+            record: None,
+            cause: None,
+            body,
+        }
+    }
+
+    /// The event under its number.
+    pub fn event(self, seq: u64) -> Event {
+        let Self { name, at, received, origin, delivery, record, cause, body } = self;
+        Event { seq, name, at, received, origin, delivery, record, cause, body }
+    }
+}
+
 /// The public id of the event with this number.
 pub fn id(seq: u64) -> String {
     format!("e{seq}")
@@ -134,6 +177,15 @@ pub enum Body {
         /// What changed, in words.
         detail: Value,
     },
+    /// New definitions were found and do not compile; the old ones stay. The problems, as `ifthen check` tells them.
+    NotLoaded(Value),
+}
+
+impl Body {
+    /// Whether it keeps the engine's own books: those are kept even when what it causes is rolled back.
+    pub fn is_own(&self) -> bool {
+        !matches!(self, Self::Happened { .. } | Self::Created { .. } | Self::Changed { .. })
+    }
 }
 
 /// What a person asks of the engine.

@@ -1,12 +1,21 @@
-//! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay.
+//! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay. Linear steps for now: actions and waits.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::action::{self, Doing};
 use super::call::CallId;
+use super::decide::{By, Deciding};
+use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
-use super::state::TimerId;
+use super::log::Outcome;
+use super::rule;
+use super::scope::Stop;
+use super::state::{Entry, Key, Need, TimerId, Wake};
 use super::value::{Map, Value};
+use super::view::View;
 
 /// One run of a flow.
 ///
@@ -25,7 +34,7 @@ pub struct Run {
     /// The data of the event that started it, as `event.x`.
     #[serde(default)]
     pub event: Value,
-    /// Position of the step it stands at; one past the last: it has ended.
+    /// Position of the step it stands at.
     pub step: usize,
     /// What it waits for there.
     #[serde(default)]
@@ -35,8 +44,12 @@ pub struct Run {
     pub steps: Map,
     /// When it began.
     pub started: Timestamp,
-    /// How it stands.
-    pub status: RunStatus,
+    /// Why it stopped at its step, if it did; a run that is through is no longer in the state.
+    #[serde(default)]
+    pub failed: Option<String>,
+    /// Began on preview: nothing it does leaves.
+    #[serde(default)]
+    pub preview: bool,
 }
 
 /// What a run waits for.
@@ -49,14 +62,199 @@ pub enum Wait {
     Call(CallId),
 }
 
-/// How a run stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// On its way.
-    Running,
-    /// Through.
-    Done,
-    /// Stopped at its step, for this reason.
-    Failed(String),
+/// Flows that the event starts.
+pub(super) fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+    let definitions: &Definitions = draft.definitions;
+    for id in definitions.index.flows(&draft.event.name) {
+        let Some(flow) = definitions.flows.get(&id) else { continue };
+        let record = rule::seen(draft)?;
+        if !flow.when.iter().any(|t| t.matches(draft.event, record.as_ref().map(|(_, r)| r.as_ref()))) {
+            continue;
+        }
+        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
+        let view = View { deciding: draft, record, data, old, steps: None };
+        match flow.condition.as_ref().map_or(Ok(true), |c| c.test(&view)) {
+            Ok(true) => {
+                let record = draft.event.record.clone();
+                match start(draft, &id, record.as_ref(), data, &by) {
+                    Err(Stop::Need(need)) => return Err(need),
+                    Err(Stop::Unevaluable(why)) => refuse(draft, &by, &why),
+                    Ok(()) => {}
+                }
+            }
+            Ok(false) => {}
+            Err(Stop::Need(need)) => return Err(need),
+            Err(Stop::Unevaluable(why)) => refuse(draft, &by, &why),
+        }
+    }
+    Ok(())
+}
+
+fn refuse(draft: &mut Deciding<'_>, by: &By, why: &str) {
+    draft.say(by, "start", Outcome::Failed, Value::from([("reason", "unevaluable".into()), ("error", why.into())]));
+}
+
+/// Starts a run, unless the record is in one of this flow already.
+pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRef>, data: &Value, by: &By) -> Result<(), Stop> {
+    let flow = draft.definitions.flows.get(id).cloned();
+    let flow = flow.ok_or_else(|| Stop::Unevaluable(format!("there is no flow {id}")))?;
+    let mut line = By { flow: Some(id.to_owned()), ..by.clone() };
+    if !flow.enabled {
+        draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
+        return Ok(());
+    }
+    let run_id = format!("r{}-{}", draft.event.seq, draft.number());
+    if let Some(record) = record {
+        let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
+        if let Some(Entry::Enrolled(running)) = draft.get(&key)?.as_deref() {
+            let detail = Value::from([("reason", "already runs".into()), ("by", running.as_str().into())]);
+            draft.say_of(&line, Some(record.clone()), "start", Outcome::Suppressed, detail);
+            return Ok(());
+        }
+        draft.put(key, Entry::Enrolled(run_id.clone()));
+    }
+    let graph = Key::Graph(flow.hash.clone());
+    if draft.get(&graph)?.is_none() {
+        draft.put(graph, Entry::Graph(Arc::clone(&flow)));
+    }
+    line.run = Some(run_id.clone());
+    draft.say_of(&line, record.cloned(), "start", Outcome::Fired, Value::Map(Map::new()));
+    let run = Run {
+        id: run_id,
+        flow: id.to_owned(),
+        graph: flow.hash.clone(),
+        record: record.cloned(),
+        event: data.clone(),
+        step: 0,
+        waits: Vec::new(),
+        steps: Map::new(),
+        started: draft.event.at,
+        failed: None,
+        preview: by.preview || flow.deliver == Deliver::Preview,
+    };
+    Ok(advance(draft, run, &flow)?)
+}
+
+/// A timer reached its due time.
+pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
+    let entry = draft.get(key)?;
+    draft.remove(key.clone()); // in any case: a timer that is due is due once
+    let Some(entry) = entry else { return Ok(()) };
+    let (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) = (entry.as_ref(), key) else { return Ok(()) };
+    resume(draft, id, &Wait::Timer(*timer), None)
+}
+
+/// A call that a run waits for came to an end.
+pub(super) fn answered(draft: &mut Deciding<'_>, run: &str, call: CallId, answer: Result<&Value, &str>) -> Result<(), Need> {
+    resume(draft, run, &Wait::Call(call), Some(answer))
+}
+
+/// What a run waits for has come; it goes on once nothing else is waited for.
+fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result<&Value, &str>>) -> Result<(), Need> {
+    let Some(entry) = draft.get(&Key::Run(id.to_owned()))? else { return Ok(()) };
+    let Entry::Run(run) = entry.as_ref() else { return Ok(()) };
+    let graph = draft.get(&Key::Graph(run.graph.clone()))?;
+    let Some(Entry::Graph(flow)) = graph.as_deref() else { return Ok(()) };
+    let mut run = run.clone();
+    // A dead call that is retried by hand and then succeeds takes its run along.
+    let waited = run.waits.len();
+    run.waits.retain(|w| w != wait);
+    if run.waits.len() == waited {
+        return Ok(());
+    }
+    match answer {
+        Some(Err(error)) => {
+            run.waits.push(wait.clone());
+            fail(draft, run, flow, error);
+            return Ok(());
+        }
+        Some(Ok(answer)) => {
+            if let Some(step) = flow.steps.get(run.step) {
+                run.steps.insert(step.id.clone(), answer.clone());
+            }
+        }
+        None => {}
+    }
+    run.failed = None;
+    if run.waits.is_empty() {
+        run.step += 1;
+        return advance(draft, run, flow);
+    }
+    draft.put(Key::Run(run.id.clone()), Entry::Run(run));
+    Ok(())
+}
+
+/// Goes on from the run's step until something is to be waited for, or the end.
+fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Need> {
+    while let Some(step) = flow.steps.get(run.step) {
+        let by = by(&run, Some(step));
+        match one(draft, &mut run, step, &by) {
+            Ok(()) if run.waits.is_empty() => run.step += 1,
+            Ok(()) => {
+                draft.put(Key::Run(run.id.clone()), Entry::Run(run));
+                return Ok(());
+            }
+            Err(Stop::Need(need)) => return Err(need),
+            Err(Stop::Unevaluable(why)) => {
+                fail(draft, run, flow, &why);
+                return Ok(());
+            }
+        }
+    }
+    let by = by(&run, None);
+    draft.say_of(&by, run.record.clone(), "end", Outcome::Done, Value::from([("steps", (run.step as u64).into())]));
+    if let Some(record) = &run.record {
+        draft.remove(Key::Enrolled { flow: run.flow.clone(), subject: record.to_string() });
+    }
+    draft.remove(Key::Run(run.id));
+    Ok(())
+}
+
+/// One step: done, or begun and waited for.
+fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<(), Stop> {
+    if let Some(condition) = &step.condition {
+        let record = match &run.record {
+            Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
+            None => None,
+        };
+        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps) };
+        if !condition.test(&view)? {
+            return Ok(());
+        }
+    }
+    match &step.kind {
+        StepKind::Wait(duration) => {
+            // Counted from the instant of the event, not of the decision: a run that was resumed late does not drift.
+            let due = draft.event.at.saturating_add(*duration).unwrap_or(Timestamp::MAX);
+            let timer = TimerId { due: due.as_millisecond(), seq: draft.event.seq, n: draft.number() };
+            draft.put(Key::Timer(timer), Entry::Timer(Wake::Run(run.id.clone())));
+            draft.say_of(by, run.record.clone(), "wait", Outcome::Fired, Value::from([("until", due.into())]));
+            run.waits.push(Wait::Timer(timer));
+        }
+        StepKind::Do(action) => {
+            let doing = Doing { by, record: run.record.as_ref(), data: &run.event, old: None, steps: Some(&run.steps) };
+            let calls = action::perform(draft, action, &doing)?;
+            run.waits.extend(calls.into_iter().map(Wait::Call));
+        }
+    }
+    Ok(())
+}
+
+fn fail(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow, why: &str) {
+    let step = flow.steps.get(run.step);
+    let at = step.map(|s| s.id.as_str()).unwrap_or_default();
+    let detail = Value::from([("reason", "parked".into()), ("step", at.into()), ("error", why.into())]);
+    draft.say_of(&by(&run, step), run.record.clone(), "run", Outcome::Failed, detail);
+    run.failed = Some(why.to_owned());
+    draft.put(Key::Run(run.id.clone()), Entry::Run(run));
+}
+
+fn by(run: &Run, step: Option<&Step>) -> By {
+    By {
+        rule: None,
+        flow: Some(run.flow.clone()),
+        run: Some(run.id.clone()),
+        step: step.map(|s| s.id.clone()),
+        preview: run.preview,
+    }
 }

@@ -6,8 +6,11 @@
 //! Reading order: [`value`], [`event`], [`state`], [`definition`], then [`cascade`] (a root event and all it causes),
 //! [`flow`], [`outbox`].
 
+mod action;
 pub mod assignment;
 pub mod call;
+pub mod cascade;
+pub mod decide;
 pub mod definition;
 pub mod duration;
 pub mod entity;
@@ -15,13 +18,16 @@ pub mod event;
 pub mod expression;
 pub mod flow;
 pub mod log;
+mod merging;
 pub mod outbox;
 pub mod record;
+mod rule;
 pub mod scope;
 pub mod state;
 pub mod template;
 pub mod trigger;
 pub mod value;
+mod view;
 
 /// Serde by `Display` and `FromStr`.
 macro_rules! serde_as_text {

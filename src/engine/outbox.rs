@@ -1,7 +1,31 @@
 //! The life of calls: when an attempt may start, what its outcome means, when to try again, what a connection's budget allows.
+//!
+//! `queued → started → (done | retrying → queued | dead)`; a crash while started makes the outcome unknown, and the call is tried
+//! again under the same key. That an attempt starts is committed before it is made.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::action::Doing;
+use super::call::{Call, CallId, Class, Outcome as Ended, Request, Retry, Status};
+use super::decide::{By, Deciding};
+use super::definition::{Connection, Deliver, Rate};
+use super::event::{Body, Command};
+use super::flow;
+use super::log::Outcome;
+use super::merging;
+use super::scope::Stop;
+use super::state::{Entry, Key, Need};
+use super::value::{Map, Value};
+
+/// How long a connection is held when it throttles without saying for how long; doubled each time in a row.
+const THROTTLE: SignedDuration = SignedDuration::from_secs(60);
+/// The longest hold: long enough to spare a login, short enough that a repaired connection works again before anyone asks.
+const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(30);
+/// What the other side's window may be off from ours: messages are counted there when they arrive, not when they leave.
+const MARGIN: SignedDuration = SignedDuration::from_millis(500);
 
 /// What a connection's budget has spent, and whether the connection is held.
 ///
@@ -17,4 +41,401 @@ pub struct Budget {
     /// How many times in a row it was held, for a longer hold each time.
     #[serde(default)]
     pub holds: u32,
+}
+
+impl Budget {
+    /// When the next attempt may start; `None`: now.
+    pub fn opens(&self, rate: Option<Rate>, now: Timestamp) -> Option<Timestamp> {
+        let held = self.held_until.filter(|until| *until > now);
+        let spent = rate.and_then(|rate| {
+            let first = self.sent.len().checked_sub(rate.count as usize)?;
+            Some(after(*self.sent.get(first)?, rate.per + MARGIN)).filter(|t| *t > now)
+        });
+        held.max(spent)
+    }
+
+    fn spend(&mut self, rate: Option<Rate>, now: Timestamp) {
+        let Some(rate) = rate else { return };
+        self.sent.retain(|t| after(*t, rate.per + MARGIN) > now);
+        self.sent.push(now);
+    }
+
+    /// How many more attempts the window has room for.
+    fn room(&self, rate: Option<Rate>, now: Timestamp) -> usize {
+        rate.map_or(usize::MAX, |rate| {
+            let used = self.sent.iter().filter(|t| after(**t, rate.per + MARGIN) > now).count();
+            (rate.count as usize).saturating_sub(used)
+        })
+    }
+
+    fn hold(&mut self, least: SignedDuration, now: Timestamp) -> Timestamp {
+        let doubled = least.saturating_mul(1i32.checked_shl(self.holds.min(10)).unwrap_or(1)).min(LONGEST_HOLD.max(least));
+        self.holds = self.holds.saturating_add(1);
+        let until = after(now, doubled);
+        self.held_until = Some(until);
+        until
+    }
+}
+
+fn after(t: Timestamp, d: SignedDuration) -> Timestamp {
+    t.saturating_add(d).unwrap_or(Timestamp::MAX)
+}
+
+/// A call to be made.
+pub(super) struct Order<'a> {
+    connection: &'a str,
+    lane: String,
+    request: Request,
+    pub(super) emit: Option<String>,
+    pub(super) retry: Option<Vec<Retry>>,
+}
+
+impl<'a> Order<'a> {
+    pub(super) fn new(connection: &'a str, lane: String, request: Request) -> Self {
+        Self { connection, lane, request, emit: None, retry: None }
+    }
+}
+
+/// Puts a call into the outbox, or shows it in the log where something is on preview.
+pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_>) -> Result<Option<CallId>, Stop> {
+    let Order { connection: name, lane, request, emit, retry } = order;
+    let connection = draft.definitions.connections.get(name);
+    let connection = connection.ok_or_else(|| Stop::Unevaluable(format!("there is no connection {name}")))?;
+    let mut detail = shown(&request);
+    detail.insert("connection".into(), name.into());
+    let record = doing.record.cloned();
+    if connection.deliver == Deliver::Preview || doing.by.preview {
+        detail.insert("reason".into(), "preview".into());
+        draft.say_of(doing.by, record, request.action(), Outcome::Suppressed, Value::Map(detail));
+        return Ok(None);
+    }
+    let id = CallId { seq: draft.event.seq, n: draft.number() };
+    detail.insert("call".into(), id.to_string().into());
+    draft.say_of(doing.by, record.clone(), request.action(), Outcome::Fired, Value::Map(detail));
+    let call = Call {
+        id,
+        connection: name.to_owned(),
+        lane,
+        record,
+        by: doing.by.text(),
+        run: doing.by.run.clone(),
+        emit,
+        request,
+        generation: 0,
+        carries: Vec::new(),
+        status: Status::Queued,
+        attempt: 0,
+        due: draft.now,
+        error: None,
+        retry: retry.unwrap_or_else(|| connection.retry.clone()),
+    };
+    draft.put(Key::Call(id), Entry::Call(call));
+    Ok(Some(id))
+}
+
+/// What the log shows of a request: enough to recognise it, not its whole.
+fn shown(request: &Request) -> Map {
+    let clip = |t: &str| -> Value {
+        let mut short: String = t.chars().take(200).collect();
+        if short.len() < t.len() {
+            short.push('…');
+        }
+        short.into()
+    };
+    let members: Vec<(&str, Value)> = match request {
+        Request::Email(m) => vec![("to", m.to.as_str().into()), ("subject", clip(&m.subject)), ("text", clip(&m.text))],
+        // Whatever follows `?` may be a credential.
+        Request::Http(h) => {
+            vec![("method", h.method.as_str().into()), ("url", clip(h.url.split('?').next().unwrap_or_default()))]
+        }
+        Request::Dingtalk(m) | Request::Wecom(m) => {
+            let mut at: Vec<String> = m.at.users.iter().chain(&m.at.mobiles).cloned().collect();
+            if m.at.all {
+                at.push("all".into());
+            }
+            let mut members = vec![("text", clip(&m.text))];
+            if !at.is_empty() {
+                members.push(("at", at.into()));
+            }
+            members
+        }
+    };
+    members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+fn load(draft: &Deciding<'_>, id: CallId) -> Result<Option<Call>, Need> {
+    Ok(draft.get(&Key::Call(id))?.and_then(|e| if let Entry::Call(c) = e.as_ref() { Some(c.clone()) } else { None }))
+}
+
+fn budget(draft: &Deciding<'_>, connection: &str) -> Result<Budget, Need> {
+    let entry: Option<Arc<Entry>> = draft.get(&Key::Budget(connection.to_owned()))?;
+    Ok(entry.and_then(|e| if let Entry::Budget(b) = e.as_ref() { Some(b.clone()) } else { None }).unwrap_or_default())
+}
+
+fn by_of(call: &Call) -> By {
+    let mut by = By { run: call.run.clone(), ..By::default() };
+    if let Some(rule) = call.by.strip_prefix("rule:") {
+        by.rule = Some(rule.to_owned());
+    } else if let Some(flow) = call.by.strip_prefix("flow:") {
+        let (flow, step) = flow.rsplit_once('/').unwrap_or((flow, ""));
+        by.flow = Some(flow.to_owned());
+        by.step = Some(step.to_owned());
+    }
+    by
+}
+
+fn say(draft: &mut Deciding<'_>, call: &Call, outcome: Outcome, members: Vec<(&str, Value)>) {
+    let mut detail: Map = members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    detail.insert("call".into(), call.id.to_string().into());
+    detail.insert("attempt".into(), u64::from(call.attempt).into());
+    draft.say_of(&by_of(call), call.record.clone(), call.request.action(), outcome, Value::Map(detail));
+}
+
+/// The shell is ready to attempt the first of these; the others wait behind it and may be merged into it.
+pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need> {
+    let now = draft.now;
+    let Some((first, waiting)) = ids.split_first() else { return Ok(()) };
+    let Some(mut call) = load(draft, *first)?.filter(|c| c.status == Status::Queued) else { return Ok(()) };
+    let key = Key::Budget(call.connection.clone());
+    let mut budget = budget(draft, &call.connection)?;
+    let rate = draft.definitions.connections.get(&call.connection).and_then(|c: &Connection| c.rate);
+    if let Some(opens) = budget.opens(rate, now) {
+        call.due = opens;
+        draft.put(Key::Call(*first), Entry::Call(call));
+        return Ok(());
+    }
+    // One that was tried before may have arrived: its content, like its key, stays as it was.
+    if call.attempt == 0 && budget.room(rate, now) <= waiting.len() {
+        for id in waiting {
+            let Some(mut next) = load(draft, *id)? else { continue };
+            if next.status != Status::Queued || next.attempt > 0 || next.run.is_some() || next.connection != call.connection {
+                break;
+            }
+            let Some(merged) = merging::merge(&call.request, &next.request) else { break };
+            call.request = merged;
+            call.carries.push(*id);
+            next.status = Status::Merged(*first);
+            draft.put(Key::Call(*id), Entry::Call(next));
+        }
+    }
+    budget.spend(rate, now);
+    if rate.is_some() {
+        draft.put(key, Entry::Budget(budget));
+    }
+    call.status = Status::Started;
+    call.attempt += 1;
+    draft.put(Key::Call(*first), Entry::Call(call));
+    Ok(())
+}
+
+/// What the outcome of an attempt means.
+pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome: &Ended) -> Result<(), Need> {
+    let Some(mut call) = load(draft, id)? else { return Ok(()) };
+    if call.status != Status::Started || call.attempt != attempt {
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())]);
+        return Ok(());
+    }
+    match outcome {
+        Ended::Done(answer) => done(draft, call, answer),
+        Ended::Unknown { detail } => {
+            say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())]);
+            again(draft, call, detail)
+        }
+        Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
+        Ended::Failed { class: Class::Throttled { seconds }, detail } => {
+            call.attempt -= 1;
+            let least = seconds.map_or(THROTTLE, |s| SignedDuration::from_secs(i64::from(s)));
+            hold(draft, call, least, detail)
+        }
+        Ended::Failed { class: Class::Permanent, detail } => dead(draft, call, detail),
+        Ended::Failed { class: Class::Configuration, detail } => {
+            if call.retry.len() < call.attempt as usize {
+                return dead(draft, call, detail);
+            }
+            hold(draft, call, THROTTLE, detail)
+        }
+    }
+}
+
+fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need> {
+    let mut state = budget(draft, &call.connection)?;
+    if state.holds > 0 {
+        state.holds = 0;
+        state.held_until = None;
+        draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
+    }
+    let status = answer.at(&["status"]).cloned();
+    say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect());
+    for id in &call.carries {
+        if let Some(carried) = load(draft, *id)? {
+            say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())]);
+        }
+        draft.remove(Key::Call(*id));
+    }
+    draft.remove(Key::Call(call.id));
+    if let Some(name) = &call.emit {
+        let body = Body::Happened { data: answer.clone(), upsert: None };
+        draft.emit(name.clone(), call.record.clone(), call.by.clone(), body);
+    }
+    match &call.run {
+        Some(run) => flow::answered(draft, run, call.id, Ok(answer)),
+        None => Ok(()),
+    }
+}
+
+/// Another attempt by the schedule, or none is left.
+fn again(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
+    let Some(Retry(wait)) = call.retry.get(call.attempt.saturating_sub(1) as usize).copied() else {
+        return dead(draft, call, error);
+    };
+    call.due = after(draft.now, jittered(wait, call.id, call.attempt));
+    call.status = Status::Queued;
+    call.error = Some(error.to_owned());
+    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())]);
+    draft.put(Key::Call(call.id), Entry::Call(call));
+    Ok(())
+}
+
+/// Up to a tenth more, by the call's id: calls that failed together do not come back together, and the same call always the same.
+fn jittered(wait: SignedDuration, id: CallId, attempt: u32) -> SignedDuration {
+    let mut x = id.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(id.n) << 32) ^ u64::from(attempt);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9); // splitmix64's finisher
+    x ^= x >> 31;
+    let share = i64::try_from(x % 1_000).unwrap_or(0);
+    wait + SignedDuration::from_millis(i64::try_from(wait.as_millis()).unwrap_or(0) / 10 * share / 1_000)
+}
+
+/// The whole connection pauses, and the call with it.
+fn hold(draft: &mut Deciding<'_>, mut call: Call, least: SignedDuration, error: &str) -> Result<(), Need> {
+    let mut state = budget(draft, &call.connection)?;
+    let until = state.hold(least, draft.now);
+    draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
+    call.due = until;
+    call.status = Status::Queued;
+    call.error = Some(error.to_owned());
+    say(
+        draft,
+        &call,
+        Outcome::Retrying,
+        vec![("error", error.into()), ("next", until.into()), ("held", call.connection.as_str().into())],
+    );
+    draft.put(Key::Call(call.id), Entry::Call(call));
+    Ok(())
+}
+
+fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
+    call.status = Status::Dead;
+    call.error = Some(error.to_owned());
+    say(draft, &call, Outcome::Dead, vec![("error", error.into())]);
+    for id in &call.carries {
+        if let Some(carried) = load(draft, *id)? {
+            say(draft, &carried, Outcome::Dead, vec![("merged", call.id.to_string().into()), ("error", error.into())]);
+        }
+    }
+    let data = Value::from([
+        ("call", call.id.to_string().into()),
+        ("connection", call.connection.as_str().into()),
+        ("action", call.request.action().into()),
+        ("error", error.into()),
+    ]);
+    draft.emit("ifthen.call.dead".into(), call.record.clone(), call.by.clone(), Body::Happened { data, upsert: None });
+    if let Some(run) = &call.run {
+        flow::answered(draft, run, call.id, Err(error))?;
+    }
+    draft.put(Key::Call(call.id), Entry::Call(call));
+    Ok(())
+}
+
+/// What a person asks about a call.
+pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(), Need> {
+    let (Command::Retry(id) | Command::Edit(id, _) | Command::Discard(id)) = command;
+    let Some(mut call) = load(draft, *id)? else {
+        let detail = Value::from([("reason", "no such call".into()), ("call", id.to_string().into())]);
+        draft.say(&By::default(), "calls", Outcome::Failed, detail);
+        return Ok(());
+    };
+    if !matches!(call.status, Status::Queued | Status::Dead) {
+        say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())]);
+        return Ok(());
+    }
+    match command {
+        Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
+        Command::Edit(_, request) => {
+            call.request = (**request).clone();
+            call.generation += 1;
+            say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
+        }
+        Command::Discard(_) => {
+            say(draft, &call, Outcome::Suppressed, vec![("reason", "discarded".into())]);
+            for carried in call.carries.iter().chain([id]) {
+                draft.remove(Key::Call(*carried));
+            }
+            return match &call.run {
+                Some(run) => flow::answered(draft, run, *id, Err("discarded")),
+                None => Ok(()),
+            };
+        }
+    }
+    call.attempt = 0;
+    call.status = Status::Queued;
+    call.due = draft.now;
+    draft.put(Key::Call(*id), Entry::Call(call));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_budget_of_three_a_minute_never_lets_four_into_any_minute() {
+        let rate = Some(Rate { count: 3, per: SignedDuration::from_secs(60) });
+        let mut budget = Budget::default();
+        let mut went = Vec::new();
+        let mut now = at(0);
+        while went.len() < 12 {
+            match budget.opens(rate, now) {
+                Some(later) => now = later,
+                None => {
+                    budget.spend(rate, now);
+                    went.push(now);
+                    now = after(now, SignedDuration::from_secs(1));
+                }
+            }
+        }
+        for four in went.windows(4) {
+            assert!(four[3].duration_since(four[0]) > SignedDuration::from_secs(60), "{four:?}");
+        }
+        assert!(budget.sent.len() <= 4);
+    }
+
+    #[test]
+    fn holds_grow_and_end() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.hold(THROTTLE, at(0)), at(60));
+        assert_eq!(budget.opens(None, at(59)), Some(at(60)));
+        assert_eq!(budget.opens(None, at(60)), None);
+        assert_eq!(budget.hold(THROTTLE, at(60)), at(180));
+        for _ in 0..40 {
+            budget.hold(THROTTLE, at(0));
+        }
+        assert_eq!(budget.held_until, Some(at(1_800)));
+        // What the other side says counts, even when it is longer than our longest.
+        assert_eq!(Budget::default().hold(SignedDuration::from_hours(2), at(0)), at(7_200));
+    }
+
+    #[test]
+    fn jitter_is_small_and_repeatable() {
+        let wait = SignedDuration::from_secs(100);
+        for seq in 0..1_000 {
+            let id = CallId { seq, n: 1 };
+            let first = jittered(wait, id, 1);
+            assert_eq!(first, jittered(wait, id, 1));
+            assert!(first >= wait && first <= wait + SignedDuration::from_secs(10));
+        }
+    }
 }

@@ -37,6 +37,13 @@ pub enum Key {
     Timer(TimerId),
     /// A run of a flow: `r1042-1`.
     Run(String),
+    /// The run that a record is in, per flow: one at a time.
+    Enrolled {
+        /// The flow.
+        flow: String,
+        /// The record's text.
+        subject: String,
+    },
     /// The graph that runs are pinned to, by hash.
     Graph(String),
     /// What a connection's budget has spent, and whether it is held.
@@ -68,6 +75,7 @@ impl Key {
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
             Self::Run(_) => "run/",
+            Self::Enrolled { .. } => "enrolled/",
             Self::Graph(_) => prefix::GRAPH,
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
@@ -98,6 +106,7 @@ impl fmt::Display for Key {
         match self {
             Self::Record(r) => write!(f, "{r}"),
             Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
+            Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
@@ -135,6 +144,10 @@ impl FromStr for Key {
                 Self::Timer(TimerId { due: number(next()?)?, seq: number(next()?)?, n: number(next()?)? })
             }
             "run" => Self::Run(own()),
+            "enrolled" => {
+                let (flow, subject) = rest.split_once('/').ok_or(())?;
+                Self::Enrolled { flow: flow.into(), subject: subject.into() }
+            }
             "graph" => Self::Graph(own()),
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
@@ -153,7 +166,7 @@ super::serde_as_text!(Key, "a key such as record/lead/L20");
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
     /// Under [`Key::Record`].
-    Record(Record),
+    Record(Arc<Record>),
     /// Under [`Key::Mark`]: when.
     Mark(Timestamp),
     /// Under [`Key::Pointer`].
@@ -164,6 +177,8 @@ pub enum Entry {
     Timer(Wake),
     /// Under [`Key::Run`].
     Run(Run),
+    /// Under [`Key::Enrolled`]: the run's id.
+    Enrolled(String),
     /// Under [`Key::Graph`].
     Graph(Arc<Flow>),
     /// Under [`Key::Budget`].
@@ -264,6 +279,7 @@ mod tests {
             "call/0000000000001042-0002",
             "timer/001790000000000-0000000000000007-0001",
             "run/r7-1",
+            "enrolled/welcome-mails/lead/L20",
             "graph/abc",
             "budget/sales",
             "cursor/erp",
@@ -286,7 +302,7 @@ mod tests {
         state.apply(&put(2));
         state.apply(&Change { key: key.clone(), entry: None });
         state.rollback(mark);
-        assert_eq!(state.get(&key).unwrap().unwrap().as_ref(), &Entry::Cursor(1.into()));
+        assert_eq!(state.get(&key).unwrap().unwrap().as_ref(), &Entry::Cursor(1i64.into()));
         state.rollback(0);
         assert_eq!(state.get(&key).unwrap(), None);
     }

@@ -3,6 +3,7 @@
 //! Numbers are decimals, never floats: `0.1 + 0.2 == 0.3`, and money keeps its cents. `Time` has two written forms: plain
 //! (RFC 3339 text, for people and other programs) and stored (`{"$time": "…"}`, so that what is read back is a time again).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -25,7 +26,7 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// A value of a field, of an event's data, of a condition.
 ///
-/// Stored format: JSON as written by [`Serialize`]; a change of it needs a test that reads the former one.
+/// Stored format: JSON as written by [`Serialize`], where a member's name that begins with `$` has one `$` more; a change of it needs a test that reads the former one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Value {
     /// Told to be empty; a member that is absent is not in the map at all.
@@ -191,9 +192,14 @@ fn write<S: Serializer>(value: &Value, s: S, stored: bool) -> Result<S::Ok, S::E
         Value::Time(t) => s.serialize_str(&t.to_string()),
         Value::List(l) if stored => s.collect_seq(l),
         Value::List(l) => s.collect_seq(l.iter().map(Plain)),
-        Value::Map(m) if stored => s.collect_map(m),
+        Value::Map(m) if stored => s.collect_map(m.iter().map(|(k, v)| (kept(k), v))),
         Value::Map(m) => s.collect_map(m.iter().map(|(k, v)| (k, Plain(v)))),
     }
+}
+
+/// A member's name in the stored form: one that begins with `$` gets another, so that no payload can write [`TIME`] or [`NUMBER`].
+fn kept(name: &str) -> Cow<'_, str> {
+    if name.starts_with('$') { Cow::Owned(format!("${name}")) } else { Cow::Borrowed(name) }
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -293,6 +299,10 @@ impl<'de> Visitor<'de> for Reader {
                 let t = members.next_value::<String>()?;
                 return t.parse().map(Value::Time).map_err(de::Error::custom);
             }
+            let name = match name.strip_prefix('$') {
+                Some(own) if self.stored && own.starts_with('$') => own.to_owned(),
+                _ => name,
+            };
             text(&name)?;
             let value = members.next_value_seed(inner)?;
             if map.contains_key(&name) {
@@ -331,6 +341,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(stored).unwrap(), Value::from([("owner_at", Value::Time(t))]));
         assert_eq!(serde_json::to_string(&Value::Time(t).plain()).unwrap(), r#""2026-09-21T01:00:00Z""#);
         assert!(from_json(stored.as_bytes()).unwrap().at(&["owner_at", "$time"]).is_some());
+    }
+
+    #[test]
+    fn no_member_of_a_payload_reads_back_as_ours() {
+        check(r#"{"$time":"never"}"#, r#"{"$time":"never"}"#);
+        check(r#"{"$time":"2026-09-21T01:00:00Z"}"#, r#"{"$time":"2026-09-21T01:00:00Z"}"#);
+        check(r#"{"$oid":"1","$$time":1,"$":2}"#, r#"{"$":2,"$$time":1,"$oid":"1"}"#);
+        let form = Value::from([(NUMBER, "x".into())]);
+        assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&form).unwrap()).unwrap(), form);
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! Where events, state and the log are kept: one small trait, several stores, one suite that every one passes.
 //!
-//! Architecture invariant: a store decides nothing and knows no rule; it keeps what a turn hands it, all or nothing.
+//! [`memory`] for tests and simulation, [`sqlite`] for the daemon, [`backup`] for copies of the latter.
+//!
+//! Architecture invariant: a store decides nothing and knows no rule; it keeps what a turn hands it, all or nothing. It has no
+//! clock: what is old is told by the times inside the events.
 
 use std::sync::Arc;
+
+pub mod backup;
+pub mod memory;
+pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use crate::engine::event::Event;
 use crate::engine::log::{Line, Outcome};
@@ -15,10 +24,49 @@ pub struct Batch {
     pub definitions: String,
     /// In order of `seq`; roots and what they caused.
     pub events: Vec<Event>,
-    /// In order; each with the number of the event it was decided on. Also appended to the change log.
+    /// In order; each with the number of the event it was decided on, which never falls. Also appended to the change log.
     pub changes: Vec<(u64, Change)>,
-    /// In order of `seq`.
+    /// In order of `seq`. `at` is kept to the microsecond.
     pub log: Vec<Line>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.changes.is_empty() && self.log.is_empty()
+    }
+
+    /// What every store checks before it writes: numbers rise, beyond the last ones given out and, for changes, not below the
+    /// last one's event. Reading as of an event, and the order of everything, rest on it.
+    fn check(&self, last: Last, changed: u64) -> Result<(), Error> {
+        rising("event", last.event, self.events.iter().map(|e| e.seq))?;
+        rising("log line", last.log, self.log.iter().map(|l| l.seq))?;
+        let mut at = changed;
+        for (seq, change) in &self.changes {
+            if *seq < at {
+                return Err(Error::Refused(format!("the change of {} on event {seq} comes after one on event {at}", change.key)));
+            }
+            within(*seq)?;
+            at = *seq;
+        }
+        Ok(())
+    }
+}
+
+fn rising(what: &str, mut last: u64, numbers: impl Iterator<Item = u64>) -> Result<(), Error> {
+    for seq in numbers {
+        if seq <= last {
+            return Err(Error::Refused(format!("{what} {seq} comes after {last}")));
+        }
+        within(seq)?;
+        last = seq;
+    }
+    Ok(())
+}
+
+/// Databases count in 63 bits.
+fn within(seq: u64) -> Result<(), Error> {
+    i64::try_from(seq).map(drop).map_err(|_| Error::Refused(format!("{seq} is too large for a number")))
 }
 
 /// The last numbers given out; the next ones are larger.
@@ -47,6 +95,23 @@ pub struct Filter {
     pub since: Option<jiff::Timestamp>,
     /// Of this event.
     pub event: Option<u64>,
+}
+
+impl Filter {
+    /// Whether a line passes.
+    pub fn passes(&self, line: &Line) -> bool {
+        fn same(asked: Option<&String>, has: Option<&String>) -> bool {
+            asked.is_none() || asked == has
+        }
+        let record = |asked: &String| line.record.as_ref().is_some_and(|r| r.id == *asked || r.to_string() == *asked);
+        same(self.rule.as_ref(), line.rule.as_ref())
+            && same(self.flow.as_ref(), line.flow.as_ref())
+            && same(self.action.as_ref(), Some(&line.action))
+            && self.record.as_ref().is_none_or(record)
+            && self.outcome.is_none_or(|o| o == line.outcome)
+            && self.since.is_none_or(|t| line.at.as_microsecond() >= t.as_microsecond())
+            && self.event.is_none_or(|seq| seq == line.event)
+    }
 }
 
 /// An event as it was stored, with the hash of the definitions that decided it.
@@ -87,6 +152,9 @@ pub trait Read {
     /// The last `count` log lines that pass the filter, in order.
     fn log_tail(&self, filter: &Filter, count: usize) -> Result<Vec<Line>, Error>;
 
+    /// The hash of the definitions by which a log line was decided.
+    fn log_definitions(&self, seq: u64) -> Result<Option<String>, Error>;
+
     /// A random name of this store, made when it was created and anew when it is restored from a backup: idempotency keys
     /// carry it, so that a restored store never reuses the key of something it has forgotten.
     fn instance(&self) -> Result<String, Error>;
@@ -97,6 +165,12 @@ pub trait Store: Read + Send {
     /// Writes a batch; when it returns `Ok`, the batch is on disk (fsync) and every reader sees it. On an error nothing of it
     /// is there, but for [`Error::Broken`], where only reading again after a restart can tell.
     fn commit(&mut self, batch: &Batch) -> Result<(), Error>;
+
+    /// Housekeeping that the turn calls between batches; cheap when there is nothing to do. What fails here endangers nothing
+    /// that is committed: [`Error::Full`] may be tried again, but [`Error::Broken`] means what it always means.
+    fn maintain(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// What can go wrong in a store.
@@ -117,6 +191,9 @@ pub enum Error {
     /// The file is damaged.
     #[error("{0}")]
     Corrupt(String),
+    /// There is no store there.
+    #[error("{0}")]
+    Absent(String),
     /// The file was written by a newer version.
     #[error("{0}")]
     Newer(String),

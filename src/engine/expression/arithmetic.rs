@@ -112,13 +112,9 @@ pub(super) fn sum(by: Sum, nodes: [&Node; 2], a: &Value, b: &Value) -> Result<Va
         (Value::Text(a), Value::Text(b)) if by == Sum::Add => Ok(Value::Text(format!("{a}{b}"))),
         (Value::Null, _) => Err(missing(nodes[0])),
         (_, Value::Null) => Err(missing(nodes[1])),
-        (a, b) if by == Sum::Add => Err(stop(format!(
-            "{} is {}, {} is {}: `+` takes two numbers or two texts",
-            nodes[0],
-            a.kind(),
-            nodes[1],
-            b.kind()
-        ))),
+        (a, b) if by == Sum::Add => {
+            Err(stop(format!("{} is {}, {} is {}: `+` takes two numbers or two texts", nodes[0], a.kind(), nodes[1], b.kind())))
+        }
         (Value::Number(_), b) => Err(unfit(nodes[1], b, "a number")),
         (a, _) => Err(unfit(nodes[0], a, "a number")),
     }
@@ -132,7 +128,8 @@ fn number(by: Sum, a: Decimal, b: Decimal) -> Result<Decimal, Stop> {
         Sum::Add => a.checked_add(b),
         Sum::Sub => a.checked_sub(b),
         Sum::Mul => a.checked_mul(b),
-        Sum::Div => a.checked_div(b),
+        // Division fills up with zeros: 10 / 4 is 2.5, not 2.50.
+        Sum::Div => a.checked_div(b).map(|n| n.normalize()),
         Sum::Rem => a.checked_rem(b),
         Sum::Pow => return power(a, b),
     };
@@ -161,6 +158,6 @@ fn power(base: Decimal, exponent: Decimal) -> Result<Decimal, Stop> {
     match exponent {
         0.. => Ok(result),
         _ if result.is_zero() => Err(stop(if base.is_zero() { "division by zero" } else { "the result is out of range" })),
-        _ => Decimal::ONE.checked_div(result).ok_or_else(out_of_range),
+        _ => Decimal::ONE.checked_div(result).map(|n| n.normalize()).ok_or_else(out_of_range),
     }
 }

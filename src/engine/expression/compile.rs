@@ -52,7 +52,13 @@ impl<'a> Compiler<'a> {
 
     /// The characters of a part of the tree.
     fn place(&self, tree: &Tree) -> Range<usize> {
-        let places = tree.iter_identifiers().filter_map(|i| self.token(i)).map(|t| t.at.clone());
+        let own = match tree.operator() {
+            Operator::VariableIdentifierRead { identifier } | Operator::FunctionIdentifier { identifier } => {
+                Some(identifier.as_str())
+            }
+            _ => None,
+        };
+        let places = own.into_iter().chain(tree.iter_identifiers()).filter_map(|i| self.token(i)).map(|t| t.at.clone());
         places.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or_else(|| self.whole.clone())
     }
 

@@ -99,7 +99,8 @@ impl Walk<'_> {
 
     /// What stands wrong is told where it stands; a missing value at the operator that lacks it.
     fn place(&self, at: usize, kind: &FaultKind) -> Range<usize> {
-        let lacking_before = matches!(kind, FaultKind::MissingValue { .. }) && matches!(self.kind(at), Kind::Close(_) | Kind::Comma);
+        let lacking_before =
+            matches!(kind, FaultKind::MissingValue { .. }) && matches!(self.kind(at), Kind::Close(_) | Kind::Comma);
         self.tokens[if lacking_before { at - 1 } else { at }].at.clone()
     }
 

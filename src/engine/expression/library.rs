@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 
-use super::node::{Evaluated, Node, instant};
 use super::arithmetic::{equal, unfit};
+use super::node::{Evaluated, Node, instant};
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::Value;
 
@@ -101,7 +101,10 @@ impl Which {
 
     /// Whether it comes to true or false.
     pub(super) fn holds(self) -> bool {
-        matches!(self, Self::Contains | Self::StartsWith | Self::EndsWith | Self::Matches | Self::In | Self::IsEmpty | Self::Changed)
+        matches!(
+            self,
+            Self::Contains | Self::StartsWith | Self::EndsWith | Self::Matches | Self::In | Self::IsEmpty | Self::Changed
+        )
     }
 }
 
@@ -205,7 +208,7 @@ fn since<'a>(node: &'a Node, scope: &'a dyn Scope, unit: i64) -> Evaluated<'a> {
     let gone = scope.now().timestamp().duration_since(then);
     let nanos = Decimal::try_from_i128_with_scale(gone.as_nanos(), 9).ok();
     let units = nanos.and_then(|seconds| seconds.checked_div(Decimal::from(unit)));
-    units.map(|n| Cow::Owned(Value::Number(n))).ok_or_else(|| Stop::Unevaluable("the result is out of range".into()))
+    units.map(|n| Cow::Owned(Value::Number(n.normalize()))).ok_or_else(|| Stop::Unevaluable("the result is out of range".into()))
 }
 
 fn weekday<'a>(node: Option<&'a Node>, scope: &'a dyn Scope) -> Evaluated<'a> {

@@ -96,10 +96,7 @@ impl Expr {
             if let Some((whole, write)) = around.and_then(|d| Some((d, dash_write(&d.path, &known)?))) {
                 dashed.push(&whole.at);
                 faults.retain(|f: &Fault| f.at.end <= whole.at.start);
-                faults.push(Fault {
-                    at: whole.at.clone(),
-                    kind: FaultKind::DashedName { name: whole.path.join("."), write },
-                });
+                faults.push(Fault { at: whole.at.clone(), kind: FaultKind::DashedName { name: whole.path.join("."), write } });
                 continue;
             }
             faults.push(unknown_name(name, unknown));
@@ -156,15 +153,12 @@ pub(super) fn unknown_name(name: &Name, unknown: super::scope::Unknown) -> Fault
 fn dash_write(path: &[String], known: &dyn Fn(&[String]) -> bool) -> Option<String> {
     let low: Vec<String> = path.iter().map(|p| p.replace('-', "_")).collect();
     let (first, rest) = path.split_first()?;
+    if known(path) && !rest.is_empty() && !first.contains('-') {
+        let parts = rest.iter().map(|p| if p.contains('-') { format!("['{p}']") } else { format!(".{p}") });
+        return Some(first.clone() + &parts.collect::<String>());
+    }
     // A bare name has no form with a dash: the field must be renamed.
-    if known(&low) || rest.is_empty() && known(path) {
-        return Some(low.join("."));
-    }
-    if rest.is_empty() || first.contains('-') || !known(path) {
-        return None;
-    }
-    let parts = rest.iter().map(|p| if p.contains('-') { format!("['{p}']") } else { format!(".{p}") });
-    Some(first.clone() + &parts.collect::<String>())
+    (known(&low) || known(path)).then(|| low.join("."))
 }
 
 super::serde_as_source!(Expr);

@@ -61,9 +61,13 @@ impl Node {
                 if condition.test(scope)? { yes.eval(scope) } else { no.eval(scope) }
             }
             Self::Call(function, arguments) => library::call(function.which, arguments, scope),
-            Self::Compare(..) | Self::Not(_) | Self::And(_) | Self::Or(_) | Self::In { .. } | Self::Matches(..) | Self::Changed(_) => {
-                self.test(scope).map(|b| Cow::Owned(Value::Bool(b)))
-            }
+            Self::Compare(..)
+            | Self::Not(_)
+            | Self::And(_)
+            | Self::Or(_)
+            | Self::In { .. }
+            | Self::Matches(..)
+            | Self::Changed(_) => self.test(scope).map(|b| Cow::Owned(Value::Bool(b))),
         }
     }
 

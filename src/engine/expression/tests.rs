@@ -1,10 +1,12 @@
+//! Conditions from outside: every trap of the parser, each fault at its place, the caps.
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::engine::scope::Unknown;
-use crate::engine::state::Need;
+use crate::engine::state::{Key, Need};
 
 /// A lead of 2026-09-21 10:00 in Shanghai, a Monday.
 struct Lead(Value);
@@ -31,7 +33,7 @@ impl Lead {
 impl Scope for Lead {
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
         if path[0] == "boss" {
-            return Err(Stop::Need(Need::Record(crate::engine::event::RecordRef { entity: "person".into(), id: "王总监".into() })));
+            return Err(Stop::Need(Need::Key(Key::Cursor("王总监".into()))));
         }
         Ok(self.0.at(path).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
     }
@@ -45,7 +47,20 @@ impl Scope for Lead {
 
 impl Names for Lead {
     fn problem(&self, path: &[String]) -> Option<Unknown> {
-        let all = ["name", "level", "region", "amount", "missing", "owner_at", "tags", "客户", "event", "stage", "due_on", "lead_score"];
+        let all = [
+            "name",
+            "level",
+            "region",
+            "amount",
+            "missing",
+            "owner_at",
+            "tags",
+            "客户",
+            "event",
+            "stage",
+            "due_on",
+            "lead_score",
+        ];
         (!all.contains(&path[0].as_str())).then(|| Unknown { part: 0, nearest: nearest(&path[0], all).map(str::to_owned) })
     }
 }
@@ -119,10 +134,13 @@ fn the_thin_layer() {
     check("'it''s' == 'x'", "`'s'`@4 MissingOperator");
     check(r#"'it\'s' + "\"" + '\d\\'"#, r#""it's\"\\d\\""#);
     check("客户.等级 == 'A' and 客户['等级'] == \"A\"", "true");
-    check("event['lead-score'] + tags.1 == 7", "? the value with event.lead-score");
+    check(
+        "event['lead-score'] + tags.1 == 7",
+        "? event.lead-score is a number, tags.1 is text: `+` takes two numbers or two texts",
+    );
     check("tags[0] + tags.1", "\"VIP官网\"");
-    check("boss.name == 'x'", "needs Record(RecordRef { entity: \"person\", id: \"王总监\" })");
-    check("vip and boss.name == 'x' and missing > 1", "needs Record(RecordRef { entity: \"person\", id: \"王总监\" })");
+    check("boss.name == 'x'", "needs Key(Cursor(\"王总监\"))");
+    check("vip and boss.name == 'x' and missing > 1", "needs Key(Cursor(\"王总监\"))");
 }
 
 #[test]
@@ -201,7 +219,15 @@ fn tests_want_true_or_false() {
     assert_eq!(test("not missing"), "true");
     assert_eq!(test("amount"), "Unevaluable(\"amount is a number, true or false expected\")");
     assert_eq!(test("lower(missing)"), "Unevaluable(\"missing is missing\")");
-    for (source, ok) in [("'A'", false), ("1 + 1", false), ("['a']", false), ("-amount", false), ("vip", true), ("len(name)", false), ("true", true)] {
+    for (source, ok) in [
+        ("'A'", false),
+        ("1 + 1", false),
+        ("['a']", false),
+        ("-amount", false),
+        ("vip", true),
+        ("len(name)", false),
+        ("true", true),
+    ] {
         assert_eq!(Expr::parse_condition(source).is_ok(), ok, "{source}");
     }
 }
@@ -209,11 +235,20 @@ fn tests_want_true_or_false() {
 #[test]
 fn slips_are_named_where_they_are() {
     check("level = 'A'", "`=`@6 Instead { found: \"=\", write: \"==\" }");
-    check("level ＝＝ “A”", "`＝＝`@6 Instead { found: \"＝＝\", write: \"==\" } | `“A”`@9 Instead { found: \"“A”\", write: \"'A'\" }");
-    check("is_empty（level）", "`（`@8 Instead { found: \"（\", write: \"(\" } | `）`@14 Instead { found: \"）\", write: \")\" }");
+    check(
+        "level ＝＝ “A”",
+        "`＝＝`@6 Instead { found: \"＝＝\", write: \"==\" } | `“A”`@9 Instead { found: \"“A”\", write: \"'A'\" }",
+    );
+    check(
+        "is_empty（level）",
+        "`（`@8 Instead { found: \"（\", write: \"(\" } | `）`@14 Instead { found: \"）\", write: \")\" }",
+    );
     check("level in ('A'，'B')", "`，`@13 Instead { found: \"，\", write: \",\" }");
     check("！vip", "`！`@0 Instead { found: \"！\", write: \"!\" }");
-    check("amount ＞ １００", "`＞`@7 Instead { found: \"＞\", write: \">\" } | `１００`@9 Instead { found: \"１００\", write: \"100\" }");
+    check(
+        "amount ＞ １００",
+        "`＞`@7 Instead { found: \"＞\", write: \">\" } | `１００`@9 Instead { found: \"１００\", write: \"100\" }",
+    );
     check("amount ≥ 5", "`≥`@7 Instead { found: \"≥\", write: \">=\" }");
     check("vip AND vip", "`AND`@4 Instead { found: \"AND\", write: \"and\" }");
     check("vip 且 vip", "`且`@4 Instead { found: \"且\", write: \"and\" }");
@@ -270,7 +305,10 @@ fn functions_are_checked() {
     check("matches('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab', '^(a+)+$')", "false");
     check("changed('stage')", "`'stage'`@8 NotAField");
     check("changed(lead.stage)", "`lead.stage`@8 NotAField");
-    check("is_emty(x) and foo(y)", "`is_emty`@0 UnknownFunction { name: \"is_emty\", nearest: Some(\"is_empty\") } | `foo`@15 UnknownFunction { name: \"foo\", nearest: None }");
+    check(
+        "is_emty(x) and foo(y)",
+        "`is_emty`@0 UnknownFunction { name: \"is_emty\", nearest: Some(\"is_empty\") } | `foo`@15 UnknownFunction { name: \"foo\", nearest: None }",
+    );
 }
 
 #[test]
@@ -278,7 +316,10 @@ fn names_are_checked() {
     names("amuont > 1 and 客户.等级 == 'A'", "`amuont`@0 UnknownName { name: \"amuont\", nearest: Some(\"amount\") }");
     names("today > due_on", "`today`@0 UnknownName { name: \"today\", nearest: Some(\"today()\") }");
     names("changed(stge)", "`stge`@8 UnknownName { name: \"stge\", nearest: Some(\"stage\") }");
-    names("event.lead-score > 1", "`event.lead-score`@0 DashedName { name: \"event.lead-score\", write: \"event['lead-score']\" }");
+    names(
+        "event.lead-score > 1",
+        "`event.lead-score`@0 DashedName { name: \"event.lead-score\", write: \"event['lead-score']\" }",
+    );
     names("lead-score > 1", "`lead-score`@0 DashedName { name: \"lead-score\", write: \"lead_score\" }");
     names("amount-level > 1 and amount - foo > 1", "`foo`@30 UnknownName { name: \"foo\", nearest: None }");
 }

@@ -1,0 +1,274 @@
+//! `decide(definitions, state, event, now)`: what an event means. Pure: the same four always give the same decision.
+//!
+//! The one place where the kinds of events meet the rooms that understand them; it never does what a room can do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::definition::Definitions;
+use super::event::{Body, Cause, Draft, Event, RecordRef, Upsert};
+use super::log::{Line, Outcome};
+use super::record::Record;
+use super::state::{Change, Entry, Key, Need, State};
+use super::value::{Map, Value};
+use super::{flow, outbox, rule};
+
+/// The event of what a source told and that does not fit its mapping: `row`, `reason`, `field`. Kept, logged, open to rules.
+pub const UNREADABLE: &str = "ifthen.unreadable";
+
+/// What an event means: changes of state, further events, lines for the action log.
+#[derive(Debug, Default, PartialEq)]
+pub struct Decision {
+    /// At most one per key.
+    pub changes: Vec<Change>,
+    /// To be decided next, in the same turn.
+    pub emits: Vec<Draft>,
+    /// In order.
+    pub log: Vec<Line>,
+}
+
+/// Decides one event; or says which value it needs.
+pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Timestamp) -> Result<Decision, Need> {
+    let mut draft = Deciding::new(definitions, state, event, now);
+    match &event.body {
+        Body::Happened { data, upsert } => {
+            if let Some(upsert) = upsert {
+                merge(&mut draft, upsert)?;
+            }
+            if event.name == UNREADABLE {
+                draft.say(&By::default(), "read", Outcome::Failed, data.clone());
+            }
+            wake(&mut draft, data, None)?;
+        }
+        Body::Created { by } => wake(&mut draft, &Value::from([("by", by.as_str().into())]), None)?,
+        Body::Changed { old, by } => {
+            let names = Value::List(old.keys().map(|k| k.as_str().into()).collect());
+            wake(&mut draft, &Value::from([("by", by.as_str().into()), ("fields", names)]), Some(old))?;
+        }
+        Body::Due(key) => flow::due(&mut draft, key)?,
+        Body::Start(calls) => outbox::start(&mut draft, calls)?,
+        Body::Ended { call, attempt, outcome } => outbox::ended(&mut draft, *call, *attempt, outcome)?,
+        Body::Command(command) => outbox::command(&mut draft, command)?,
+        Body::Polled { source, cursor, .. } => {
+            draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
+        }
+        Body::Loaded { hash, detail } => {
+            let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
+            draft.say(&By::default(), "reload", Outcome::Done, detail);
+        }
+        Body::NotLoaded(problems) => {
+            let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
+            draft.say(&By::default(), "reload", Outcome::Failed, detail);
+        }
+    }
+    Ok(draft.finish())
+}
+
+/// Rules and flows that the event wakes.
+fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+    rule::wake(draft, data, old)?;
+    flow::wake(draft, data, old)
+}
+
+/// Merges what a source tells about a record, before any rule sees the event.
+fn merge(draft: &mut Deciding<'_>, upsert: &Upsert) -> Result<(), Need> {
+    let Some(entity) = draft.definitions.entities.get(&upsert.record.entity) else {
+        let detail = Value::from([("reason", "entity".into()), ("entity", upsert.record.entity.as_str().into())]);
+        draft.say(&By::default(), "record", Outcome::Failed, detail);
+        return Ok(());
+    };
+    let before = draft.record(&upsert.record)?;
+    let mut record = before.as_deref().cloned().unwrap_or_default();
+    let source = draft.event.origin.as_str();
+    let refused = record.merge(source, upsert, entity);
+    record.fields.entry(entity.key.clone()).or_insert_with(|| upsert.record.id.as_str().into());
+    let told_news = before.as_ref().is_none_or(|b| b.told != record.told);
+    let old = record.difference(before.as_deref().unwrap_or(&Record::default()));
+    let mut detail = Map::new();
+    if before.is_none() {
+        detail.insert("created".into(), true.into());
+    } else if !old.is_empty() {
+        let change = |(field, was): (&String, &Value)| (field.clone(), vec![was.clone(), record.seen(field)].into());
+        detail.insert("changed".into(), Value::Map(old.iter().map(change).collect()));
+    }
+    if !refused.is_empty() {
+        let list = refused.iter().map(|r| (r.field.clone(), r.reason.into())).collect();
+        detail.insert("refused".into(), Value::Map(list));
+    }
+    let outcome = if before.is_none() || !old.is_empty() { Outcome::Done } else { Outcome::Suppressed };
+    if outcome == Outcome::Suppressed {
+        detail.insert("reason".into(), if refused.is_empty() { "no change" } else { "refused" }.into());
+    }
+    draft.say(&By::default(), "record", outcome, Value::Map(detail));
+    if told_news || outcome == Outcome::Done {
+        let by = source.to_owned();
+        draft.put_record(&upsert.record, record, &by)?;
+    }
+    Ok(())
+}
+
+/// Who does something, for the log, and whether it may leave.
+#[derive(Debug, Clone, Default)]
+pub(super) struct By {
+    pub(super) rule: Option<String>,
+    pub(super) flow: Option<String>,
+    pub(super) run: Option<String>,
+    /// In a flow: the step.
+    pub(super) step: Option<String>,
+    pub(super) preview: bool,
+}
+
+impl By {
+    /// `rule:welcome`, `flow:nurture/E1`; the engine itself: `ifthen`.
+    pub(super) fn text(&self) -> String {
+        match (&self.rule, &self.flow, &self.step) {
+            (Some(rule), ..) => format!("rule:{rule}"),
+            (_, Some(flow), Some(step)) => format!("flow:{flow}/{step}"),
+            (_, Some(flow), None) => format!("flow:{flow}"),
+            _ => "ifthen".into(),
+        }
+    }
+}
+
+/// A decision in the making: the loaded state below, what was changed so far above it.
+pub(super) struct Deciding<'a> {
+    pub(super) definitions: &'a Definitions,
+    pub(super) state: &'a State,
+    pub(super) event: &'a Event,
+    pub(super) now: Timestamp,
+    changed: BTreeMap<Key, Option<Arc<Entry>>>,
+    /// Records changed here: as they were, and who changed them last.
+    touched: BTreeMap<RecordRef, (Option<Arc<Entry>>, String)>,
+    emits: Vec<Draft>,
+    log: Vec<Line>,
+    numbers: u32,
+}
+
+impl<'a> Deciding<'a> {
+    fn new(definitions: &'a Definitions, state: &'a State, event: &'a Event, now: Timestamp) -> Self {
+        Self {
+            definitions,
+            state,
+            event,
+            now,
+            changed: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            emits: Vec::new(),
+            log: Vec::new(),
+            numbers: 0,
+        }
+    }
+
+    /// The value of a key, with what this decision has changed.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Arc<Entry>>, Need> {
+        match self.changed.get(key) {
+            Some(entry) => Ok(entry.clone()),
+            None => self.state.get(key).map(Option::<&Arc<Entry>>::cloned),
+        }
+    }
+
+    /// Changes a value.
+    pub(super) fn put(&mut self, key: Key, entry: Entry) {
+        self.changed.insert(key, Some(Arc::new(entry)));
+    }
+
+    /// Removes a value.
+    pub(super) fn remove(&mut self, key: Key) {
+        self.changed.insert(key, None);
+    }
+
+    /// A record, if there is one.
+    pub(super) fn record(&self, record: &RecordRef) -> Result<Option<Arc<Record>>, Need> {
+        Ok(self.get(&Key::Record(record.clone()))?.and_then(|e| as_record(&e)))
+    }
+
+    /// Changes a record; `created` / `changed` events follow when the decision is finished.
+    pub(super) fn put_record(&mut self, at: &RecordRef, mut record: Record, by: &str) -> Result<(), Need> {
+        let key = Key::Record(at.clone());
+        let before = self.get(&key)?;
+        match before.as_deref() {
+            None => {
+                record.created = self.now;
+                record.changed = self.now;
+            }
+            Some(Entry::Record(was)) if was.fields != record.fields || was.tags != record.tags => record.changed = self.now,
+            Some(_) => {}
+        }
+        let first = self.touched.remove(at).map_or(before, |(first, _)| first);
+        self.touched.insert(at.clone(), (first, by.to_owned()));
+        self.put(key, Entry::Record(Arc::new(record)));
+        Ok(())
+    }
+
+    /// Emits an event, to be decided in the same turn.
+    pub(super) fn emit(&mut self, name: String, record: Option<RecordRef>, by: String, body: Body) {
+        let depth = self.event.cause.as_ref().map_or(0, |c| c.depth) + 1;
+        self.emits.push(Draft {
+            name,
+            at: self.event.at,
+            received: self.event.received,
+            origin: by.clone(),
+            delivery: None,
+            record,
+            cause: Some(Cause { seq: self.event.seq, depth, by }),
+            body,
+        });
+    }
+
+    /// Writes a line into the action log.
+    pub(super) fn say(&mut self, by: &By, action: &str, outcome: Outcome, detail: Value) {
+        let record = self.event.record.clone();
+        self.say_of(by, record, action, outcome, detail);
+    }
+
+    /// Writes a line about a record other than the event's.
+    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, detail: Value) {
+        self.log.push(Line {
+            seq: 0,
+            at: self.now,
+            event: self.event.seq,
+            rule: by.rule.clone(),
+            flow: by.flow.clone(),
+            run: by.run.clone(),
+            record,
+            action: action.to_owned(),
+            outcome,
+            detail,
+        });
+    }
+
+    /// A number for an id, unique within this event.
+    pub(super) fn number(&mut self) -> u32 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn finish(mut self) -> Decision {
+        for (record, (before, by)) in std::mem::take(&mut self.touched) {
+            let after = self.changed.get(&Key::Record(record.clone())).cloned().flatten();
+            let Some(Entry::Record(after)) = after.as_deref() else { continue };
+            match before.as_deref() {
+                Some(Entry::Record(before)) => {
+                    let old = after.difference(before);
+                    if !old.is_empty() {
+                        let name = format!("{}.changed", record.entity);
+                        self.emit(name, Some(record), by.clone(), Body::Changed { old, by });
+                    }
+                }
+                _ => {
+                    let name = format!("{}.created", record.entity);
+                    self.emit(name, Some(record), by.clone(), Body::Created { by });
+                }
+            }
+        }
+        let changes = self.changed.into_iter().map(|(key, entry)| Change { key, entry }).collect();
+        Decision { changes, emits: self.emits, log: self.log }
+    }
+}
+
+/// The record in an entry.
+pub(super) fn as_record(entry: &Arc<Entry>) -> Option<Arc<Record>> {
+    if let Entry::Record(record) = entry.as_ref() { Some(Arc::clone(record)) } else { None }
+}

@@ -1,0 +1,157 @@
+//! The names of a decision: what `amount`, `event.page`, `old.stage`, `owner.manager`, `steps.invoice.status` stand for.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Zoned;
+
+use super::decide::Deciding;
+use super::definition::{Person, Who};
+use super::entity::FieldKind;
+use super::event::RecordRef;
+use super::record::Record;
+use super::scope::{Scope, Stop};
+
+use super::value::{Map, Value};
+
+/// How many references one name may follow: `owner.manager.manager`.
+const MAX_REFERENCES: usize = 8;
+
+/// What conditions and templates see.
+pub(super) struct View<'a> {
+    pub(super) deciding: &'a Deciding<'a>,
+    /// The record, as it was when the event arrived (conditions) or as it is now (actions).
+    pub(super) record: Option<(RecordRef, Arc<Record>)>,
+    /// `event.x`.
+    pub(super) data: &'a Value,
+    /// Former values of the fields that this event changed.
+    pub(super) old: Option<&'a Map>,
+    /// `steps.x` of a run.
+    pub(super) steps: Option<&'a Map>,
+}
+
+impl Scope for View<'_> {
+    fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
+        let Some((first, rest)) = path.split_first() else { return Ok(Cow::Owned(Value::Null)) };
+        let null = || Cow::Owned(Value::Null);
+        match first.as_str() {
+            "event" => return Ok(self.data.at(rest).map_or_else(null, Cow::Borrowed)),
+            "old" => return Ok(self.former(rest)),
+            "steps" if self.steps.is_some() => {
+                let step = self.steps.and_then(|s| s.get(rest.first()?)?.at(&rest[1..]));
+                return Ok(step.map_or_else(null, Cow::Borrowed));
+            }
+            _ => {}
+        }
+        if let Some((at, record)) = &self.record {
+            let field = self.deciding.definitions.entities.get(&at.entity).and_then(|e| e.fields.get(first));
+            if field.is_some() || record.fields.contains_key(first) || first == "tags" {
+                return match (record.fields.get(first), rest) {
+                    (Some(value), []) => Ok(Cow::Borrowed(value)),
+                    (_, []) => Ok(Cow::Owned(record.seen(first))),
+                    (value, _) => self.follow(field.map(|f| &f.kind), value.unwrap_or(&Value::Null), rest),
+                };
+            }
+        }
+        let constant = self.deciding.definitions.constants.get(first);
+        Ok(constant.and_then(|c| c.at(rest)).map_or_else(null, Cow::Borrowed))
+    }
+
+    fn now(&self) -> Zoned {
+        self.deciding.now.to_zoned(self.deciding.definitions.zone.0.clone())
+    }
+
+    fn changed(&self, field: &str) -> bool {
+        self.old.is_some_and(|old| old.contains_key(field))
+    }
+}
+
+impl<'a> View<'a> {
+    fn former(&self, path: &[String]) -> Cow<'_, Value> {
+        let Some((field, rest)) = path.split_first() else { return Cow::Owned(Value::Null) };
+        let value = match self.old {
+            Some(old) => old.get(field).or_else(|| self.record.as_ref().map(|(_, r)| r.value(field))),
+            None => None,
+        };
+        value.and_then(|v| v.at(rest)).map_or(Cow::Owned(Value::Null), Cow::Borrowed)
+    }
+
+    /// A member of what a field refers to.
+    fn follow<'v>(&'v self, kind: Option<&FieldKind>, value: &'v Value, path: &[String]) -> Result<Cow<'v, Value>, Stop> {
+        let (kind, value, path) = (kind.cloned(), value.clone(), path);
+        match kind {
+            Some(FieldKind::Person) => Ok(Cow::Owned(self.person(&value, path))),
+            Some(FieldKind::Ref(entity)) => self.reference(&entity, &value, path, 0),
+            _ => Ok(Cow::Owned(value.at(path).cloned().unwrap_or_default())),
+        }
+    }
+
+    fn reference(&self, entity: &str, id: &Value, path: &[String], depth: usize) -> Result<Cow<'_, Value>, Stop> {
+        if *id == Value::Null || depth >= MAX_REFERENCES {
+            return Ok(Cow::Owned(Value::Null));
+        }
+        let at = RecordRef { entity: entity.to_owned(), id: id.to_string() };
+        let Some(record) = self.deciding.record(&at)? else { return Ok(Cow::Owned(Value::Null)) };
+        let Some((first, rest)) = path.split_first() else { return Ok(Cow::Owned(Value::Null)) };
+        let value = record.seen(first);
+        let field = self.deciding.definitions.entities.get(entity).and_then(|e| e.fields.get(first));
+        match field.map(|f| &f.kind) {
+            _ if rest.is_empty() => Ok(Cow::Owned(value)),
+            Some(FieldKind::Person) => Ok(Cow::Owned(self.person(&value, rest))),
+            Some(FieldKind::Ref(next)) => self.reference(next, &value, rest, depth + 1),
+            _ => Ok(Cow::Owned(value.at(rest).cloned().unwrap_or_default())),
+        }
+    }
+
+    fn person(&self, id: &Value, path: &[String]) -> Value {
+        let people = &self.deciding.definitions.people;
+        let mut id = id.as_text().unwrap_or_default().to_owned();
+        for (place, member) in path.iter().enumerate().take(MAX_REFERENCES) {
+            let Some(person) = people.get(&id) else { return Value::Null };
+            let value = member_of(&id, person, member);
+            if place + 1 == path.len() {
+                return value;
+            }
+            id = value.as_text().unwrap_or_default().to_owned();
+        }
+        Value::Null
+    }
+
+    /// The people meant, without repetition, in order.
+    pub(super) fn who(&self, who: &[Who]) -> Result<Vec<String>, Stop> {
+        let definitions = self.deciding.definitions;
+        let mut ids: Vec<String> = Vec::new();
+        for one in who {
+            match one {
+                Who::User(id) => ids.push(id.clone()),
+                Who::Role(role) => {
+                    ids.extend(
+                        definitions.people.iter().filter(|(_, p)| p.active && p.roles.contains(role)).map(|(id, _)| id.clone()),
+                    );
+                }
+                Who::Team(team) => ids.extend(definitions.teams.get(team).into_iter().flat_map(|t| t.members.iter().cloned())),
+                Who::Field(path) => {
+                    if let Some(id) = self.name(path)?.as_text() {
+                        ids.push(id.to_owned());
+                    }
+                }
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        ids.retain(|id| definitions.people.contains_key(id) && seen.insert(id.clone()));
+        Ok(ids)
+    }
+}
+
+/// What `owner.name` and the like stand for.
+fn member_of(id: &str, person: &Person, member: &str) -> Value {
+    match member {
+        "id" => id.into(),
+        "name" => person.name.as_str().into(),
+        "email" => person.email.clone().into(),
+        "mobile" => person.mobile.clone().into(),
+        "manager" => person.manager.clone().into(),
+        "roles" => person.roles.clone().into(),
+        _ => Value::Null,
+    }
+}

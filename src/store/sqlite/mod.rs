@@ -1,0 +1,240 @@
+//! The store in one SQLite file: one writer ([`Sqlite`]), any number of readers ([`Reader`]), a write-ahead log, and an fsync
+//! for every commit.
+//!
+//! Architecture invariant: nothing on the way of a commit is ordered by a random key but the small rows of `state`; everything
+//! else is appended. The tables are described in `migrations/`.
+
+mod delivery;
+pub(super) mod error;
+pub(super) mod lock;
+mod read;
+pub(super) mod schema;
+mod wal;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use rusqlite::{OpenFlags, OptionalExtension as _};
+
+use self::delivery::Deliveries;
+use self::error::{name, of_disk};
+use self::lock::Lock;
+pub use self::read::Reader;
+use self::read::{PATIENCE, number, text_if};
+use super::{Batch, Error, Filter, Last, Read, Store, Stored};
+use crate::engine::log::Line;
+use crate::engine::state::{Entry, Key};
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// For how long a delivery id is remembered; 3 days.
+    pub dedupe: SignedDuration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { dedupe: SignedDuration::from_hours(72) }
+    }
+}
+
+/// The one writer of a file. Everything is closed, and the lock let go, when it is dropped.
+#[derive(Debug)]
+pub struct Sqlite {
+    reader: Reader,
+    deliveries: Deliveries,
+    last: Last,
+    /// The last change: its number, and the event it was decided on.
+    change: (i64, u64),
+    /// The definitions written last: their hash and number.
+    definition: Option<(String, i64)>,
+    keeper: wal::Keeper,
+    /// Let go after the connection is closed.
+    _lock: Lock,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`, makes it and its folder when absent, and brings it up to date when it is of an older version.
+    pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| of_disk(folder, &e))?;
+        }
+        let lock = Lock::take(path)?;
+        Self::attempt(path, options, lock).map_err(name(path))
+    }
+
+    fn attempt(path: &Path, options: Options, lock: Lock) -> Result<Self, Error> {
+        let how = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let mut reader = Reader::connect(path, how)?;
+        let conn = &mut reader.conn;
+        let version = schema::version(conn)?;
+        let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(Error::Broken(format!("this file system cannot keep a write-ahead log (journal mode {mode})")));
+        }
+        // FULL: fsync at every commit. EXTRA would only add to rollback journals.
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "wal_autocheckpoint", wal::BY_ITSELF)?;
+        conn.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
+        schema::migrate(conn, version)?;
+        if version == 0
+            && let Some(folder) = path.parent()
+        {
+            sync_folder(folder)?;
+        }
+        let change = conn
+            .query_row("SELECT id, seq FROM change ORDER BY id DESC LIMIT 1", [], |row| Ok((row.get(0)?, number(row, 1)?)))
+            .optional()?;
+        let mut store = Self {
+            last: reader.last()?,
+            reader,
+            deliveries: Deliveries::new(i64::try_from(options.dedupe.as_micros()).unwrap_or(i64::MAX)),
+            change: change.unwrap_or_default(),
+            definition: None,
+            keeper: wal::Keeper::default(),
+            _lock: lock,
+        };
+        store.recall()?;
+        Ok(store)
+    }
+
+    /// Fills the memory of deliveries from the file, from the youngest event back to the horizon.
+    fn recall(&mut self) -> Result<(), Error> {
+        /// The wall clock may have been set in between: one older event is not yet the end.
+        const OLDER: u32 = 1_000;
+        let mut statement = self.reader.conn.prepare("SELECT seq, received, source, delivery FROM event ORDER BY seq DESC")?;
+        let mut rows = statement.query([])?;
+        let (mut now, mut older, mut found) = (None, 0, Vec::new());
+        while let Some(row) = rows.next()?
+            && older < OLDER
+        {
+            let received: i64 = row.get(1)?;
+            if self.deliveries.is_old(received, *now.get_or_insert(received)) {
+                older += 1;
+                continue;
+            }
+            older = 0;
+            if let (Some(source), Some(delivery)) = (text_if(row, 2)?, text_if(row, 3)?) {
+                found.push((received, self.deliveries.hash(source, delivery), number(row, 0)?));
+            }
+        }
+        for (received, hash, seq) in found.into_iter().rev() {
+            self.deliveries.remember(received, hash, seq);
+        }
+        Ok(())
+    }
+
+    /// Takes in what is on disk now.
+    fn committed(&mut self, batch: &Batch, definition: i64) {
+        if self.definition.as_ref().is_none_or(|(hash, _)| *hash != batch.definitions) {
+            self.definition = Some((batch.definitions.clone(), definition));
+        }
+        for event in &batch.events {
+            self.last.event = event.seq;
+            let received = event.received.as_microsecond();
+            if let Some(delivery) = &event.delivery {
+                let hash = self.deliveries.hash(&event.origin, delivery);
+                self.deliveries.remember(received, hash, event.seq);
+            }
+            self.deliveries.forget(received);
+        }
+        for (seq, _) in &batch.changes {
+            self.change = (self.change.0 + 1, *seq);
+        }
+        if let Some(line) = batch.log.last() {
+            self.last.log = line.seq;
+        }
+    }
+
+    /// Writes and commits; the number of the definitions.
+    fn write(&self, batch: &Batch) -> Result<i64, Error> {
+        let conn = &self.reader.conn;
+        let definition = match &self.definition {
+            Some((hash, id)) if *hash == batch.definitions => *id,
+            _ => write::definition(conn, &batch.definitions)?,
+        };
+        write::batch(conn, batch, definition, self.change.0)?;
+        conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(definition)
+    }
+}
+
+impl Store for Sqlite {
+    fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.check(self.last, self.change.1)?;
+        let conn = &self.reader.conn;
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        match self.write(batch) {
+            Ok(definition) => {
+                self.committed(batch, definition);
+                Ok(())
+            }
+            Err(error) => {
+                // SQLite may have rolled back by itself, as it does when the disk is full.
+                if !conn.is_autocommit() {
+                    conn.execute_batch("ROLLBACK").map_err(|e| Error::Broken(format!("{e}, after: {error}")))?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn maintain(&mut self) -> Result<(), Error> {
+        self.keeper.tend(&self.reader.conn, PATIENCE)
+    }
+}
+
+impl Read for Sqlite {
+    fn load(&self, key: &Key) -> Result<Option<Arc<Entry>>, Error> {
+        self.reader.load(key)
+    }
+    fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error> {
+        self.reader.scan(prefix, after, limit)
+    }
+    fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error> {
+        self.reader.as_of(key, seq)
+    }
+    fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {
+        match self.deliveries.find(self.deliveries.hash(source, delivery)) {
+            None => Ok(None),
+            Some(seq) if self.reader.is_delivery(seq, source, delivery)? => Ok(Some(seq)),
+            // Two deliveries of one hash, which nobody will live to see: the other one may have been there, too.
+            Some(_) => self.reader.delivery(source, delivery),
+        }
+    }
+    fn last(&self) -> Result<Last, Error> {
+        Ok(self.last)
+    }
+    fn event(&self, seq: u64) -> Result<Option<Stored>, Error> {
+        self.reader.event(seq)
+    }
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+        self.reader.events(after, limit)
+    }
+    fn log(&self, filter: &Filter, after: u64, limit: usize) -> Result<Vec<Line>, Error> {
+        self.reader.log(filter, after, limit)
+    }
+    fn log_tail(&self, filter: &Filter, count: usize) -> Result<Vec<Line>, Error> {
+        self.reader.log_tail(filter, count)
+    }
+    fn log_definitions(&self, seq: u64) -> Result<Option<String>, Error> {
+        self.reader.log_definitions(seq)
+    }
+    fn instance(&self) -> Result<String, Error> {
+        self.reader.instance()
+    }
+}
+
+/// Makes sure that what was made or renamed in a folder is still there after a power cut.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| of_disk(folder, &e))
+}

@@ -1,0 +1,62 @@
+//! Keeps the write-ahead log from growing: in two stages, between batches, so that a commit itself never pays for it.
+//!
+//! What is in the log is as durable as what is in the file; moving it over changes nothing that anybody reads.
+
+use rusqlite::Connection;
+
+use crate::store::Error;
+
+/// Pages are 4 KiB. After this many new ones (4 MiB), what no reader still needs is copied over: passive, waits for nobody. When
+/// that was all of it, the next commit begins again at the front of the log.
+const PASSIVE: i64 = 1 << 10;
+/// A reader that comes and goes can keep the log from ever beginning again. At this many pages (64 MiB) and at every multiple,
+/// readers are waited for, for as long as [`PATIENCE`]; a backup, which reads for longer, thus costs little.
+const LARGE: i64 = 1 << 14;
+/// How long a commit may have to wait because of that.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
+/// The log keeps this size on disk when it begins again: writing over blocks that are there already is cheaper than new ones.
+pub(super) const KEPT_BYTES: i64 = 16 << 20;
+/// Should nobody call [`Keeper::tend`], SQLite does it by itself at this many pages.
+pub(super) const BY_ITSELF: i64 = 4 * LARGE;
+
+/// Remembers how long the log was when it was last tended.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    tended: i64,
+}
+
+impl Keeper {
+    /// Copies the log over when it has grown enough; `patience` afterwards is the connection's usual one.
+    pub(super) fn tend(&mut self, conn: &Connection, usual: std::time::Duration) -> Result<(), Error> {
+        let pages = checkpoint(conn, "NOOP")?.pages;
+        if pages < self.tended {
+            self.tended = 0;
+        }
+        if pages - self.tended < PASSIVE {
+            return Ok(());
+        }
+        let due = pages / LARGE > self.tended / LARGE;
+        self.tended = pages;
+        let left = checkpoint(conn, "PASSIVE")?;
+        if due && (left.copied < left.pages || left.pages > LARGE) {
+            conn.busy_timeout(PATIENCE)?;
+            let done = checkpoint(conn, "RESTART");
+            conn.busy_timeout(usual)?;
+            done?;
+        }
+        Ok(())
+    }
+}
+
+/// The log, in pages.
+#[derive(Debug, PartialEq, Eq)]
+struct Log {
+    pages: i64,
+    copied: i64,
+}
+
+/// Being kept from it by a reader is not an error; the numbers tell.
+fn checkpoint(conn: &Connection, mode: &str) -> Result<Log, Error> {
+    let mut statement = conn.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+    Ok(statement.query_row([], |row| Ok(Log { pages: row.get(1)?, copied: row.get(2)? }))?)
+}
