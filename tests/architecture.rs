@@ -111,10 +111,8 @@ fn the_engine_knows_no_clock_no_randomness_no_tokio_no_file_no_socket() {
 fn every_file_says_what_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all = files(&root.join("src")).into_iter().chain(files(&root.join("tests")));
-    let silent: Vec<String> = all
-        .filter(|p| !std::fs::read_to_string(p).unwrap().starts_with("//!"))
-        .map(|p| p.display().to_string())
-        .collect();
+    let silent: Vec<String> =
+        all.filter(|p| !std::fs::read_to_string(p).unwrap().starts_with("//!")).map(|p| p.display().to_string()).collect();
     assert!(silent.is_empty(), "no `//!` at the head of: {}", silent.join(", "));
 }
 

@@ -22,6 +22,8 @@ use shown::Loaded;
 const MAX_SOURCE: usize = 256 * 1024;
 /// Longest text that a template makes, in bytes.
 const MAX_OUTPUT: usize = 256 * 1024;
+/// Room made for one at first, in bytes; more is made when it does not do.
+const USUAL_OUTPUT: usize = 8 * 1024;
 /// Steps that minijinja may take for one text.
 const FUEL: u64 = 100_000;
 
@@ -121,19 +123,36 @@ impl Body {
     }
 
     fn render(&self, loaded: Loaded) -> Result<String, Stop> {
-        let mut output = Capped { bytes: Vec::new(), full: false };
-        let rendered = self
-            .environment
-            .get_template(self.title)
-            .and_then(|t| t.render_captured_to(minijinja::Value::from_object(loaded), &mut output).map(drop));
-        rendered.map_err(|e| self.stop(&e, &output))?;
-        String::from_utf8(output.bytes).map_err(|_| Stop::Unevaluable("the template's text is no text".into()))
+        let loaded = minijinja::Value::from_object(loaded);
+        match self.render_within(&loaded, USUAL_OUTPUT) {
+            // Rare: once more with all the room there is. Rendering has no effects.
+            Err(Stopped::Full) => self.render_within(&loaded, MAX_OUTPUT),
+            other => other,
+        }
+        .map_err(|stopped| match stopped {
+            Stopped::Full => Stop::Unevaluable(format!("the text would be longer than {} KiB", MAX_OUTPUT / 1024)),
+            Stopped::Failed(error) => self.stop(&error),
+        })
     }
 
-    fn stop(&self, error: &Error, output: &Capped) -> Stop {
+    fn render_within(&self, loaded: &minijinja::Value, room: usize) -> Result<String, Stopped> {
+        let mut bytes = vec![0; room];
+        let mut left = bytes.as_mut_slice();
+        let rendered =
+            self.environment.get_template(self.title).and_then(|t| t.render_captured_to(loaded.clone(), &mut left).map(drop));
+        let free = left.len();
+        match rendered {
+            Err(_) if free == 0 => return Err(Stopped::Full),
+            Err(error) => return Err(Stopped::Failed(error)),
+            Ok(()) => bytes.truncate(room - free),
+        }
+        // Whole texts were written; only one that was cut off could be torn.
+        String::from_utf8(bytes).map_err(|_| Stopped::Full)
+    }
+
+    fn stop(&self, error: &Error) -> Stop {
         let reason = match error.kind() {
             ErrorKind::OutOfFuel => format!("the template takes more than {FUEL} steps"),
-            _ if output.full => format!("the text would be longer than {} KiB", MAX_OUTPUT / 1024),
             _ => {
                 let said = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
                 format!("template: {}", read::named(&said, &self.names))
@@ -143,24 +162,12 @@ impl Body {
     }
 }
 
-/// Takes text up to [`MAX_OUTPUT`].
-struct Capped {
-    bytes: Vec<u8>,
-    full: bool,
-}
-
-impl std::io::Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.full |= self.bytes.len() + bytes.len() > MAX_OUTPUT;
-        if self.full {
-            return Err(std::io::ErrorKind::OutOfMemory.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Why there is no text.
+enum Stopped {
+    /// It does not fit.
+    Full,
+    /// minijinja gave up.
+    Failed(Error),
 }
 
 impl Serialize for Template {

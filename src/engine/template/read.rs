@@ -92,7 +92,7 @@ struct Reader<'a> {
 
 /// A dotted name: where it begins and its parts.
 struct Chain {
-    start: usize,
+    start: u32,
     path: Vec<String>,
 }
 
@@ -245,7 +245,10 @@ impl Reader<'_> {
                 let nearest = near(name, filter::FUNCTIONS);
                 self.fault(at, FaultKind::UnknownFunction { name: name.into(), nearest });
             }
-            CallType::Method(..) | CallType::Object(_) => self.refuse(call.span()),
+            CallType::Method(of, _) | CallType::Object(of) => {
+                let start = chain(of).map_or(call.span().start_offset, |c| c.start);
+                self.refuse(Span { start_offset: start, ..call.span() });
+            }
         }
     }
 
@@ -267,7 +270,7 @@ impl Reader<'_> {
     /// Takes a dotted name that is not the template's own.
     fn name(&mut self, expr: &Expr<'_>, as_text: bool) -> bool {
         let Some(chain) = chain(expr).filter(|c| !self.is_local(&c.path[0])) else { return false };
-        let at = chain.start..expr.span().end_offset as usize;
+        let at = chain.start as usize..expr.span().end_offset as usize;
         // `(owner).manager` is left to minijinja.
         if self.source.get(at.clone()).is_none_or(|t| t.contains(['(', ')'])) {
             return false;
@@ -287,7 +290,7 @@ fn near(name: &str, all: &[&'static str]) -> Option<String> {
 /// `event.items[0]['unit-price']` as one name.
 fn chain(expr: &Expr<'_>) -> Option<Chain> {
     match expr {
-        Expr::Var(v) => Some(Chain { start: v.span().start_offset as usize, path: vec![v.id.to_owned()] }),
+        Expr::Var(v) => Some(Chain { start: v.span().start_offset, path: vec![v.id.to_owned()] }),
         Expr::GetAttr(g) => {
             let mut chain = chain(&g.expr)?;
             chain.path.push(g.name.to_owned());

@@ -1,3 +1,5 @@
+//! Templates from outside: what is printed, what is refused and where.
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;
@@ -147,7 +149,7 @@ fn faults_are_placed() {
     check("{{ onwer.manager }}", "`onwer`@3 UnknownName { name: \"onwer.manager\", nearest: Some(\"owner.manager\") }");
     check(
         "{% for i in itms %}{{ i.x }}{{ loop.index }}{{ j }}{% endfor %}",
-        "`itms`@12 UnknownName { name: \"itms\", nearest: Some(\"items\") } | `j`@46 UnknownName { name: \"j\", nearest: None }",
+        "`itms`@12 UnknownName { name: \"itms\", nearest: Some(\"items\") } | `j`@47 UnknownName { name: \"j\", nearest: None }",
     );
     check("客户 {{ name | mony }}", "`mony`@13 UnknownFilter { name: \"mony\", nearest: Some(\"money\") }");
     check("{{ 'x' | format }}", "`format`@9 UnknownFilter { name: \"format\", nearest: None }");
@@ -171,6 +173,8 @@ fn steps_and_size_are_capped() {
     assert_eq!(outcome(&loops, false), "? the template takes more than 100000 steps");
     let long = format!("{{% for a in tags %}}{}{{% endfor %}}", "字".repeat(60_000));
     assert_eq!(outcome(&long, false), "? the text would be longer than 256 KiB");
+    let fits = format!("{{% for a in tags %}}{}{{% endfor %}}", "字".repeat(20_000));
+    assert_eq!(outcome(&fits, false), "字".repeat(40_000));
     assert!(outcome(&"x".repeat(MAX_SOURCE + 1), false).contains("TooLong"));
     assert_eq!(
         outcome("{{ nothing + 1 }}", false),

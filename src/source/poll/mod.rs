@@ -17,7 +17,7 @@ use crate::engine::value::{Map, Value};
 use crate::source::map::{self, MAX_ID, Told};
 
 /// The event of a row that cannot be mapped: `event.row`, `event.reason`, `event.field`; its origin is the source.
-pub const UNREADABLE: &str = "ifthen.unreadable";
+pub use crate::engine::decide::UNREADABLE;
 /// The event that carries the new cursor.
 pub const POLLED: &str = "ifthen.polled";
 

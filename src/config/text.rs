@@ -1,0 +1,80 @@
+//! The text of one file as it was read: what problems are shown with. Secrets written out in `config.yaml` are hidden here.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A file's name and lines.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// As it is shown: below the folder of `config.yaml`, as that was named on the command line.
+    pub(super) name: String,
+    /// Below the folder of `config.yaml`: what log lines and hashes say.
+    pub(super) place: String,
+    /// Without line ends and byte order mark.
+    pub(super) lines: Vec<String>,
+    /// Whether values of secret keys are hidden when a line is shown.
+    pub(super) hide: bool,
+}
+
+/// What may stand behind a key whose name says secret.
+static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)([\w-]*(?:passw|secret|token|bearer|basic|credential|authorization|cookie|key)[\w-]*["']?\s*[:=：]\s*)([^\s,}\]&][^,}\]&]*)"#).ok()
+});
+
+/// `user:password@` in an address.
+static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(://)([^/\s@]+)(@)").ok());
+
+impl Text {
+    pub(super) fn new(name: String, text: &str, hide: bool) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // A lone carriage return is a line end for YAML, too.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide }
+    }
+
+    /// A line as it may be shown; secrets keep their width, so that carets stay where they belong.
+    pub(super) fn shown(&self, line: usize) -> Option<String> {
+        let raw = self.lines.get(line.checked_sub(1)?)?;
+        if !self.hide {
+            return Some(raw.clone());
+        }
+        let (Some(secret), Some(userinfo)) = (SECRET.as_ref(), USERINFO.as_ref()) else { return None };
+        let dots = |text: &str| "*".repeat(text.chars().count());
+        let shown =
+            secret.replace_all(
+                raw,
+                |c: &regex::Captures<'_>| {
+                    if c[2].contains("${") { c[0].to_owned() } else { format!("{}{}", &c[1], dots(&c[2])) }
+                },
+            );
+        let shown =
+            userinfo.replace_all(
+                &shown,
+                |c: &regex::Captures<'_>| {
+                    if c[2].contains("${") { c[0].to_owned() } else { format!("://{}@", dots(&c[2])) }
+                },
+            );
+        Some(shown.into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: &str) {
+        assert_eq!(Text::new("config.yaml".into(), line, true).shown(1).unwrap(), expect);
+    }
+
+    #[test]
+    fn secrets_are_hidden() {
+        check("  password: hunter2", "  password: *******");
+        check("smtp: { host: a, password: 'hun', port: x }", "smtp: { host: a, password: *****, port: x }");
+        check("url: https://x/send?access_token=abc&x=1", "url: https://x/send?access_token=***&x=1");
+        check("password: ${env:X}", "password: ${env:X}");
+        check("base: https://u:pw@host/", "base: https://****@host/");
+        check("X-Api-Key: abc", "X-Api-Key: ***");
+        check("host: mail.example.com", "host: mail.example.com");
+    }
+}
