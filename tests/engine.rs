@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ifthen::config;
 use ifthen::engine::call::{CallId, Class, Outcome as Ended, Request, Status};
-use ifthen::engine::cascade::cascade;
+use ifthen::engine::cascade::settle;
 use ifthen::engine::definition::Definitions;
 use ifthen::engine::event::{Body, Command, Draft, RecordRef, Upsert};
 use ifthen::engine::log::{Line, Outcome};
@@ -60,22 +60,18 @@ impl World {
     }
 
     fn decide(&mut self, draft: Draft) {
-        let root = draft.event(self.seq);
-        loop {
-            match cascade(&self.definitions, &mut self.state, root.clone(), self.now) {
-                Ok(done) => {
-                    self.seq += done.events.len() as u64;
-                    self.log.extend(done.log);
-                    for (_, change) in done.changes {
-                        if let Key::Timer(_) = change.key {
-                            self.timers.retain(|k| *k != change.key);
-                            self.timers.extend(change.entry.map(|_| change.key));
-                        }
-                    }
-                    return;
-                }
-                // A store that has nothing: what is not in the state is nowhere.
-                Err(Need::Key(key)) => self.state.load(key, None),
+        // A store that has nothing: what is not in the state is nowhere.
+        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), std::convert::Infallible> {
+            state.load(key, None);
+            Ok(())
+        };
+        let Ok(done) = settle(&self.definitions, &mut self.state, draft.event(self.seq), self.now, load);
+        self.seq += done.events.len() as u64;
+        self.log.extend(done.log);
+        for (_, change) in done.changes {
+            if let Key::Timer(_) = change.key {
+                self.timers.retain(|k| *k != change.key);
+                self.timers.extend(change.entry.map(|_| change.key));
             }
         }
     }
@@ -234,11 +230,16 @@ rules:
     then:
       - assign: 销售
       - tag: '{{ owner }}的'
-      - set: { score: = default(score, 0) + 10, note: '{{ owner.manager.id }}' }
+      - set: { score: '= default(score, 0) + 10', note: '{{ owner.manager.id }}' }
       - emit: { event: lead.ready, data: { score: = score } }
-      - create: { lead: { id: 'copy-{{ id }}', name: '{{ name }}' } }
+      - create: { lead: { id: 'copy-{{ id }}', name: '副本{{ name }}' } }
   ready: { when: lead.ready, if: event.score == 10, then: [ { log: '{{ owner.name }} {{ note }}' } ] }
-  again: { when: lead.created, if: starts_with(id, 'copy'), priority: 9, stop: true, then: [ { log: a copy } ] }
+  again:
+    when: lead.created
+    if: starts_with(name, '副本')
+    priority: 9
+    stop: true
+    then: [ { log: a copy } ]
 ",
         |w| {
             w.lead("L1", &[("name", "刘洋".into())]);
@@ -253,11 +254,12 @@ rules:
             "take set done",
             "take emit done event=lead.ready",
             "take create done",
-            "ready rule fired",
-            "ready log done text=张三 王总监",
+            // What happened to records comes before what the rule said about it.
             "again rule fired",
             "again log done text=a copy",
             "take rule suppressed reason=stop by=again",
+            "ready rule fired",
+            "ready log done text=张三 王总监",
         ],
     );
 }
@@ -269,13 +271,13 @@ fn an_action_that_cannot_be_done_is_told_and_those_behind_it_are_done() {
 rules:
   try:
     when: ping
-    then: [ { set: { stage: won } }, { notify: { who: role:nobody, text: x } }, { log: done } ]
+    then: [ { set: { stage: won } }, { notify: { who: role:director, text: '{{ event.n + 1 }}' } }, { log: done } ]
 ",
         |w| w.event("ping", Value::Null),
         &[
             "try rule fired",
             "try set failed reason=unevaluable error=this event is about no record",
-            "try notify failed reason=unevaluable error=nobody to notify (role:nobody)",
+            "try notify failed reason=unevaluable error=template: tried to use + operator on unsupported types undefined and number",
             "try log done text=done",
         ],
     );
@@ -308,6 +310,7 @@ fn a_call_is_retried_by_schedule_then_dead_and_retried_by_hand() {
     let id = first_call(&world);
     let fail = |class| Ended::Failed { class, detail: "451 busy".into() };
     for (attempt, wait) in [(1, 60), (2, 300)] {
+        world.pass("10m");
         world.own(Body::Start(vec![id]));
         assert_eq!(world.call(id).unwrap().status, Status::Started);
         world.own(Body::Ended { call: id, attempt, outcome: fail(Class::Transient) });
@@ -319,6 +322,9 @@ fn a_call_is_retried_by_schedule_then_dead_and_retried_by_hand() {
         world.own(Body::Ended { call: id, attempt: attempt - 1, outcome: Ended::Done(Value::Null) });
         assert_eq!(world.call(id).unwrap(), call);
     }
+    world.own(Body::Start(vec![id]));
+    assert_eq!(world.call(id).unwrap().status, Status::Queued, "told too early, nothing happens");
+    world.pass("10m");
     world.own(Body::Start(vec![id]));
     world.own(Body::Ended { call: id, attempt: 3, outcome: Ended::Unknown { detail: "lost".into() } });
     assert_eq!(world.call(id).unwrap().status, Status::Dead);
@@ -394,18 +400,83 @@ fn messages_beyond_the_budget_travel_together_and_end_together() {
 }
 
 #[test]
-fn a_merged_message_that_is_given_up_by_hand_gives_up_what_it_carries() {
+fn a_merged_message_that_is_refused_for_good_is_taken_apart_so_that_one_cannot_take_the_others_along() {
     let mut world = World::new("rules:\n  tell: { when: note, then: [ { wecom: { robot: ops, text: '{{ event.n }}号' } } ] }\n");
     for n in 1..=3i64 {
         world.event("note", Value::from([("n", n.into())]));
     }
     let ids: Vec<CallId> = world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
+    let refuse = || Ended::Failed { class: Class::Permanent, detail: "45002".into() };
     world.own(Body::Start(ids.clone()));
-    world.own(Body::Ended { call: ids[0], attempt: 1, outcome: Ended::Failed { class: Class::Permanent, detail: "45002".into() } });
-    let dead: Vec<&Line> = world.log.iter().filter(|l| l.outcome == Outcome::Dead).collect();
-    assert_eq!(dead.len(), 3, "each is told to be dead");
-    world.own(Body::Command(Command::Discard(ids[0])));
-    assert!(ids.iter().all(|id| world.call(*id).is_none()));
+    let together = world.call(ids[0]).unwrap();
+    assert_eq!(together.carries.len(), 2);
+    world.own(Body::Ended { call: ids[0], attempt: 1, outcome: refuse() });
+    for (n, id) in ids.iter().enumerate() {
+        let call = world.call(*id).unwrap();
+        let Request::Wecom(message) = &call.request else { panic!() };
+        assert_eq!(message.text, format!("{}号", n + 1));
+        assert_eq!((call.status, call.carries.len()), (Status::Queued, 0));
+    }
+    assert_ne!(world.call(ids[0]).unwrap().idempotency_key("x"), together.idempotency_key("x"), "other content, another key");
+    // They are not merged again: the one that is refused is dead, the others arrive.
+    for id in &ids {
+        world.pass("2m");
+        world.own(Body::Start(ids.clone().into_iter().skip_while(|i| i != id).collect()));
+        let outcome = if *id == ids[1] { refuse() } else { Ended::Done(Value::Null) };
+        world.own(Body::Ended { call: *id, attempt: 1, outcome });
+    }
+    let left: Vec<bool> = ids.iter().map(|id| world.call(*id).is_some()).collect();
+    assert_eq!(left, [false, true, false]);
+    world.own(Body::Command(Command::Discard(ids[1])));
+    assert!(world.call(ids[1]).is_none());
+}
+
+#[test]
+fn a_rule_on_dead_calls_whose_own_call_dies_comes_to_an_end() {
+    let mut world = World::new(&format!(
+        "{MAIL}  alarm: {{ when: ifthen.call.dead, then: [ {{ wecom: {{ robot: ops, text: 坏了 }} }} ] }}\n"
+    ));
+    world.lead("L1", &[("email", "a@example.com".into())]);
+    let mut id = first_call(&world);
+    for round in 0.. {
+        assert!(round < 40, "without end");
+        world.pass("2m");
+        world.log.clear();
+        world.own(Body::Start(vec![id]));
+        let outcome = Ended::Failed { class: Class::Permanent, detail: "no".into() };
+        world.own(Body::Ended { call: id, attempt: 1, outcome });
+        assert_eq!(world.call(id).unwrap().status, Status::Dead, "its books are kept in any case");
+        match world.log.iter().find(|l| l.outcome == Outcome::Fired && l.action == "wecom") {
+            Some(line) => id = line.detail.at(&["call"]).unwrap().to_string().parse().unwrap(),
+            None => break,
+        }
+    }
+    assert!(world.log.iter().any(|l| l.action == "cascade"), "{:?}", world.log);
+}
+
+#[test]
+fn each_change_of_a_root_is_seen_with_the_values_it_had() {
+    check(
+        "
+rules:
+  go: { when: lead.created, then: [ { set: { stage: X } }, { emit: onward } ] }
+  on: { when: onward, then: [ { set: { stage: Y } } ] }
+  to-x: { when: { changed: lead.stage, to: X }, if: stage == 'X', then: [ { log: x from {{ old.stage }} } ] }
+  to-y: { when: { changed: lead.stage, to: Y }, then: [ { log: y } ] }
+",
+        |w| w.lead("L1", &[("stage", "new".into())]),
+        &[
+            "go rule fired",
+            "go set done",
+            "go emit done event=onward",
+            "to-x rule fired",
+            "to-x log done text=x from new",
+            "on rule fired",
+            "on set done",
+            "to-y rule fired",
+            "to-y log done text=y",
+        ],
+    );
 }
 
 #[test]

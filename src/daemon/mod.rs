@@ -67,12 +67,16 @@ where
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
     let address = listener.local_addr().map_err(|e| Error::Listen(listen, e))?;
 
-    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions))?;
+    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions), jiff::Timestamp::now())?;
     let (stop, stopped) = watch::channel(false);
     let (handle, mailbox) = Handle::new(live, instance, file);
-    handle.tell(cut_off.drafts);
+    for draft in cut_off {
+        handle.tell(vec![draft]); // one by one: each stands or falls alone
+    }
     let shell = shell::start(turn, mailbox, handle.clone(), tokio::runtime::Handle::current());
-    handle.load(Arc::clone(&handle.live()), "start".into()).await.map_err(|e| Error::System(e, std::io::Error::other("store")))?;
+    if let Err(why) = handle.load(Arc::clone(&handle.live()), "start".into()).await {
+        warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
+    }
 
     let token = handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
     handle.set_token(token);
@@ -107,6 +111,7 @@ where
     }
 }
 
+/// Resolves when the process is asked to stop.
 async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
