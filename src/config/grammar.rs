@@ -270,7 +270,8 @@ impl Check<'_> {
         match &node.kind {
             Kind::Seq(_) => t::K_FOUND_LIST.with([]),
             Kind::Map(_) => t::K_FOUND_MAP.with([]),
-            Kind::Scalar(_, Style::Resolved) => {
+            // In config.yaml as it may be shown, and what came from the environment as it is written.
+            Kind::Scalar(..) if self.texts.get(node.at.file).is_some_and(|t| t.hide) => {
                 let line = self.texts.get(node.at.file).and_then(|t| t.shown(node.at.line)).unwrap_or_default();
                 let raw: String = line.chars().skip(node.at.col).take(node.at.width.min(60)).collect();
                 Said::Same(format!("`{raw}`"))

@@ -151,7 +151,7 @@ mod tests {
         check("a: 金额 > X", (1, 9));
         check("a: 一 二\n   三  X y", (2, 7));
         check("a: 'it''s X'", (1, 11));
-        check(r#"a: "\t\u4e2d X""#, (1, 13));
+        check(r#"a: "\t\u4e2d X""#, (1, 14));
         check("a: \"one\n   two\n\n   X\"", (4, 4));
         check("a: |\n  首行\n    X\n", (3, 5));
         check("a: |\n\n  first\n\n  X\n", (5, 3));

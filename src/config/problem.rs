@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::catalogue::{FILES, FILES_ONE, HELP, PROBLEM, PROBLEMS, Text};
+use super::catalogue::{FILES, FILES_ONE, HELP, LITERAL_SECRET, PROBLEM, PROBLEMS, Text};
 use super::text::Text as Source;
 
 /// The language of messages.
@@ -198,9 +198,12 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(mut problems: Vec<Problem>, lang: Lang, sources: Vec<Source>) -> Self {
+    pub(super) fn new(mut problems: Vec<Problem>, lang: Lang, mut sources: Vec<Source>) -> Self {
         problems.sort_by(|a, b| (&sources[a.at.file].name, a.at).cmp(&(&sources[b.at.file].name, b.at)));
         problems.dedup_by(|a, b| a.at == b.at && a.code() == b.code() && a.message(Lang::En) == b.message(Lang::En));
+        for problem in problems.iter().filter(|p| p.code() == LITERAL_SECRET.code) {
+            sources[problem.at.file].hidden.push((problem.at.line, problem.at.col, problem.at.width));
+        }
         Self { problems, lang, sources }
     }
 

@@ -15,11 +15,15 @@ pub(super) struct Text {
     pub(super) lines: Vec<String>,
     /// Whether values of secret keys are hidden when a line is shown.
     pub(super) hide: bool,
+    /// Line from 1, column from 0 and width of what is known to be a secret.
+    pub(super) hidden: Vec<(usize, usize, usize)>,
 }
 
 /// What may stand behind a key whose name says secret.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?i)([\w-]*(?:passw|secret|token|bearer|basic|credential|authorization|cookie|key)[\w-]*["']?\s*[:=：]\s*)([^\s,}\]&][^,}\]&]*)"#).ok()
+    let name = r#"[\w-]*(?:passw|secret|token|bearer|basic|credential|authorization|cookie)[\w-]*|[\w-]*key"#;
+    let value = r#""(?:[^"\\]|\\.)*"?|'[^']*'?|\[[^\]]*|[^\s,}\]&][^,}\]&]*"#;
+    Regex::new(&format!(r#"(?i)((?:{name})["']?\s*[:=：]\s*)({value})"#)).ok()
 });
 
 /// `user:password@` in an address.
@@ -30,7 +34,7 @@ impl Text {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // A lone carriage return is a line end for YAML, too.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide }
+        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide, hidden: Vec::new() }
     }
 
     /// A line as it may be shown; secrets keep their width, so that carets stay where they belong.
@@ -55,7 +59,11 @@ impl Text {
                     if c[2].contains("${") { c[0].to_owned() } else { format!("://{}@", dots(&c[2])) }
                 },
             );
-        Some(shown.into_owned())
+        let mut chars: Vec<char> = shown.chars().collect();
+        for (_, col, width) in self.hidden.iter().filter(|(at, ..)| *at == line) {
+            chars.iter_mut().skip(*col).take(*width).for_each(|c| *c = '*');
+        }
+        Some(chars.into_iter().collect())
     }
 }
 
@@ -73,6 +81,9 @@ mod tests {
         check("smtp: { host: a, password: 'hun', port: x }", "smtp: { host: a, password: *****, port: x }");
         check("url: https://x/send?access_token=abc&x=1", "url: https://x/send?access_token=***&x=1");
         check("password: ${env:X}", "password: ${env:X}");
+        check("secret: [a, b], x", "secret: *****], x");
+        check("password: \"a,b\", x", "password: *****, x");
+        check("keyword: 通知", "keyword: 通知");
         check("base: https://u:pw@host/", "base: https://****@host/");
         check("X-Api-Key: abc", "X-Api-Key: ***");
         check("host: mail.example.com", "host: mail.example.com");
