@@ -3,6 +3,7 @@
 //! Numbers are decimals, never floats: `0.1 + 0.2 == 0.3`, and money keeps its cents. `Time` has two written forms: plain
 //! (RFC 3339 text, for people and other programs) and stored (`{"$time": "…"}`, so that what is read back is a time again).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -18,7 +19,8 @@ pub type Map = BTreeMap<String, Value>;
 /// How deep lists and objects may nest, in a webhook's body as in our own store.
 pub const MAX_DEPTH: usize = 64;
 
-/// The member name under which a stored time is told from text.
+/// The member name under which a stored time is told from text. A payload's own member of that name, or with more `$` before
+/// it, is stored with one `$` more: it must not become a time, or something that cannot be read again.
 const TIME: &str = "$time";
 /// What serde_json calls the one member of a number it hands over with all its digits.
 const NUMBER: &str = "$serde_json::private::Number";
@@ -191,9 +193,17 @@ fn write<S: Serializer>(value: &Value, s: S, stored: bool) -> Result<S::Ok, S::E
         Value::Time(t) => s.serialize_str(&t.to_string()),
         Value::List(l) if stored => s.collect_seq(l),
         Value::List(l) => s.collect_seq(l.iter().map(Plain)),
-        Value::Map(m) if stored => s.collect_map(m),
+        Value::Map(m) if stored => s.collect_map(m.iter().map(|(k, v)| (escape(k), v))),
         Value::Map(m) => s.collect_map(m.iter().map(|(k, v)| (k, Plain(v)))),
     }
+}
+
+fn is_time_like(name: &str) -> bool {
+    name.starts_with('$') && name.trim_start_matches('$') == &TIME[1..]
+}
+
+fn escape(name: &str) -> Cow<'_, str> {
+    if is_time_like(name) { Cow::Owned(format!("${name}")) } else { Cow::Borrowed(name) }
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -285,13 +295,16 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let inner = self.deeper()?;
         let mut map = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(mut name) = members.next_key::<String>()? {
             if name == NUMBER {
                 return number(&members.next_value::<String>()?);
             }
             if self.stored && name == TIME {
                 let t = members.next_value::<String>()?;
                 return t.parse().map(Value::Time).map_err(de::Error::custom);
+            }
+            if self.stored && is_time_like(&name) {
+                name.remove(0);
             }
             text(&name)?;
             let value = members.next_value_seed(inner)?;
@@ -331,6 +344,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(stored).unwrap(), Value::from([("owner_at", Value::Time(t))]));
         assert_eq!(serde_json::to_string(&Value::Time(t).plain()).unwrap(), r#""2026-09-21T01:00:00Z""#);
         assert!(from_json(stored.as_bytes()).unwrap().at(&["owner_at", "$time"]).is_some());
+    }
+
+    #[test]
+    fn a_payload_cannot_pose_as_a_stored_time() {
+        check(r#"{"$time":"soon"}"#, r#"{"$time":"soon"}"#);
+        check(
+            r#"[{"$time":{"$$time":1},"$$$time":"2026-09-21T01:00:00Z"}]"#,
+            r#"[{"$$$time":"2026-09-21T01:00:00Z","$time":{"$$time":1}}]"#,
+        );
     }
 
     #[test]

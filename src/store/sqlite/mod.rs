@@ -12,6 +12,9 @@ pub(super) mod schema;
 mod wal;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 

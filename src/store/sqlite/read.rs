@@ -1,7 +1,6 @@
 //! Reading the file: what the writer and every reader share. Never writes, and holds no read open between two calls.
 
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,22 +75,11 @@ impl Reader {
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
-    fn lines(&self, range: RangeInclusive<i64>, filter: &Filter, order: Order, limit: usize) -> Result<Vec<Line>, Error> {
-        // With an event asked for, its index; otherwise along the log.
-        let event = if filter.event.is_some() { "event = ?9" } else { "?9 IS NULL" };
-        let sql = format!(
-            "SELECT seq, at, event, rule, flow, run, record, action, outcome, detail FROM log
-             WHERE seq BETWEEN ?1 AND ?2 AND {event}
-               AND (?3 IS NULL OR rule = ?3) AND (?4 IS NULL OR flow = ?4) AND (?5 IS NULL OR action = ?5)
-               AND (?6 IS NULL OR outcome = ?6) AND (?7 IS NULL OR at >= ?7)
-               AND (?8 IS NULL OR record = ?8 OR substr(record, instr(record, '/') + 1) = ?8)
-             ORDER BY seq {} LIMIT ?10",
-            order.word(),
-        );
+    fn lines(&self, first: i64, filter: &Filter, order: Order, limit: usize) -> Result<Vec<Line>, Error> {
+        let sql = lines_sql(filter, order);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params![
-            range.start(),
-            range.end(),
+            first,
             filter.rule,
             filter.flow,
             filter.action,
@@ -111,7 +99,7 @@ impl Reader {
     /// Where to begin to read the log: the first line as young as asked for.
     fn first_since(&self, since: Option<Timestamp>) -> Result<i64, Error> {
         let Some(since) = since else { return Ok(0) };
-        let mut statement = self.conn.prepare_cached("SELECT min(seq) FROM log WHERE at >= ?1")?;
+        let mut statement = self.conn.prepare_cached(FIRST_SINCE)?;
         let first: Option<i64> = statement.query_row([since.as_microsecond()], |row| row.get(0))?;
         Ok(first.unwrap_or(i64::MAX))
     }
@@ -211,12 +199,12 @@ impl Read for Reader {
 
     fn log(&self, filter: &Filter, after: u64, limit: usize) -> Result<Vec<Line>, Error> {
         let first = whole(after).saturating_add(1).max(self.first_since(filter.since)?);
-        self.lines(first..=i64::MAX, filter, Order::Forward, limit)
+        self.lines(first, filter, Order::Forward, limit)
     }
 
     fn log_tail(&self, filter: &Filter, count: usize) -> Result<Vec<Line>, Error> {
         let first = self.first_since(filter.since)?;
-        let mut lines = self.lines(first..=i64::MAX, filter, Order::Backward, count)?;
+        let mut lines = self.lines(first, filter, Order::Backward, count)?;
         lines.reverse();
         Ok(lines)
     }
@@ -233,9 +221,26 @@ impl Read for Reader {
     }
 }
 
+/// The index is named because SQLite would rather walk along the whole log for the first line that fits.
+pub(super) const FIRST_SINCE: &str = "SELECT min(seq) FROM log INDEXED BY log_at WHERE at >= ?1";
+
+/// One text for all filters, so that few statements are prepared; with an event asked for, by its index.
+pub(super) fn lines_sql(filter: &Filter, order: Order) -> String {
+    let event = if filter.event.is_some() { "event = ?8" } else { "?8 IS NULL" };
+    let order = order.word();
+    format!(
+        "SELECT seq, at, event, rule, flow, run, record, action, outcome, detail FROM log
+         WHERE seq >= ?1 AND {event}
+           AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR flow = ?3) AND (?4 IS NULL OR action = ?4)
+           AND (?5 IS NULL OR outcome = ?5) AND (?6 IS NULL OR at >= ?6)
+           AND (?7 IS NULL OR record = ?7 OR substr(record, instr(record, '/') + 1) = ?7)
+         ORDER BY seq {order} LIMIT ?9"
+    )
+}
+
 /// Along the log or against it.
 #[derive(Debug, Clone, Copy)]
-enum Order {
+pub(super) enum Order {
     Forward,
     Backward,
 }
