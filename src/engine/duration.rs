@@ -62,9 +62,18 @@ mod tests {
 
     #[test]
     fn reads_and_writes() {
-        for (input, seconds) in
-            [("90s", Some(90)), ("15m", Some(900)), ("1h30m", Some(5_400)), ("2d", Some(172_800)), ("2w", Some(1_209_600)), ("", None), ("d", None), ("3x", None), ("-1d", None), ("9999999999w", None)]
-        {
+        for (input, seconds) in [
+            ("90s", Some(90)),
+            ("15m", Some(900)),
+            ("1h30m", Some(5_400)),
+            ("2d", Some(172_800)),
+            ("2w", Some(1_209_600)),
+            ("", None),
+            ("d", None),
+            ("3x", None),
+            ("-1d", None),
+            ("9999999999w", None),
+        ] {
             assert_eq!(parse(input).map(|d| d.as_secs()), seconds, "{input}");
         }
         assert_eq!(text(parse("1h30m").unwrap()), "1h30m");

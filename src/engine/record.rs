@@ -125,7 +125,8 @@ mod tests {
 
     fn entity() -> Entity {
         let field = |from| Field { kind: FieldKind::Text, from };
-        let fields = [("stage", From::Anyone), ("owner", From::Anyone), ("pool", From::Ifthen), ("erp_no", From::Source("erp".into()))];
+        let fields =
+            [("stage", From::Anyone), ("owner", From::Anyone), ("pool", From::Ifthen), ("erp_no", From::Source("erp".into()))];
         Entity { key: "id".into(), fields: fields.map(|(n, f)| (n.to_owned(), field(f))).into(), title: None }
     }
 

@@ -1,64 +1,167 @@
 //! Conditions: parsed once at load, evaluated often.
+//!
+//! On the way: [`token`] reads the thin layer and keeps the characters, [`grammar`] checks order and caps, evalexpr makes a tree
+//! of it, [`compile`] makes our own form of that, [`node`] evaluates it. evalexpr only parses; its evaluation is never used.
+
+mod arithmetic;
+mod compile;
+mod fault;
+mod grammar;
+mod library;
+mod nearest;
+mod node;
+mod token;
 
 use std::ops::Range;
+use std::sync::Arc;
+
+pub use fault::{Fault, FaultKind};
+pub use library::{Function, library};
+pub use nearest::nearest;
 
 use super::scope::{Names, Scope, Stop};
 use super::value::Value;
+use grammar::Dashed;
+use node::Node;
 
-/// A compiled expression. Its stored form is its source text.
+/// A compiled expression; cheap to clone. Its stored form is its source text.
 #[derive(Debug, Clone)]
-pub struct Expr {
+pub struct Expr(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     source: String,
+    root: Node,
+    names: Vec<Name>,
+    dashes: Vec<Dashed>,
 }
 
 impl PartialEq for Expr {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        self.0.source == other.0.source
     }
 }
 
-/// Something wrong in an expression or template, where, and what would be right.
+/// A dotted name and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Which characters (not bytes) of the source.
+pub struct Name {
+    /// Its parts.
+    pub path: Vec<String>,
+    /// Which characters of the source.
     pub at: Range<usize>,
-    /// What is wrong.
-    pub kind: FaultKind,
-}
-
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A name that means nothing here.
-    UnknownName {
-        /// The name as written.
-        name: String,
-        /// The nearest right one.
-        nearest: Option<String>,
-    },
 }
 
 impl Expr {
     /// Parses; all faults that can be found at once.
     pub fn parse(source: &str) -> Result<Self, Vec<Fault>> {
-        Ok(Self { source: source.to_owned() })
+        let (tokens, mut faults) = token::tokens(source);
+        let compiled = match grammar::normalise(&tokens) {
+            _ if tokens.is_empty() => Err(Vec::new()),
+            Ok(normalised) => compile::compile(&tokens, &normalised),
+            Err(found) => Err(found),
+        };
+        match compiled {
+            Ok((root, names)) if faults.is_empty() => {
+                let dashes = grammar::dashes(&tokens);
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, dashes })))
+            }
+            other => {
+                faults.extend(other.err().unwrap_or_default());
+                faults.sort_by_key(|f| f.at.start);
+                Err(faults)
+            }
+        }
     }
+
+    /// As [`Expr::parse`], for where true or false is wanted: `if`, `while`, `where`.
+    pub fn parse_condition(source: &str) -> Result<Self, Vec<Fault>> {
+        let expr = Self::parse(source)?;
+        if expr.0.root.may_hold() {
+            return Ok(expr);
+        }
+        Err(vec![Fault { at: 0..source.chars().count(), kind: FaultKind::NotACondition }])
+    }
+
     /// Checks the names in it.
-    pub fn check(&self, _names: &dyn Names) -> Vec<Fault> {
-        Vec::new()
+    pub fn check(&self, names: &dyn Names) -> Vec<Fault> {
+        let known = |path: &[String]| names.problem(path).is_none();
+        let mut faults = Vec::new();
+        let mut dashed: Vec<&Range<usize>> = Vec::new();
+        for name in &self.0.names {
+            if dashed.iter().any(|at| at.start <= name.at.start && name.at.end <= at.end) {
+                continue;
+            }
+            let Some(unknown) = names.problem(&name.path) else { continue };
+            let around = self.0.dashes.iter().find(|d| d.at.start <= name.at.start && name.at.end <= d.at.end);
+            if let Some((whole, write)) = around.and_then(|d| Some((d, dash_write(&d.path, &known)?))) {
+                dashed.push(&whole.at);
+                faults.retain(|f: &Fault| f.at.end <= whole.at.start);
+                faults.push(Fault { at: whole.at.clone(), kind: FaultKind::DashedName { name: whole.path.join("."), write } });
+                continue;
+            }
+            faults.push(unknown_name(name, unknown));
+        }
+        faults
     }
+
+    /// The dotted names in it, in the order in which they are compiled.
+    pub fn names(&self) -> &[Name] {
+        &self.0.names
+    }
+
     /// Its value.
-    pub fn eval(&self, _scope: &dyn Scope) -> Result<Value, Stop> {
-        Ok(Value::Null)
+    pub fn eval(&self, scope: &dyn Scope) -> Result<Value, Stop> {
+        self.0.root.eval(scope).map(std::borrow::Cow::into_owned)
     }
-    /// Its value, which must be true or false (null counts as false).
-    pub fn test(&self, _scope: &dyn Scope) -> Result<bool, Stop> {
-        Ok(false)
+
+    /// Its value, which must be true or false; a field that is missing counts as false.
+    pub fn test(&self, scope: &dyn Scope) -> Result<bool, Stop> {
+        self.0.root.test(scope)
     }
+
     /// As written.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 }
 
+/// The fault of a name that means nothing, at the part of it that is unknown.
+pub(super) fn unknown_name(name: &Name, unknown: super::scope::Unknown) -> Fault {
+    let path = &name.path;
+    let whole = path.join(".");
+    let function = library().iter().find(|f| path.len() == 1 && f.name == path[0]);
+    let nearest = match (unknown.nearest, function) {
+        (_, Some(f)) => Some(f.signature.to_owned()),
+        (Some(other), None) if other.contains('.') => Some(other),
+        (Some(part), None) => {
+            let parts = path.iter().enumerate().map(|(i, p)| if i == unknown.part { part.as_str() } else { p });
+            Some(parts.collect::<Vec<_>>().join("."))
+        }
+        (None, None) => None,
+    };
+    // Only a plainly written name shows where its parts stand.
+    let plain = name.at.len() == whole.chars().count();
+    let before: usize = path.iter().take(unknown.part).map(|p| p.chars().count() + 1).sum();
+    let at = match path.get(unknown.part) {
+        Some(part) if plain => name.at.start + before..name.at.start + before + part.chars().count(),
+        _ => name.at.clone(),
+    };
+    Fault { at, kind: FaultKind::UnknownName { name: whole, nearest } }
+}
+
+/// How a name with dashes is written, if there is such a name.
+fn dash_write(path: &[String], known: &dyn Fn(&[String]) -> bool) -> Option<String> {
+    let low: Vec<String> = path.iter().map(|p| p.replace('-', "_")).collect();
+    let (first, rest) = path.split_first()?;
+    if known(path) && !rest.is_empty() && !first.contains('-') {
+        let parts = rest.iter().map(|p| if p.contains('-') { format!("['{p}']") } else { format!(".{p}") });
+        return Some(first.clone() + &parts.collect::<String>());
+    }
+    // A bare name has no form with a dash: the field must be renamed.
+    (known(&low) || known(path)).then(|| low.join("."))
+}
+
 super::serde_as_source!(Expr);
+
+#[cfg(test)]
+mod tests;
