@@ -79,7 +79,8 @@ pub(super) fn new(timeout: Duration, guard: Option<&Guard>) -> Result<Client, re
             .http1_only()
             // Less than the whole, so that a deadline that passes later always means "sent".
             .connect_timeout(CONNECT.min(timeout * 3 / 4))
-            .pool_idle_timeout(Duration::from_secs(30))
+            // An idle connection that the server closes just as it is used again would leave the outcome unknown for nothing.
+            .pool_max_idle_per_host(0)
     };
     build(builder()).or_else(|error| {
         tracing::warn!(%error, "no certificates of this system could be read, https will fail; install ca-certificates");

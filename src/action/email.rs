@@ -15,7 +15,7 @@ use crate::engine::value::Value;
 
 use super::secret::{Secrets, shorten};
 use super::smtp::{Cause, Phase, Server, Trouble};
-use super::{Clock, failed};
+use super::{Clock, failed, unreached};
 
 /// One SMTP account.
 pub(super) struct Mailer {
@@ -127,6 +127,7 @@ fn judge(trouble: &Trouble) -> Outcome {
         Cause::Lost(said) if phase == Phase::End => {
             Outcome::Unknown { detail: format!("the message was sent, but its receipt was not: {said}") }
         }
+        Cause::Lost(said) if phase == Phase::Connect => failed(unreached(said), format!("{said} ({})", phase.words())),
         Cause::Lost(said) => failed(Class::Transient, format!("{said} ({})", phase.words())),
     }
 }
@@ -239,5 +240,8 @@ mod tests {
         for phase in [Phase::Connect, Phase::Login, Phase::Sender, Phase::Recipient, Phase::Data, Phase::Content] {
             assert!(matches!(lost(phase), Outcome::Failed { class: Class::Transient, .. }), "{phase:?}");
         }
+        let untrusted = Cause::Lost("invalid peer certificate: Expired".into());
+        let judged = judge(&Trouble { phase: Phase::Connect, cause: untrusted });
+        assert!(matches!(judged, Outcome::Failed { class: Class::Configuration, .. }), "{judged:?}");
     }
 }

@@ -16,12 +16,14 @@ use crate::engine::value::{Map, Value, from_json};
 
 use super::client::{self, Answer, Failure};
 use super::guard::Guard;
-use super::secret::Secrets;
-use super::{Clock, failed, plain_duration};
+use super::secret::{Secrets, shorten};
+use super::{Clock, failed, plain_duration, unreached};
 
 /// What of an answer's headers flows and the log may use.
 const SHOWN: [&str; 8] =
     ["content-type", "date", "etag", "last-modified", "location", "request-id", "retry-after", "x-request-id"];
+/// Headers of a connection that are no secret, though they are kept with those that are; hidden, they would be missed.
+const PUBLIC: [&str; 5] = ["accept", "accept-language", "cache-control", "content-type", "user-agent"];
 /// Headers that say how the message is framed or where it goes: the client's business alone.
 const FRAMING: [&str; 7] = ["host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"];
 /// A server that wants to be left alone for longer is asked again after this.
@@ -62,8 +64,10 @@ impl Service {
         let mut headers = HeaderMap::new();
         for (name, secret) in &http.headers {
             let (header, mut value) = pair(name, secret.expose_secret())?;
-            value.set_sensitive(true);
-            secrets.add(secret);
+            if !PUBLIC.contains(&header.as_str()) {
+                value.set_sensitive(true);
+                secrets.add(secret);
+            }
             headers.insert(header, value);
         }
         let timeout = plain_duration(http.timeout);
@@ -128,7 +132,9 @@ impl Service {
         headers.insert(self.key_header.clone(), HeaderValue::from_str(key).map_err(|_| "the key is no header value".to_owned())?);
         // Without a base the connection's headers are meant for whatever it is used for; with one, for that origin alone.
         if own || self.base.is_none() {
-            headers.extend(self.headers.iter().map(|(n, v)| (n.clone(), v.clone())));
+            for (name, value) in &self.headers {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         for (name, value) in &http.headers {
             let (name, value) = pair(name, value)?;
@@ -199,6 +205,7 @@ fn judge_failure(failure: Failure, shown: &str, own: bool, safe: bool) -> Outcom
         Failure::Blocked(blocked) if own => failed(Class::Configuration, format!("{shown}: {blocked}")),
         Failure::Blocked(blocked) => failed(Class::Permanent, format!("{shown}: {blocked}")),
         Failure::Invalid(said) => failed(Class::Permanent, format!("{shown}: {said}")),
+        Failure::Unsent(said) if own => failed(unreached(&said), format!("{shown}: {said}")),
         Failure::Unsent(said) => failed(Class::Transient, format!("{shown}: {said}")),
         // A request that changes nothing cannot have half happened.
         Failure::Lost(said) if safe => failed(Class::Transient, format!("{shown}: {said}")),
@@ -253,8 +260,10 @@ fn done(answer: &Answer) -> Value {
         true => from_json(&answer.body).unwrap_or_else(|_| Value::Text(answer.text())),
         false => Value::Text(answer.text()),
     };
-    let headers: Map =
-        SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), answer.headers.get(*name)?.to_str().ok()?.into()))).collect();
+    let headers: Map = SHOWN
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), shorten(answer.headers.get(*name)?.to_str().ok()?, 1_000).into())))
+        .collect();
     let mut done = Map::from([
         ("status".to_owned(), u64::from(answer.status).into()),
         ("headers".to_owned(), Value::Map(headers)),

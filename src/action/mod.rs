@@ -136,6 +136,12 @@ fn failed(class: Class, detail: String) -> Outcome {
     Outcome::Failed { class, detail }
 }
 
+/// What it means that a server could not be reached. A certificate does not get better by itself, and whatever waits for
+/// the same server would fail alike.
+fn unreached(said: &str) -> Class {
+    if said.contains("certificate") { Class::Configuration } else { Class::Transient }
+}
+
 /// A timeout as the clients take it; what is not positive would end every attempt before it begins.
 fn plain_duration(duration: SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or_default().clamp(Duration::from_millis(10), LONGEST)

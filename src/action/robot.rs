@@ -14,7 +14,7 @@ use crate::engine::value::{Value, from_json};
 
 use super::client::{self, Answer, Failure};
 use super::secret::{Secrets, shorten};
-use super::{Clock, dingtalk, failed, plain_duration, wecom};
+use super::{Clock, dingtalk, failed, plain_duration, unreached, wecom};
 
 /// Whose robot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Robot {
     pub(super) async fn send(&self, message: &RobotMessage, key: &str) -> Outcome {
         let outcome = match self.body(message, key) {
             Err(detail) => failed(Class::Permanent, detail),
-            Ok(body) => self.post(body).await,
+            Ok(body) => self.post(body, key).await,
         };
         self.secrets.clean_outcome(outcome)
     }
@@ -93,7 +93,7 @@ impl Robot {
         }
     }
 
-    async fn post(&self, body: String) -> Outcome {
+    async fn post(&self, body: String, key: &str) -> Outcome {
         let mut url = self.url.clone();
         // Signed now, not when the call was made: a signature is good for an hour only.
         if let (Kind::Dingtalk, Some(secret)) = (self.kind, &self.secret) {
@@ -104,10 +104,16 @@ impl Robot {
                 None => return failed(Class::Configuration, "the signing secret cannot be used".into()),
             }
         }
-        let request = self.client.post(url).header("content-type", "application/json; charset=utf-8").body(body);
+        // WeCom knows no idempotency key; a gateway in between may.
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json; charset=utf-8")
+            .header("idempotency-key", key)
+            .body(body);
         match client::exchange(request, self.timeout).await {
             Ok(answer) => self.judge(&answer),
-            Err(Failure::Unsent(said)) => failed(Class::Transient, said),
+            Err(Failure::Unsent(said)) => failed(unreached(&said), said),
             Err(Failure::Lost(detail)) => Outcome::Unknown { detail },
             Err(Failure::Invalid(said)) => failed(Class::Configuration, said),
             Err(Failure::Blocked(blocked)) => failed(Class::Configuration, blocked.to_string()),

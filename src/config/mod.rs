@@ -1,5 +1,184 @@
-//! YAML in, [`Settings`](settings::Settings) and `Definitions` out, or every problem at once with file, line and column.
+//! YAML in, [`Settings`] and `Definitions` out, or every problem at once with file, line and column.
 //!
-//! Architecture invariant: nothing here acts; a folder that does not compile changes nothing.
+//! Architecture invariant: nothing here acts; a folder that does not compile changes nothing. In reading order: [`text`] and
+//! `tree` read YAML (with `trap` and `mend` before the parser, `syntax` after it), `grammar` validates by `table`,
+//! `definitions` and `file` compile, `problem` and `catalogue` tell.
 
+mod catalogue;
+mod definitions;
+mod digest;
+mod fault;
+mod file;
+mod folder;
+mod grammar;
+mod locate;
+mod mend;
+mod names;
+mod problem;
+mod scalar;
+mod schema;
+mod secret;
 pub mod settings;
+mod syntax;
+mod table;
+mod text;
+mod trap;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use digest::{Summary, diff};
+pub use problem::{Lang, Problem, Report};
+pub use schema::{schema, schema_config};
+
+use crate::engine::definition::Definitions;
+use catalogue as t;
+use file::File;
+use problem::{At, Sink};
+use settings::Settings;
+use text::Text;
+use tree::{Kind, Node};
+
+/// What a load yields.
+#[derive(Debug)]
+pub struct Loaded {
+    /// From `config.yaml`.
+    pub settings: Settings,
+    /// From the folders; sealed, with their hash.
+    pub definitions: Definitions,
+    /// For the difference to the next load.
+    pub summary: Summary,
+    /// The language in force.
+    pub lang: Lang,
+}
+
+/// How to load.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The language whatever `config.yaml` says.
+    pub lang: Option<Lang>,
+    /// The language where `config.yaml` says nothing: the locale's.
+    pub locale: Lang,
+    /// Whether `${env:…}` and `${file:…}` are there; without them, what holds one is not looked at.
+    pub environment: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { lang: None, locale: Lang::En, environment: true }
+    }
+}
+
+/// Reads `config.yaml` and the folders it names. On any problem: all of them, and nothing else.
+pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+    let sink = Sink::default();
+    let mut texts = Vec::new();
+    let (config, whole) = match read_config(path, options, &mut texts, &sink) {
+        Some(read) => read,
+        None => return Err(Report::new(sink.take(), options.lang.unwrap_or(options.locale), texts)),
+    };
+    let named = File { path, node: &config, vague: !whole, texts: &[], sink: &sink };
+    let lang = options.lang.or(named.lang()).unwrap_or(options.locale);
+    let (folders, files) = folder::files(&named);
+    let (trees, lost) = read_definitions(path, &files, &mut texts, &sink);
+
+    let roots: Vec<&Node> = trees.iter().collect();
+    let items = definitions::collect(&roots, &sink);
+    let file = File { path, node: &config, vague: !whole, texts: &texts, sink: &sink };
+    let connections = file.connections();
+    let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
+    let mut definitions = definitions::compile(&items, &around, &texts, lost, &sink);
+    let settings = file.settings(&definitions, folders);
+    if !sink.is_empty() {
+        return Err(Report::new(sink.take(), lang, texts));
+    }
+    definitions.hash = hash(&texts, &definitions);
+    let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items) };
+    Ok(Loaded { settings, definitions: definitions.seal(), summary, lang })
+}
+
+/// The tree of `config.yaml` and whether all of it could be read.
+fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sink) -> Option<(Node, bool)> {
+    let name = path.display().to_string();
+    let text = match folder::read(path) {
+        Ok(text) => text,
+        Err(problem) => {
+            texts.push(Text::new(name.clone(), "", true));
+            let missing = !path.exists();
+            let what = if missing { t::NO_CONFIG.with([name.into()]) } else { problem };
+            sink.add(Problem::new(At::default(), what).help(missing.then(|| t::NO_CONFIG_HELP.with([]))));
+            return None;
+        }
+    };
+    texts.push(Text::new(name, &text, true));
+    folder::controls(&texts[0], 0, sink);
+    let empty = Node { at: At::default(), kind: Kind::Map(Vec::new()) };
+    let (mut node, whole) = match tree::read(&texts[0], 0, sink) {
+        Ok((node, whole)) => (node.unwrap_or(empty), whole),
+        Err(tree::Lost) => (empty, false),
+    };
+    secret::resolve(&mut node, file::folder(path), options.environment, sink);
+    root(&node, &file::table::FILE, texts, sink);
+    Some((node, whole))
+}
+
+/// The trees of the definitions files, and whether something in them could not be read at all.
+fn read_definitions(path: &Path, files: &[PathBuf], texts: &mut Vec<Text>, sink: &Sink) -> (Vec<Node>, bool) {
+    let mut trees = Vec::new();
+    let mut lost = false;
+    for place in files {
+        let number = texts.len();
+        let shown = match file::folder(path) {
+            here if here == Path::new(".") => place.clone(),
+            folder => folder.join(place),
+        };
+        let read = folder::read(&file::folder(path).join(place));
+        let mut text = Text::new(shown.display().to_string(), read.as_deref().unwrap_or(""), false);
+        text.place = place.display().to_string();
+        texts.push(text);
+        if let Err(what) = read {
+            sink.add(Problem::new(At { file: number, ..At::default() }, what));
+            lost = true;
+            continue;
+        }
+        folder::controls(&texts[number], number, sink);
+        match tree::read(&texts[number], number, sink) {
+            Ok((node, whole)) => {
+                lost |= !whole;
+                if let Some(node) = node {
+                    root(&node, &table::FILE, texts, sink);
+                    lost |= node.is_broken() || node.entries().iter().any(|e| e.value.is_broken());
+                    trees.push(node);
+                }
+            }
+            Err(tree::Lost) => lost = true,
+        }
+    }
+    (trees, lost)
+}
+
+/// Checks the shape of a whole file.
+fn root(node: &Node, shape: &grammar::Shape, texts: &[Text], sink: &Sink) {
+    match node.kind {
+        Kind::Map(_) => grammar::check(node, shape, texts, sink),
+        Kind::Broken => {}
+        _ => sink.say(At { width: 1, ..node.at }, &t::NOT_A_MAP, [grammar::first_keys(shape).into()]),
+    }
+}
+
+/// Over names and contents of the files and what decides besides them; the first 12 hexadecimal digits of SHA-256.
+fn hash(texts: &[Text], definitions: &Definitions) -> String {
+    let mut sha = Sha256::new();
+    for text in texts.iter().skip(1) {
+        sha.update(format!("{}\0{}\0", text.place, text.lines.join("\n")));
+    }
+    // Of config.yaml only what `decide` sees: no address, no secret.
+    let zone = definitions.zone.0.iana_name().unwrap_or("");
+    sha.update(format!("{zone}\0{}\0{:?}\0{:?}", definitions.lang, definitions.constants, definitions.connections));
+    digest::hex(sha.finalize().as_slice())
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, RobotMessage};
 use super::decide::{By, Deciding};
 use super::definition::{
-    Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent, NotifyAction,
-    RobotAction, Term, Who,
+    Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent,
+    NotifyAction, RobotAction, Term, Who,
 };
 use super::entity;
 use super::event::{Body, RecordRef};
@@ -124,7 +124,11 @@ fn tag(draft: &mut Deciding<'_>, name: &str, tags: &[Template], doing: &Doing<'_
         if tag.is_empty() || tag.chars().count() > 100 {
             return Err(unevaluable("a tag has 1 to 100 characters"));
         }
-        if name == "tag" { record.tags.insert(tag.clone()) } else { record.tags.remove(&tag) };
+        if name == "tag" {
+            record.tags.insert(tag.clone())
+        } else {
+            record.tags.remove(&tag)
+        };
         named.push(tag);
     }
     draft.put_record(&at, record, &doing.by.text())?;
@@ -221,10 +225,12 @@ fn content<'d>(draft: &'d Deciding<'_>, content: &'d MailContent, view: &View<'_
     match content {
         MailContent::Inline(mail) => Ok(mail),
         MailContent::Template(id) => {
-            let template = draft.definitions.templates.get(id).ok_or_else(|| unevaluable(format!("there is no template {id}")))?;
+            let template =
+                draft.definitions.templates.get(id).ok_or_else(|| unevaluable(format!("there is no template {id}")))?;
             let wanted = view.record.as_ref().map(|(_, r)| r.value("language").to_string()).unwrap_or_default();
             let languages = &template.languages;
-            let mail = languages.get(&wanted).or_else(|| languages.get(&draft.definitions.lang)).or_else(|| languages.values().next());
+            let mail =
+                languages.get(&wanted).or_else(|| languages.get(&draft.definitions.lang)).or_else(|| languages.values().next());
             mail.ok_or_else(|| unevaluable(format!("template {id} has no language")))
         }
     }
@@ -352,4 +358,3 @@ fn describe(who: &[Who]) -> String {
     };
     who.iter().map(one).collect::<Vec<_>>().join(", ")
 }
-

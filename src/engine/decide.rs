@@ -15,6 +15,9 @@ use super::state::{Change, Entry, Key, Need, State};
 use super::value::{Map, Value};
 use super::{flow, outbox, rule};
 
+/// The event of what a source told and that does not fit its mapping: `row`, `reason`, `field`. Kept, logged, open to rules.
+pub const UNREADABLE: &str = "ifthen.unreadable";
+
 /// What an event means: changes of state, further events, lines for the action log.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decision {
@@ -33,6 +36,9 @@ pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Time
         Body::Happened { data, upsert } => {
             if let Some(upsert) = upsert {
                 merge(&mut draft, upsert)?;
+            }
+            if event.name == UNREADABLE {
+                draft.say(&By::default(), "read", Outcome::Failed, data.clone());
             }
             wake(&mut draft, data, None)?;
         }

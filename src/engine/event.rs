@@ -81,7 +81,16 @@ pub struct Draft {
 impl Draft {
     /// One of the engine's own, told by the shell.
     pub fn own(name: &str, now: Timestamp, body: Body) -> Self {
-        Self { name: name.into(), at: now, received: now, origin: "ifthen".into(), delivery: None, record: None, cause: None, body }
+        Self {
+            name: name.into(),
+            at: now,
+            received: now,
+            origin: "ifthen".into(),
+            delivery: None,
+            record: None,
+            cause: None,
+            body,
+        }
     }
 
     /// The event under its number.

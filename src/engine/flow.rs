@@ -95,13 +95,7 @@ fn refuse(draft: &mut Deciding<'_>, by: &By, why: &str) {
 }
 
 /// Starts a run, unless the record is in one of this flow already.
-pub(super) fn start(
-    draft: &mut Deciding<'_>,
-    id: &str,
-    record: Option<&RecordRef>,
-    data: &Value,
-    by: &By,
-) -> Result<(), Stop> {
+pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRef>, data: &Value, by: &By) -> Result<(), Stop> {
     let flow = draft.definitions.flows.get(id).cloned();
     let flow = flow.ok_or_else(|| Stop::Unevaluable(format!("there is no flow {id}")))?;
     let mut line = By { flow: Some(id.to_owned()), ..by.clone() };

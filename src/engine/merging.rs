@@ -2,8 +2,8 @@
 
 use super::call::{Format, Mentions, Request, RobotMessage};
 
-/// What a DingTalk robot takes, in bytes; the error text is `message too long, exceed 20000 bytes`. With room for the JSON around it.
-const DINGTALK: usize = 18_000;
+/// What a DingTalk robot takes, in bytes; the error text is `message too long, exceed 20000 bytes`. That is of the whole JSON, where line breaks and quotes double.
+const DINGTALK: usize = 16_000;
 /// What a WeCom robot takes as text, in bytes of UTF-8.
 const WECOM_TEXT: usize = 2_048;
 /// What a WeCom robot takes as markdown, in bytes of UTF-8.

@@ -145,7 +145,9 @@ fn shown(request: &Request) -> Map {
     let members: Vec<(&str, Value)> = match request {
         Request::Email(m) => vec![("to", m.to.as_str().into()), ("subject", clip(&m.subject)), ("text", clip(&m.text))],
         // Whatever follows `?` may be a credential.
-        Request::Http(h) => vec![("method", h.method.as_str().into()), ("url", clip(h.url.split('?').next().unwrap_or_default()))],
+        Request::Http(h) => {
+            vec![("method", h.method.as_str().into()), ("url", clip(h.url.split('?').next().unwrap_or_default()))]
+        }
         Request::Dingtalk(m) | Request::Wecom(m) => {
             let mut at: Vec<String> = m.at.users.iter().chain(&m.at.mobiles).cloned().collect();
             if m.at.all {
@@ -311,7 +313,12 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, least: SignedDuration, error: 
     call.due = until;
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
-    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", until.into()), ("held", call.connection.as_str().into())]);
+    say(
+        draft,
+        &call,
+        Outcome::Retrying,
+        vec![("error", error.into()), ("next", until.into()), ("held", call.connection.as_str().into())],
+    );
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }

@@ -67,7 +67,6 @@ impl Scope for View<'_> {
 }
 
 impl<'a> View<'a> {
-
     fn former(&self, path: &[String]) -> Cow<'_, Value> {
         let Some((field, rest)) = path.split_first() else { return Cow::Owned(Value::Null) };
         let value = match self.old {
@@ -126,7 +125,9 @@ impl<'a> View<'a> {
             match one {
                 Who::User(id) => ids.push(id.clone()),
                 Who::Role(role) => {
-                    ids.extend(definitions.people.iter().filter(|(_, p)| p.active && p.roles.contains(role)).map(|(id, _)| id.clone()));
+                    ids.extend(
+                        definitions.people.iter().filter(|(_, p)| p.active && p.roles.contains(role)).map(|(id, _)| id.clone()),
+                    );
                 }
                 Who::Team(team) => ids.extend(definitions.teams.get(team).into_iter().flat_map(|t| t.members.iter().cloned())),
                 Who::Field(path) => {

@@ -83,7 +83,7 @@ pub enum FaultKind {
         /// The opening quote.
         quote: char,
     },
-    /// A number that cannot be read: `3d`, `10万`, `1.2.3`, `1,000`.
+    /// A number that cannot be read: `3d`, `10万`, `1.2.3`.
     BadNumber {
         /// As written.
         found: String,

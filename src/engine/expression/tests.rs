@@ -1,3 +1,5 @@
+//! Conditions from outside: every trap of the parser, each fault at its place, the caps.
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;

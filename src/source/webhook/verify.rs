@@ -203,7 +203,7 @@ fn pieces<'a>(signed: &'a str, values: &[(&str, &'a [u8])]) -> Vec<&'a [u8]> {
     let mut rest = signed;
     let next = |rest: &str| values.iter().filter_map(|(name, v)| Some((rest.find(name)?, name.len(), *v))).min_by_key(|f| f.0);
     while let Some((at, length, value)) = next(rest) {
-        pieces.extend([rest[..at].as_bytes(), value]);
+        pieces.extend([&rest.as_bytes()[..at], value]);
         rest = &rest[at + length..];
     }
     pieces.push(rest.as_bytes());

@@ -1,0 +1,163 @@
+//! Actions that are done inside the turn; those that leave are in [`super::message`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::catalogue as t;
+use super::super::names::{self, Known};
+use super::super::problem::Problem;
+use super::super::scalar::nearest;
+use super::super::table::ACTION_NAMES;
+use super::super::tree::{Entry, Node};
+use super::Compiler;
+use super::term::is_template;
+use crate::engine::definition::{Action, Assign, AssignTo, Create, Emit, Term};
+use crate::engine::entity::Entity;
+
+/// Ids of the steps before, where an action stands in a flow.
+pub(super) type Steps<'a> = Option<&'a BTreeSet<String>>;
+
+impl Compiler<'_> {
+    /// A list of actions; `None` if one of them is wrong.
+    pub(super) fn actions(&self, node: Option<&Node>, of: &[String], steps: Steps<'_>) -> Option<Vec<Action>> {
+        let found: Vec<_> = node.map(Node::items).unwrap_or_default().iter().map(|n| self.action(n, of, steps)).collect();
+        found.into_iter().collect()
+    }
+
+    /// One action: the first of the keys that is one; that there is just one was checked.
+    pub(super) fn action(&self, node: &Node, of: &[String], steps: Steps<'_>) -> Option<Action> {
+        let found: Vec<_> = node
+            .entries()
+            .iter()
+            .filter(|e| ACTION_NAMES.contains(&e.key.as_str()))
+            .map(|e| self.action_of(e, of, steps))
+            .collect();
+        found.into_iter().collect::<Option<Vec<_>>>()?.into_iter().next()
+    }
+
+    fn action_of(&self, entry: &Entry, of: &[String], steps: Steps<'_>) -> Option<Action> {
+        let node = &entry.value;
+        let names = self.known(of, steps);
+        let templates = || {
+            let all: Vec<_> = node.one_or_more().iter().map(|n| self.template(n, &names)).collect();
+            all.into_iter().collect::<Option<Vec<_>>>()
+        };
+        Some(match entry.key.as_str() {
+            "set" => Action::Set(self.set(node, &names)?),
+            "tag" => Action::Tag(templates()?),
+            "untag" => Action::Untag(templates()?),
+            "assign" => Action::Assign(self.assign(node, of)?),
+            "emit" => Action::Emit(self.emit(node, &names)?),
+            "create" => Action::Create(self.create(node, &names)?),
+            "log" => Action::Log(self.template(node, &names)?),
+            "start" => Action::Start(self.flow_name(node)?),
+            "email" => Action::Email(self.email(node, of, steps)?),
+            "http" => Action::Http(self.http(node, &names)?),
+            "dingtalk" => Action::Dingtalk(self.robot(node, of, &names, crate::engine::definition::ConnectionKind::Dingtalk)?),
+            "wecom" => Action::Wecom(self.robot(node, of, &names, crate::engine::definition::ConnectionKind::Wecom)?),
+            "notify" => Action::Notify(self.notify(node, of, &names)?),
+            _ => return None,
+        })
+    }
+
+    fn set(&self, node: &Node, names: &Known<'_>) -> Option<BTreeMap<String, Term>> {
+        let candidates = names.candidates();
+        let found: Vec<_> = node
+            .entries()
+            .iter()
+            .map(|entry| {
+                let right = names.vague || self.settable(entry, &candidates);
+                let term = self.term(&entry.value, names)?;
+                right.then(|| (entry.key.clone(), term))
+            })
+            .collect();
+        found.into_iter().collect()
+    }
+
+    /// Whether a field of one of these entities may be set to this.
+    fn settable(&self, entry: &Entry, candidates: &[&Entity]) -> bool {
+        let name = entry.key.as_str();
+        let with: Vec<&&Entity> = candidates.iter().filter(|e| names::field(e, name).is_some()).collect();
+        if with.is_empty() {
+            return self.no_such_field(entry, candidates);
+        }
+        if with.iter().all(|e| e.key == name) {
+            self.sink.say(entry.at, &t::KEY_FIELD_SET, [name.into()]);
+            return false;
+        }
+        let [only] = with[..] else { return true };
+        self.literal_fits(entry, only)
+    }
+
+    fn no_such_field(&self, entry: &Entry, candidates: &[&Entity]) -> bool {
+        let name = entry.key.as_str();
+        let near = nearest(name, candidates.iter().flat_map(|e| e.fields.keys().map(String::as_str)));
+        let entity = self.entities.iter().find(|(_, e)| candidates.len() == 1 && std::ptr::eq(*e, candidates[0]));
+        let what = match entity {
+            Some((id, _)) => t::UNKNOWN_FIELD.with([name.into(), id.as_str().into()]),
+            None => t::UNKNOWN_NAME.with([name.into()]),
+        };
+        self.sink.add(Problem::new(entry.at, what).help(near.map(|n| t::DID_YOU_MEAN.with([n.into()]))));
+        false
+    }
+
+    fn literal_fits(&self, entry: &Entry, entity: &Entity) -> bool {
+        let literal = entry.value.text().is_some_and(|text| !text.starts_with('=') && !is_template(text));
+        match names::field(entity, &entry.key) {
+            Some(kind) if literal => self.fits(&entry.value, &entry.key, &kind),
+            _ => true,
+        }
+    }
+
+    fn assign(&self, node: &Node, of: &[String]) -> Option<Assign> {
+        let field = match node.get("field") {
+            Some(f) => self.person_field(f, f.text()?, of),
+            None => self.person_field(node, "owner", of),
+        };
+        let team = |n: &Node| n.text().filter(|name| self.team_exists(n.at, name)).map(|name| AssignTo::Team(name.to_owned()));
+        let to = match (node.get("team"), node.get("to")) {
+            (Some(name), _) => team(name),
+            (_, Some(to)) => self.who(to, of).map(AssignTo::Person),
+            _ => team(node),
+        };
+        Some(Assign { to: to?, field: field? })
+    }
+
+    fn emit(&self, node: &Node, names: &Known<'_>) -> Option<Emit> {
+        let event = self.event_to_emit(node.get("event").unwrap_or(node));
+        let data = self.terms(node.get("data"), names);
+        Some(Emit { event: event?, data: data? })
+    }
+
+    /// The terms of an object; none for no object.
+    pub(super) fn terms(&self, node: Option<&Node>, names: &Known<'_>) -> Option<BTreeMap<String, Term>> {
+        let entries = node.map(Node::entries).unwrap_or_default();
+        let found: Vec<_> = entries.iter().map(|e| Some((e.key.clone(), self.term(&e.value, names)?))).collect();
+        found.into_iter().collect()
+    }
+
+    fn create(&self, node: &Node, names: &Known<'_>) -> Option<Create> {
+        let [entry] = node.entries() else {
+            self.sink.say(node.at, &t::CREATE_ONE, []);
+            return None;
+        };
+        let fields = self.terms(Some(&entry.value), names);
+        let Some(entity) = self.entities.get(&entry.key) else {
+            self.missing(entry.at, &t::UNKNOWN_ENTITY, &entry.key, self.entities.keys().map(String::as_str));
+            return None;
+        };
+        let mut right = true;
+        if !self.lost && !self.vague.contains(&entry.key) {
+            for field in entry.value.entries() {
+                right &= match entity.fields.contains_key(&field.key) {
+                    true => self.literal_fits(field, entity),
+                    false => self.no_such_field(field, &[entity]),
+                };
+            }
+        }
+        if !entry.value.has(&entity.key) {
+            self.sink.say(entry.at, &t::KEY_FIELD_MISSING, [entity.key.as_str().into(), entry.key.as_str().into()]);
+            return None;
+        }
+        Some(Create { entity: entry.key.clone(), fields: fields.filter(|_| right)? })
+    }
+}

@@ -1,0 +1,283 @@
+//! From validated trees to `Definitions`: what refers to something is looked up, conditions and templates are compiled.
+//!
+//! Every function reads on after a problem; a `None` means that one was told. Shapes were checked by [`super::grammar`] before.
+
+mod action;
+mod entity;
+mod flow;
+mod message;
+mod people;
+mod rule;
+mod term;
+mod who;
+
+pub(super) use message::PLAIN_HTTP;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::tz::TimeZone;
+
+use super::catalogue as t;
+use super::grammar::said;
+use super::names::Known;
+use super::problem::{At, Problem, Sink};
+use super::scalar::nearest;
+use super::text::Text;
+use super::tree::{Kind, Node};
+use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
+use crate::engine::entity::Entity;
+use crate::engine::value::Map;
+
+/// What `config.yaml` says that the definitions refer to.
+pub(super) struct Surroundings<'a> {
+    pub(super) zone: TimeZone,
+    pub(super) lang: String,
+    /// Overrides of constants.
+    pub(super) constants: Vec<(String, Node)>,
+    pub(super) connections: &'a BTreeMap<String, Connection>,
+    /// HTTP connections without a `base`.
+    pub(super) baseless: BTreeSet<String>,
+    /// Ids of the sources.
+    pub(super) sources: BTreeSet<String>,
+    /// Patterns of the events that sources tell.
+    pub(super) events: Vec<String>,
+    /// `config.yaml` could not be read in full: what it lacks is not missed.
+    pub(super) vague: bool,
+}
+
+/// The sections of a file, in the order in which they are compiled; with the word for one item.
+pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
+    ("constants", ("the constant", "常量")),
+    ("entities", ("the entity", "实体")),
+    ("people", ("the person", "人员")),
+    ("teams", ("the team", "团队")),
+    ("templates", ("the template", "模板")),
+    ("rules", ("the rule", "规则")),
+    ("flows", ("the flow", "流程")),
+];
+
+/// One item of a section.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub(super) id: &'a str,
+    pub(super) at: At,
+    pub(super) node: &'a Node,
+}
+
+/// All items of all files, by section, in the order of files and lines.
+pub(super) type Items<'a> = HashMap<&'static str, Vec<Item<'a>>>;
+
+/// Gathers the items; an id that is defined twice is told with both places.
+pub(super) fn collect<'a>(files: &[&'a Node], sink: &Sink) -> Items<'a> {
+    let mut items = Items::new();
+    for (section, what) in SECTIONS {
+        let mut seen: HashMap<&str, At> = HashMap::new();
+        let list = items.entry(section).or_default();
+        for file in files {
+            for entry in file.get(section).map(Node::entries).unwrap_or_default() {
+                if let Some(first) = seen.get(entry.key.as_str()) {
+                    let problem = Problem::new(entry.at, t::TWICE.with([said(what).into(), entry.key.as_str().into()]));
+                    sink.add(problem.also(*first, t::FIRST_HERE.with([])));
+                    continue;
+                }
+                seen.insert(&entry.key, entry.at);
+                list.push(Item { id: &entry.key, at: entry.at, node: &entry.value });
+            }
+        }
+    }
+    items
+}
+
+/// Compiles all items. Whether the result may be used, the sink says.
+pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Text], lost: bool, sink: &Sink) -> Definitions {
+    let ids = |section: &str| items.get(section).into_iter().flatten().map(|i| i.id.to_owned()).collect::<BTreeSet<_>>();
+    let mut with = Compiler {
+        texts,
+        sink,
+        around,
+        lost,
+        entities: BTreeMap::new(),
+        vague: BTreeSet::new(),
+        constants: Map::new(),
+        people: BTreeMap::new(),
+        teams: BTreeMap::new(),
+        templates: ids("templates"),
+        flows: ids("flows"),
+        events: emitted(items),
+    };
+    with.read_entities(&items["entities"]);
+    with.read_constants(&items["constants"]);
+    with.read_people(&items["people"]);
+    with.read_teams(&items["teams"]);
+    let templates = with.read_templates(&items["templates"]);
+    let rules = items["rules"].iter().filter_map(|i| with.rule(*i)).collect();
+    let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    Definitions {
+        zone: Zone(around.zone.clone()),
+        lang: around.lang.clone(),
+        constants: with.constants,
+        entities: with.entities,
+        people: with.people,
+        teams: with.teams,
+        rules,
+        flows,
+        templates,
+        connections: around.connections.clone(),
+        ..Definitions::default()
+    }
+}
+
+/// Names of the events that rules and flows emit.
+fn emitted(items: &Items<'_>) -> BTreeSet<String> {
+    fn walk(node: &Node, found: &mut BTreeSet<String>) {
+        for entry in node.entries() {
+            if entry.key == "emit" {
+                found.extend(entry.value.text().or(entry.value.text_at("event")).map(str::to_owned));
+            }
+            walk(&entry.value, found);
+        }
+        node.items().iter().for_each(|i| walk(i, found));
+    }
+    let mut found = BTreeSet::new();
+    ["rules", "flows"].iter().flat_map(|s| &items[s]).for_each(|i| walk(i.node, &mut found));
+    found
+}
+
+/// What compiling needs to know, filled section by section.
+struct Compiler<'a> {
+    texts: &'a [Text],
+    sink: &'a Sink,
+    around: &'a Surroundings<'a>,
+    /// A file could not be read at all: what is not found may be in there.
+    lost: bool,
+    entities: BTreeMap<String, Entity>,
+    /// Entities that could not be read in full.
+    vague: BTreeSet<String>,
+    constants: Map,
+    people: BTreeMap<String, Person>,
+    teams: BTreeMap<String, Team>,
+    templates: BTreeSet<String>,
+    flows: BTreeSet<String>,
+    events: BTreeSet<String>,
+}
+
+impl<'a> Compiler<'a> {
+    fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
+        let of: Vec<&str> = of.iter().map(String::as_str).collect();
+        let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague }
+    }
+
+    /// Tells that something is not there, with the nearest that is.
+    fn missing<'b>(&self, at: At, text: &'static t::Text, name: &str, known: impl IntoIterator<Item = &'b str>) {
+        if !self.lost {
+            let near = nearest(name, known).map(|n| t::DID_YOU_MEAN.with([n.into()]));
+            self.sink.add(Problem::new(at, text.with([name.into()])).help(near));
+        }
+    }
+
+    /// The name, if there is an entity of that name.
+    fn entity_name(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        if self.entities.contains_key(name) {
+            return Some(name.to_owned());
+        }
+        self.missing(node.at, &t::UNKNOWN_ENTITY, name, self.entities.keys().map(String::as_str));
+        None
+    }
+
+    fn person_name(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        self.person_exists(node.at, name).then(|| name.to_owned())
+    }
+
+    fn person_exists(&self, at: At, name: &str) -> bool {
+        let there = self.people.contains_key(name);
+        if !there {
+            self.missing(at, &t::UNKNOWN_PERSON, name, self.people.keys().map(String::as_str));
+        }
+        there
+    }
+
+    fn team_exists(&self, at: At, name: &str) -> bool {
+        let there = self.teams.contains_key(name);
+        if !there {
+            self.missing(at, &t::UNKNOWN_TEAM, name, self.teams.keys().map(String::as_str));
+        }
+        there
+    }
+
+    fn flow_name(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        if self.flows.contains(name) {
+            return Some(name.to_owned());
+        }
+        self.missing(node.at, &t::UNKNOWN_FLOW, name, self.flows.iter().map(String::as_str));
+        None
+    }
+
+    fn template_name(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        if self.templates.contains(name) {
+            return Some(name.to_owned());
+        }
+        self.missing(node.at, &t::UNKNOWN_TEMPLATE, name, self.templates.iter().map(String::as_str));
+        None
+    }
+
+    /// The connection an action names, or the one that goes without saying: the only one of its kind, or the usual one.
+    fn connection(&self, action: &Node, key: &str, kind: ConnectionKind, usual: &str) -> Option<String> {
+        let all = &self.around.connections;
+        if let Some(node) = action.get(key) {
+            let name = node.text()?;
+            return match all.get(name) {
+                Some(c) if c.kind == kind => Some(name.to_owned()),
+                Some(c) => {
+                    self.sink.say(node.at, &t::WRONG_CONNECTION, [name.into(), word(c.kind).into(), word(kind).into()]);
+                    None
+                }
+                None if self.around.vague => None,
+                None => {
+                    let same = all.iter().filter(|(_, c)| c.kind == kind).map(|(id, _)| id.as_str());
+                    self.missing(node.at, &t::UNKNOWN_CONNECTION, name, same);
+                    None
+                }
+            };
+        }
+        let of_kind: Vec<&String> = all.iter().filter(|(_, c)| c.kind == kind).map(|(id, _)| id).collect();
+        match of_kind[..] {
+            [only] => return Some(only.clone()),
+            _ if of_kind.iter().any(|id| *id == usual) => return Some(usual.to_owned()),
+            _ => {}
+        }
+        if !self.around.vague {
+            let there = match of_kind.is_empty() {
+                true => (&t::NONE).into(),
+                false => super::grammar::list(of_kind.iter().map(|s| s.as_str())).into(),
+            };
+            let problem = Problem::new(action.at, t::NO_CONNECTION.with([word(kind).into()]));
+            self.sink.add(problem.help(t::NO_CONNECTION_HELP.with([key.into(), there])));
+        }
+        None
+    }
+
+    /// Where an item stands: `rules/sales.yaml:12`.
+    fn place(&self, at: At) -> String {
+        format!("{}:{}", self.texts.get(at.file).map_or("", |t| t.place.as_str()), at.line)
+    }
+}
+
+/// A connection's kind as YAML says it.
+pub(super) fn word(kind: ConnectionKind) -> &'static str {
+    match kind {
+        ConnectionKind::Smtp => "smtp",
+        ConnectionKind::Http => "http",
+        ConnectionKind::Dingtalk => "dingtalk",
+        ConnectionKind::Wecom => "wecom",
+    }
+}
+
+/// Whether nothing more is to be said about a node.
+fn told(node: &Node) -> bool {
+    matches!(node.kind, Kind::Broken | Kind::Empty)
+}

@@ -1,0 +1,180 @@
+//! Rules and their triggers.
+
+use super::super::catalogue as t;
+use super::super::names;
+use super::super::problem::Problem;
+use super::super::scalar::{self, nearest};
+use super::super::tree::{Kind, Node};
+use super::{Compiler, Item, told};
+use crate::engine::definition::{Deliver, Rule};
+use crate::engine::trigger::{Trigger, glob};
+
+/// What record changes say, behind the entity's name; nothing else may.
+const RESERVED: &[&str] = &["created", "changed", "merged", "deleted"];
+
+impl Compiler<'_> {
+    pub(super) fn rule(&self, item: Item<'_>) -> Option<Rule> {
+        let node = item.node;
+        if told(node) {
+            return None;
+        }
+        let when = node.get("when").and_then(|w| self.triggers(w));
+        let of = when.as_deref().map(|w| self.entities_of(w)).unwrap_or_default();
+        // A trigger that could not be read says nothing about the record: names are then checked against all entities.
+        let names = self.known(&of, None);
+        let condition = node.get("if").map(|n| self.condition(n, &names));
+        let then = self.actions(node.get("then"), &of, None);
+        let otherwise = self.actions(node.get("else"), &of, None);
+        if !node.has("then") && !node.has("else") && Self::complete(node) {
+            self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
+        }
+        Some(Rule {
+            id: item.id.to_owned(),
+            title: node.text_at("title").map(str::to_owned),
+            place: self.place(item.at),
+            when: when?,
+            condition: condition.flatten(),
+            then: then?,
+            otherwise: otherwise?,
+            priority: node.get("priority").and_then(scalar::count).unwrap_or(0),
+            stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
+            enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
+            cooldown: node.get("cooldown").and_then(scalar::duration),
+            deliver: deliver(node),
+        })
+    }
+
+    /// Whether every key of a rule is one it may have; if not, what looks missing may just be misspelt.
+    fn complete(node: &Node) -> bool {
+        let known = ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown"];
+        node.entries().iter().all(|e| known.contains(&e.key.as_str()))
+    }
+
+    pub(super) fn triggers(&self, node: &Node) -> Option<Vec<Trigger>> {
+        let found: Vec<_> = node.one_or_more().iter().map(|n| self.trigger(n)).collect();
+        found.into_iter().collect()
+    }
+
+    fn trigger(&self, node: &Node) -> Option<Trigger> {
+        match &node.kind {
+            Kind::Scalar(pattern, _) => {
+                self.event_known(node, pattern)?;
+                Some(Trigger::Event(pattern.clone()))
+            }
+            Kind::Map(_) => self.changed(node),
+            _ => None,
+        }
+    }
+
+    /// `{ changed: deal.stage, from: …, to: … }`
+    fn changed(&self, node: &Node) -> Option<Trigger> {
+        let what = node.get("changed")?;
+        let text = what.text()?;
+        let Some((entity, field)) = text.split_once('.').filter(|(_, f)| !f.contains('.')) else {
+            self.sink.add(Problem::new(what.at, t::CHANGED_FORM.with([text.into()])).help(t::CHANGED_HELP.with([])));
+            return None;
+        };
+        let Some(found) = self.entities.get(entity) else {
+            self.missing(what.at, &t::UNKNOWN_ENTITY, entity, self.entities.keys().map(String::as_str));
+            return None;
+        };
+        let kind = names::field(found, field);
+        if kind.is_none() && !self.vague.contains(entity) && !self.lost {
+            let near = nearest(field, found.fields.keys().map(String::as_str));
+            let help = near.map(|n| t::DID_YOU_MEAN.with([format!("{entity}.{n}").into()]));
+            self.sink.add(Problem::new(what.at, t::UNKNOWN_FIELD.with([field.into(), entity.into()])).help(help));
+        }
+        let values = |key: &str| {
+            let kind = kind.as_deref()?;
+            let nodes = node.get(key).map(Node::one_or_more).unwrap_or_default();
+            let fit: Vec<bool> = nodes.iter().map(|n| self.fits(n, field, kind)).collect();
+            let all = nodes.iter().map(|n| crate::engine::entity::normalise(kind, scalar::value(n), &self.around.zone).ok());
+            fit.iter().all(|f| *f).then(|| all.collect::<Option<Vec<_>>>()).flatten()
+        };
+        let (from, to) = (values("from"), values("to"));
+        Some(Trigger::Changed { entity: entity.to_owned(), field: field.to_owned(), from: from?, to: to? })
+    }
+
+    /// An event's name in `when`: one that something may say.
+    fn event_known(&self, node: &Node, pattern: &str) -> Option<()> {
+        if !is_event(pattern, true) {
+            self.bad_event(node, pattern, true);
+            return None;
+        }
+        let said = |name: &str| glob(pattern, name) || self.around.events.iter().any(|p| glob(p, pattern));
+        if self.lost || self.around.vague || pattern.contains('*') || said(pattern) && self.events.contains(pattern) {
+            return Some(());
+        }
+        if self.around.events.iter().any(|p| glob(p, pattern)) {
+            return Some(());
+        }
+        // Other events may come from CloudEvents, so only what is a slip of a record's own event is refused.
+        let own: Vec<String> = self.entities.keys().flat_map(|e| RESERVED.iter().map(move |r| format!("{e}.{r}"))).collect();
+        if own.iter().any(|o| o == pattern) || self.events.contains(pattern) {
+            return Some(());
+        }
+        let (entity, verb) = pattern.rsplit_once('.').unwrap_or(("", pattern));
+        let near = match self.entities.contains_key(entity) {
+            true => nearest(verb, RESERVED.iter().copied()).map(|v| format!("{entity}.{v}")),
+            false if RESERVED.contains(&verb) => {
+                nearest(entity, self.entities.keys().map(String::as_str)).map(|e| format!("{e}.{verb}"))
+            }
+            false => None,
+        };
+        let near = near.or_else(|| nearest(pattern, self.events.iter().map(String::as_str)));
+        let Some(near) = near else { return Some(()) };
+        self.sink.add(Problem::new(node.at, t::UNKNOWN_EVENT.with([pattern.into()])).help(t::DID_YOU_MEAN.with([near.into()])));
+        None
+    }
+
+    /// An event's name in `emit`: whole, and not one that is kept for record changes.
+    pub(super) fn event_to_emit(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        if !is_event(name, false) {
+            self.bad_event(node, name, false);
+            return None;
+        }
+        let reserved = name.rsplit_once('.').is_some_and(|(e, verb)| RESERVED.contains(&verb) && self.entities.contains_key(e));
+        if reserved || name.starts_with("ifthen.") {
+            self.sink.say(node.at, &t::RESERVED_EVENT, [name.into()]);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    fn bad_event(&self, node: &Node, name: &str, globs: bool) {
+        let glob = if globs { t::EVENT_GLOB.with([]).into() } else { "".into() };
+        self.sink.add(Problem::new(node.at, t::BAD_EVENT.with([name.into()])).help(t::EVENT_HELP.with([glob])));
+    }
+
+    /// The entities whose records may be meant; none where the event may be about any.
+    pub(super) fn entities_of(&self, triggers: &[Trigger]) -> Vec<String> {
+        let mut all = Vec::new();
+        for trigger in triggers {
+            let mut found: Vec<String> = match trigger {
+                Trigger::Changed { entity, .. } => vec![entity.clone()],
+                Trigger::Event(pattern) => {
+                    let own = |e: &String| RESERVED.iter().any(|r| glob(pattern, &format!("{e}.{r}")));
+                    self.entities.keys().filter(|e| own(e)).cloned().collect()
+                }
+            };
+            if found.is_empty() {
+                return found;
+            }
+            all.append(&mut found);
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+pub(super) fn deliver(node: &Node) -> Deliver {
+    if node.text_at("deliver") == Some("preview") { Deliver::Preview } else { Deliver::Live }
+}
+
+/// Words joined by dots; with `*` where globs may stand.
+fn is_event(name: &str, globs: bool) -> bool {
+    let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_alphanumeric() || "_-:/".contains(c) || globs && c == '*');
+    name.len() <= 200 && name.split('.').all(word)
+}

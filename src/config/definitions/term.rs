@@ -1,0 +1,113 @@
+//! Conditions, templates and terms, with faults brought back to their characters in the file.
+
+use super::super::catalogue as t;
+use super::super::fault;
+use super::super::locate::locate;
+use super::super::names::Known;
+use super::super::problem::Problem;
+use super::super::scalar;
+use super::super::tree::{Kind, Node, Style};
+use super::Compiler;
+use crate::engine::definition::Term;
+use crate::engine::expression::{Expr, Fault};
+use crate::engine::template::Template;
+
+impl Compiler<'_> {
+    /// A condition: true or false.
+    pub(super) fn condition(&self, node: &Node, names: &Known<'_>) -> Option<Expr> {
+        let text = node.text()?;
+        self.expr(node, 0, Expr::parse_condition(text), names)
+    }
+
+    /// A template; what is inserted stands as it is.
+    pub(super) fn template(&self, node: &Node, names: &Known<'_>) -> Option<Template> {
+        self.placeholder(node);
+        self.checked(node, Template::parse(node.text()?), names)
+    }
+
+    /// A template whose inserted values are escaped.
+    pub(super) fn html(&self, node: &Node, names: &Known<'_>) -> Option<Template> {
+        self.placeholder(node);
+        self.checked(node, Template::parse_html(node.text()?), names)
+    }
+
+    /// Any value: expressions begin with `=`, templates hold braces, the rest is as it stands.
+    pub(super) fn term(&self, node: &Node, names: &Known<'_>) -> Option<Term> {
+        match &node.kind {
+            Kind::Seq(items) => {
+                let terms: Vec<_> = items.iter().map(|i| self.term(i, names)).collect();
+                Some(Term::List(terms.into_iter().collect::<Option<_>>()?))
+            }
+            Kind::Map(entries) => {
+                let terms: Vec<_> = entries.iter().map(|e| Some((e.key.clone(), self.term(&e.value, names)?))).collect();
+                Some(Term::Map(terms.into_iter().collect::<Option<_>>()?))
+            }
+            Kind::Scalar(text, style) => {
+                self.placeholder(node);
+                if let Some(rest) = text.strip_prefix('=') {
+                    let source = rest.trim_start();
+                    let skipped = 1 + rest.chars().count() - source.chars().count();
+                    return self.expr(node, skipped, Expr::parse(source.trim_end()), names).map(Term::Expr);
+                }
+                if is_template(text) {
+                    return self.checked(node, Template::parse(text), names).map(Term::Template);
+                }
+                Some(Term::Value(if *style == Style::Plain { scalar::core(text) } else { text.as_str().into() }))
+            }
+            Kind::Empty | Kind::Broken => None,
+        }
+    }
+
+    fn expr(&self, node: &Node, skipped: usize, parsed: Result<Expr, Vec<Fault>>, names: &Known<'_>) -> Option<Expr> {
+        match parsed {
+            Ok(expr) => {
+                let faults = if names.vague { Vec::new() } else { expr.check(names) };
+                self.faults(node, skipped, &faults, names);
+                faults.is_empty().then_some(expr)
+            }
+            Err(faults) => {
+                self.faults(node, skipped, &faults, names);
+                None
+            }
+        }
+    }
+
+    fn checked(&self, node: &Node, parsed: Result<Template, Vec<Fault>>, names: &Known<'_>) -> Option<Template> {
+        match parsed {
+            Ok(template) => {
+                let faults = if names.vague { Vec::new() } else { template.check(names) };
+                self.faults(node, 0, &faults, names);
+                faults.is_empty().then_some(template)
+            }
+            Err(faults) => {
+                self.faults(node, 0, &faults, names);
+                None
+            }
+        }
+    }
+
+    fn faults(&self, node: &Node, skipped: usize, faults: &[Fault], names: &Known<'_>) {
+        let Some(text) = self.texts.get(node.at.file) else { return };
+        for fault in faults {
+            let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);
+            let (what, help) = fault::words(&fault.kind, &names.of);
+            self.sink.add(Problem::new(at, what).help(help));
+        }
+    }
+
+    /// `${env:…}` in definitions would be sent as it stands.
+    fn placeholder(&self, node: &Node) {
+        let Some(text) = node.text() else { return };
+        for sign in ["${env:", "${file:"] {
+            if let (Some(byte), Some(file)) = (text.find(sign), self.texts.get(node.at.file)) {
+                let from = text[..byte].chars().count();
+                self.sink.say(locate(file, node, from, from + sign.len()), &t::SECRET_IN_DEFINITIONS, []);
+            }
+        }
+    }
+}
+
+/// Whether a text holds a template's braces.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}

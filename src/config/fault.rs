@@ -1,0 +1,57 @@
+//! What conditions and templates complain about, in words; one text for each kind of fault.
+
+use super::catalogue as t;
+use super::problem::Said;
+use crate::engine::expression::FaultKind as F;
+
+/// What is wrong and what helps; `of` are the entities in question.
+pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
+    let near = |nearest: &Option<String>| nearest.as_ref().map(|n| t::DID_YOU_MEAN.with([n.as_str().into()]));
+    let write = |text: &str| Some(t::WRITE_INSTEAD.with([text.into()]));
+    let n = |number: &usize| number.to_string().into();
+    match kind {
+        F::UnknownName { name, nearest } => {
+            let what = match of {
+                [entity] => t::UNKNOWN_NAME_OF.with([name.as_str().into(), (*entity).into()]),
+                _ => t::UNKNOWN_NAME.with([name.as_str().into()]),
+            };
+            (what, near(nearest))
+        }
+        F::UnknownFunction { name, nearest } => (t::UNKNOWN_FUNCTION.with([name.as_str().into()]), near(nearest)),
+        F::TooLong { limit } => (t::EXPR_TOO_LONG.with([n(limit)]), None),
+        F::DashedName { name, write: w } => (t::DASHED_NAME.with([name.as_str().into()]), write(w)),
+        F::TooManyOperators { limit } => (t::TOO_MANY_OPERATORS.with([n(limit)]), None),
+        F::TooDeep { limit } => (t::EXPR_TOO_DEEP.with([n(limit)]), None),
+        F::Empty => (t::EXPR_EMPTY.with([]), None),
+        F::Instead { found, write: w } => (t::INSTEAD.with([found.as_str().into(), w.as_str().into()]), write(w)),
+        F::Assignment { found } => (t::ASSIGNMENT.with([found.as_str().into()]), None),
+        F::Semicolon => (t::SEMICOLON.with([]), None),
+        F::Braces { found } => (t::BRACES.with([found.as_str().into()]), None),
+        F::UnexpectedCharacter { found } => (t::UNEXPECTED_CHARACTER.with([found.to_string().into()]), None),
+        F::UnterminatedText { quote } => (t::UNTERMINATED_TEXT.with([quote.to_string().into()]), None),
+        F::BadNumber { found } => (t::BAD_NUMBER.with([found.as_str().into()]), None),
+        F::NumberRange { found } => (t::NUMBER_RANGE.with([found.as_str().into()]), None),
+        F::BadIndex => (t::BAD_INDEX.with([]), None),
+        F::UnclosedBracket { bracket } => (t::UNCLOSED_BRACKET.with([bracket.to_string().into()]), None),
+        F::UnopenedBracket { bracket } => (t::UNOPENED_BRACKET.with([bracket.to_string().into()]), None),
+        F::MissingValue { operator } => (t::MISSING_VALUE.with([operator.as_str().into()]), None),
+        F::MissingOperator => (t::MISSING_OPERATOR.with([]), Some(t::OPERATORS_HELP.with([]))),
+        F::EmptyBrackets => (t::EMPTY_BRACKETS.with([]), None),
+        F::StrayComma => (t::STRAY_COMMA.with([]), None),
+        F::Null { found } => (t::NULL.with([found.as_str().into()]), Some(t::NULL_HELP.with([]))),
+        F::ChainedComparison => (t::CHAINED.with([]), Some(t::CHAINED_HELP.with([]))),
+        F::NotAList => (t::NOT_A_LIST.with([]), Some(t::IN_HELP.with([]))),
+        F::Arguments { function, least, most, found } => {
+            let wanted = if least == most { least.to_string() } else { format!("{least}–{most}") };
+            (t::ARGUMENTS.with([function.as_str().into(), wanted.into(), n(found)]), None)
+        }
+        F::PatternNotText => (t::PATTERN_NOT_TEXT.with([]), None),
+        F::BadPattern { reason } => (t::BAD_PATTERN.with([reason.as_str().into()]), None),
+        F::NotAField => (t::NOT_A_FIELD.with([]), None),
+        F::NotACondition => (t::NOT_A_CONDITION.with([]), None),
+        F::TemplateSyntax { reason } => (t::TEMPLATE_SYNTAX.with([reason.as_str().into()]), None),
+        F::UnknownFilter { name, nearest } => (t::UNKNOWN_FILTER.with([name.as_str().into()]), near(nearest)),
+        F::UnknownTest { name, nearest } => (t::UNKNOWN_TEST.with([name.as_str().into()]), near(nearest)),
+        F::NotInTemplates { found } => (t::NOT_IN_TEMPLATES.with([found.as_str().into()]), None),
+    }
+}

@@ -1,0 +1,143 @@
+//! config.yaml: what differs between machines. Its tree becomes [`Settings`] and what the definitions must know of it.
+
+mod connection;
+mod source;
+pub(super) mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+
+use super::catalogue as t;
+use super::definitions::Surroundings;
+use super::problem::{Lang, Problem, Sink};
+use super::scalar;
+use super::settings::{Limits, LogFormat, Settings};
+use super::text::Text;
+use super::tree::Node;
+use crate::engine::definition::{self, Definitions};
+
+/// What stands in config.yaml, shapes checked and placeholders replaced.
+pub(super) struct File<'a> {
+    /// Where it is.
+    pub(super) path: &'a Path,
+    /// Its tree; an empty object for an empty file.
+    pub(super) node: &'a Node,
+    /// It could not be read in full.
+    pub(super) vague: bool,
+    pub(super) texts: &'a [Text],
+    pub(super) sink: &'a Sink,
+}
+
+impl File<'_> {
+    /// The folder that relative paths begin at.
+    pub(super) fn folder(&self) -> &Path {
+        folder(self.path)
+    }
+
+    /// `lang:`, if it is said.
+    pub(super) fn lang(&self) -> Option<Lang> {
+        self.node.text_at("lang").map(Lang::of)
+    }
+
+    fn zone(&self) -> TimeZone {
+        let named = self.node.text_at("zone").and_then(|z| TimeZone::get(z).ok());
+        named.unwrap_or_else(|| definition::Zone::default().0)
+    }
+
+    /// The folders of the definitions, as written, and where the words stand.
+    pub(super) fn folders(&self) -> Vec<(String, Option<&Node>)> {
+        match self.node.get("definitions") {
+            Some(node) => node.one_or_more().iter().filter_map(|n| Some((n.text()?.to_owned(), Some(n)))).collect(),
+            None => ["rules", "flows"].map(|f| (f.to_owned(), None)).into(),
+        }
+    }
+
+    /// The connections as the engine knows them.
+    pub(super) fn connections(&self) -> BTreeMap<String, definition::Connection> {
+        connection::engine(self)
+    }
+
+    /// What the definitions refer to.
+    pub(super) fn surroundings<'b>(
+        &self,
+        connections: &'b BTreeMap<String, definition::Connection>,
+        lang: Lang,
+    ) -> Surroundings<'b> {
+        let entries = |key: &str| self.node.get(key).map(Node::entries).unwrap_or_default();
+        let broken = |key: &str| self.node.get(key).is_some_and(Node::is_broken);
+        Surroundings {
+            zone: self.zone(),
+            lang: lang.code().to_owned(),
+            constants: entries("constants").iter().map(|e| (e.key.clone(), e.value.clone())).collect(),
+            connections,
+            baseless: connection::baseless(self),
+            sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),
+            events: entries("sources").iter().filter_map(source::event_pattern).collect(),
+            vague: self.vague || broken("connections") || broken("sources"),
+        }
+    }
+
+    /// The settings; problems go to the sink, and what they leave open gets its default.
+    pub(super) fn settings(&self, definitions: &Definitions, folders: Vec<PathBuf>) -> Settings {
+        let entries = |key: &str| self.node.get(key).map(Node::entries).unwrap_or_default();
+        let sources = entries("sources").iter().filter_map(|e| Some((e.key.clone(), source::source(self, e, definitions)?)));
+        let networks = self.node.get("allow_networks").map(Node::one_or_more).unwrap_or_default();
+        Settings {
+            path: absolute(self.path),
+            listen: self.node.text_at("listen").and_then(|a| a.parse().ok()).unwrap_or_else(|| ([127, 0, 0, 1], 8780).into()),
+            data: absolute(&self.folder().join(self.node.text_at("data").unwrap_or("data"))),
+            definitions: folders,
+            sources: sources.collect(),
+            connections: connection::settings(self),
+            limits: self.limits(),
+            allow_networks: networks.iter().filter_map(|n| super::grammar::network(n.text()?)).collect(),
+            log: if self.node.text_at("log") == Some("json") { LogFormat::Json } else { LogFormat::Text },
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let Some(node) = self.node.get("limits") else { return usual };
+        let count = |key: &str, usual: usize| {
+            node.get(key).and_then(scalar::count).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual)
+        };
+        Limits {
+            body: count("body", usual.body),
+            items: count("items", usual.items),
+            queue: count("queue", usual.queue),
+            outbox: count("outbox", usual.outbox),
+            dedupe: node.get("dedupe").and_then(scalar::duration).unwrap_or(usual.dedupe),
+        }
+    }
+
+    /// The name of an HTTP header, if this is one.
+    fn header(&self, node: &Node) -> Option<String> {
+        let name = node.text()?;
+        self.header_named(node.at, name).then(|| name.to_owned())
+    }
+
+    fn header_named(&self, at: super::problem::At, name: &str) -> bool {
+        let right = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        if !right {
+            self.sink.say(at, &t::HEADER_NAME, [name.into()]);
+        }
+        right
+    }
+
+    /// Says that a secret stands there written out.
+    fn literal(&self, at: super::problem::At, what: &str) {
+        self.sink.add(Problem::new(at, t::LITERAL_SECRET.with([what.into()])).help(t::SECRET_HELP.with([])));
+    }
+}
+
+/// The folder of a file; that of a bare name is the working directory.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Without `.` and `..` where that is possible without asking the disk.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

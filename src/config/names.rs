@@ -1,0 +1,185 @@
+//! Which names may stand in a condition or template: the fields of the record in question, `event.x`, `old.x`, constants, and what
+//! references lead to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scalar::nearest;
+use crate::engine::entity::{Entity, Field, FieldKind};
+use crate::engine::scope::{Names, Unknown};
+use crate::engine::value::Map;
+
+/// Names that mean something of their own and can be neither fields nor constants.
+pub(super) const RESERVED: &[&str] = &["event", "old", "steps", "true", "false", "null", "and", "or", "not", "in", "if"];
+
+/// What a person has, behind `owner.`
+const PERSON: &[&str] = &["id", "name", "email", "mobile", "manager", "roles"];
+
+/// What may be named where an expression stands.
+pub(super) struct Known<'a> {
+    pub(super) entities: &'a BTreeMap<String, Entity>,
+    pub(super) constants: &'a Map,
+    /// The record is one of these; empty: not known, any entity's fields will do.
+    pub(super) of: Vec<&'a str>,
+    /// Ids of the steps before, in a flow.
+    pub(super) steps: Option<&'a BTreeSet<String>>,
+    /// An entity in question could not be read in full: names are not checked.
+    pub(super) vague: bool,
+}
+
+impl<'a> Known<'a> {
+    /// The entities in question.
+    pub(super) fn candidates(&self) -> Vec<&'a Entity> {
+        let all: Vec<&Entity> = self.of.iter().filter_map(|e| self.entities.get(*e)).collect();
+        if all.is_empty() { self.entities.values().collect() } else { all }
+    }
+
+    /// The names that may stand first.
+    fn first(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.candidates().iter().flat_map(|e| fields(e)).collect();
+        names.extend(self.constants.keys().cloned());
+        names.extend(["event", "old"].map(str::to_owned));
+        names.extend(self.steps.map(|_| "steps".to_owned()));
+        names
+    }
+
+    fn fields_problem(&self, path: &[String], from: usize) -> Option<Unknown> {
+        let Some(name) = path.get(from) else { return None };
+        let candidates = self.candidates();
+        let mut best = None;
+        for entity in &candidates {
+            match entity_problem(self.entities, entity, path, from) {
+                None => return None,
+                Some(unknown) if best.as_ref().is_none_or(|b: &Unknown| b.part < unknown.part) => best = Some(unknown),
+                Some(_) => {}
+            }
+        }
+        let mut unknown = best?;
+        if unknown.part == from {
+            let names: Vec<String> = if from == 0 { self.first() } else { candidates.iter().flat_map(|e| fields(e)).collect() };
+            unknown.nearest = nearest(name, names.iter().map(String::as_str));
+        }
+        Some(unknown)
+    }
+}
+
+impl Names for Known<'_> {
+    fn problem(&self, path: &[String]) -> Option<Unknown> {
+        let first = path.first()?;
+        match first.as_str() {
+            "event" => None,
+            "old" if path.len() == 1 => Some(Unknown { part: 0, nearest: None }),
+            "old" => self.fields_problem(path, 1),
+            "steps" => match (self.steps, path.get(1)) {
+                (Some(steps), Some(step)) if steps.contains(step) => None,
+                (Some(steps), Some(step)) => Some(Unknown { part: 1, nearest: nearest(step, steps.iter().map(String::as_str)) }),
+                _ => Some(Unknown { part: 0, nearest: None }),
+            },
+            _ if self.constants.contains_key(first) => None,
+            _ if self.entities.is_empty() => {
+                Some(Unknown { part: 0, nearest: nearest(first, self.first().iter().map(String::as_str)) })
+            }
+            _ => self.fields_problem(path, 0),
+        }
+    }
+}
+
+/// The names a record of an entity answers to.
+fn fields(entity: &Entity) -> Vec<String> {
+    let mut names: Vec<String> = entity.fields.keys().cloned().collect();
+    names.push("tags".into());
+    names
+}
+
+/// A field, the implied ones too: tags, and when a person field was last assigned.
+pub(super) fn field<'a>(entity: &'a Entity, name: &str) -> Option<std::borrow::Cow<'a, FieldKind>> {
+    use std::borrow::Cow;
+    if let Some(Field { kind, .. }) = entity.fields.get(name) {
+        return Some(Cow::Borrowed(kind));
+    }
+    let assigned = name.strip_suffix("_at").and_then(|n| entity.fields.get(n)).is_some_and(|f| f.kind == FieldKind::Person);
+    match name {
+        "tags" => Some(Cow::Owned(FieldKind::List)),
+        _ if assigned => Some(Cow::Owned(FieldKind::Time)),
+        _ => None,
+    }
+}
+
+fn entity_problem(entities: &BTreeMap<String, Entity>, entity: &Entity, path: &[String], from: usize) -> Option<Unknown> {
+    let name = path.get(from)?;
+    let unknown = |part: usize, nearest| Some(Unknown { part, nearest });
+    let Some(kind) = field(entity, name) else {
+        return unknown(from, nearest(name, fields(entity).iter().map(String::as_str)));
+    };
+    let rest = &path[from + 1..];
+    if rest.is_empty() {
+        return None;
+    }
+    match kind.as_ref() {
+        FieldKind::Any | FieldKind::List => None,
+        FieldKind::Ref(other) => entities.get(other).and_then(|e| entity_problem(entities, e, path, from + 1)),
+        FieldKind::Person => person_problem(path, from + 1),
+        _ => unknown(from + 1, None),
+    }
+}
+
+/// `owner.manager.manager.name`
+fn person_problem(path: &[String], from: usize) -> Option<Unknown> {
+    let name = path.get(from)?;
+    match name.as_str() {
+        "manager" => person_problem(path, from + 1),
+        "roles" => None,
+        known if PERSON.contains(&known) => path.get(from + 1).map(|_| Unknown { part: from + 1, nearest: None }),
+        _ => Some(Unknown { part: from, nearest: nearest(name, PERSON.iter().copied()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::entity::From;
+
+    fn check(path: &str, of: &[&'static str], expect: Option<(usize, Option<&str>)>) {
+        let field = |kind| Field { kind, from: From::Anyone };
+        let lead = [
+            ("amount", FieldKind::Money),
+            ("owner", FieldKind::Person),
+            ("customer", FieldKind::Ref("customer".into())),
+            ("x", FieldKind::Any),
+        ];
+        let lead = lead.map(|(n, k)| (n.to_owned(), field(k))).into();
+        let customer = [("level".to_owned(), field(FieldKind::Text))].into();
+        let entities = [
+            ("lead".to_owned(), Entity { fields: lead, ..Entity::default() }),
+            ("customer".to_owned(), Entity { fields: customer, ..Entity::default() }),
+        ]
+        .into();
+        let steps = BTreeSet::from(["pdf".to_owned()]);
+        let constants = Map::from([("hot".to_owned(), 1i64.into())]);
+        let known = Known { entities: &entities, constants: &constants, of: of.to_vec(), steps: Some(&steps), vague: false };
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let got = known.problem(&path);
+        assert_eq!(got.as_ref().map(|u| (u.part, u.nearest.as_deref())), expect, "{path:?}");
+    }
+
+    #[test]
+    fn names() {
+        check("amount", &["lead"], None);
+        check("amout", &["lead"], Some((0, Some("amount"))));
+        check("level", &["lead"], Some((0, None)));
+        check("level", &[], None);
+        check("customer.level", &["lead"], None);
+        check("customer.levle", &["lead"], Some((1, Some("level"))));
+        check("owner.manager.name", &["lead"], None);
+        check("owner.boss", &["lead"], Some((1, None)));
+        check("owner_at", &["lead"], None);
+        check("amount.x", &["lead"], Some((1, None)));
+        check("x.y.z", &["lead"], None);
+        check("event.anything.at", &["lead"], None);
+        check("old.amount", &["lead"], None);
+        check("old.amont", &["lead"], Some((1, Some("amount"))));
+        check("steps.pdf.status", &["lead"], None);
+        check("steps.pfd.status", &["lead"], Some((1, Some("pdf"))));
+        check("hot", &["lead"], None);
+        check("tags", &["lead"], None);
+    }
+}

@@ -1,0 +1,303 @@
+//! The whole load: what good folders become, and that secrets stay where they are.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::engine::definition::{Action, AssignTo, ConnectionKind, Deliver, StepKind, Term};
+use crate::engine::entity::FieldKind;
+use crate::engine::trigger::Trigger;
+
+/// A folder of its own with these files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            folder.write(name, text);
+        }
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    fn load(&self) -> Result<Loaded, Report> {
+        load(&self.path().join("config.yaml"), &Options::default())
+    }
+
+    fn loaded(&self) -> Loaded {
+        self.load().unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)))
+    }
+}
+
+const CONFIG: &str = r#"
+lang: zh
+zone: Asia/Shanghai
+listen: 127.0.0.1:0
+data: ./store
+definitions: [rules, flows]
+constants: { hot_amount: 50000 }
+limits: { body: 2048, dedupe: 5d }
+allow_networks: [127.0.0.0/8, 10.1.2.3]
+sources:
+  website:
+    webhook: { verify: { hmac: { preset: github, secret: "${file:secret.txt}" }, bearer: ["${file:secret.txt}"] }, rate: 50 }
+    event: "site.{{ type }}"
+    each: items
+    delivery: { header: X-Delivery }
+    time: at
+    record: { entity: lead, fields: { id: data.id, mobile: data.tel }, values: { level: { 高: A } }, at: updated_at }
+  erp:
+    poll: { sqlite: ./erp.db, query: "SELECT * FROM leads", cursor: [updated_at, id], every: 10s }
+    delivery: row.id
+    record: { entity: lead, fields: { id: id } }
+connections:
+  mail:
+    smtp: { host: 127.0.0.1, port: 2525, security: none, user: me, password: "${file:secret.txt}", from: "销售部 <sales@example.com>" }
+    rate: 100/1h
+    retry: [1s, 2s]
+  sales: { dingtalk: { url: "http://127.0.0.1:9/robot/send?access_token=${file:secret.txt}", secret: "${file:secret.txt}", keyword: 通知 } }
+  ops: { wecom: { key: "${file:secret.txt}" } }
+  quiet: { wecom: {}, deliver: preview }
+  erp: { http: { base: "http://127.0.0.1:1/api", headers: { X-Api-Key: "${file:secret.txt}", Accept: application/json } } }
+"#;
+
+const RULES: &str = r#"
+constants: { hot_amount: 100000 }
+entities:
+  lead:
+    fields:
+      name: text
+      mobile: { type: phone, country: CN }
+      email: email
+      level: { type: choice, of: [A, B, C] }
+      amount: money
+      source: text
+      owner: { type: person, from: ifthen }
+      customer: { type: ref, to: customer }
+  customer: { key: no, title: 客户, fields: { no: text, name: text } }
+people:
+  zhangsan: { name: 张三, email: zhang@example.com, mobile: 13800138000, manager: wang, channels: [sales, mail] }
+  wang: { name: 王总监, roles: [director] }
+teams:
+  华东销售: { title: 华东, members: [zhangsan, wang] }
+  all: [wang]
+templates:
+  welcome: { subject: "欢迎 {{ name }}", text: "您好 {{ name }}", html: "<b>{{ name }}</b>" }
+  nurture: { zh: { subject: 一, text: 二 }, en: { subject: one, text: two } }
+rules:
+  welcome-website-lead:
+    title: 官网新线索
+    note: 市场部要求
+    when: lead.created
+    if: source == '官网' and amount > hot_amount
+    then:
+      - tag: 官网
+      - assign: 华东销售
+      - set: { level: A, amount: = amount * 0.5, name: "{{ name }}!", mobile: 013800138000 }
+      - email: { template: welcome, to: "{{ email }}" }
+      - email: { subject: Hi, text: there, to: [boss@example.com, "{{ owner.email }}"], connection: mail }
+      - http: { connection: erp, post: /leads, json: { id: "{{ id }}", n: [1, yes, true] }, emit: erp.stored, retry: [1m, 5m] }
+      - dingtalk: { text: "新线索 {{ name }}", at: owner }
+      - wecom: { robot: ops, markdown: "**{{ name }}**", title: t, at: [role:director, user:zhangsan] }
+      - notify: { who: [owner, owner.manager, "team:华东销售"], text: "{{ name }}", urgent: true }
+      - create: { customer: { no: "C-{{ id }}", name: "{{ name }}" } }
+      - emit: lead.qualified
+      - start: welcome
+    else:
+      - log: 其他来源
+    priority: 5
+    cooldown: 30d
+  level-up:
+    when: [{ changed: lead.level, from: [B, C], to: A }, erp.stored, "site.*"]
+    then: [{ assign: { to: user:zhangsan } }]
+    stop: true
+    deliver: preview
+"#;
+
+const FLOWS: &str = r#"
+flows:
+  welcome:
+    record: lead
+    steps:
+      - email: { template: welcome, to: "{{ email }}" }
+      - wait: 2d
+      - { id: second, if: is_empty(owner), email: { template: nurture, to: "{{ email }}" } }
+      - log: "{{ steps.second.status }}"
+"#;
+
+fn good() -> Folder {
+    Folder::new(&[
+        ("config.yaml", CONFIG),
+        ("rules/sales.yaml", RULES),
+        ("flows/nurture.yml", FLOWS),
+        ("secret.txt", "CANARY-7f3a\n"),
+    ])
+}
+
+#[test]
+fn a_good_folder_becomes_definitions() {
+    let loaded = good().loaded();
+    let d = &loaded.definitions;
+    assert_eq!(loaded.lang, Lang::Zh);
+    assert_eq!(d.constants["hot_amount"], 50_000i64.into());
+    assert_eq!(d.entities["customer"].key, "no");
+    assert_eq!(d.entities["lead"].fields["customer"].kind, FieldKind::Ref("customer".into()));
+    assert_eq!(d.entities["lead"].fields["id"].kind, FieldKind::Text);
+    assert_eq!(d.teams["all"].members, ["wang"]);
+    assert!(d.people["wang"].active);
+    assert_eq!(d.templates["welcome"].languages.keys().collect::<Vec<_>>(), ["zh"]);
+    assert_eq!(d.templates["nurture"].languages.len(), 2);
+
+    let [welcome, level] = &d.rules[..] else { panic!() };
+    assert_eq!(
+        (welcome.id.as_str(), welcome.place.as_str(), welcome.priority),
+        ("welcome-website-lead", "rules/sales.yaml:25", 5)
+    );
+    assert_eq!(welcome.when, [Trigger::Event("lead.created".into())]);
+    let names: Vec<_> = welcome.then.iter().map(Action::name).collect();
+    let all = ["tag", "assign", "set", "email", "email", "http", "dingtalk", "wecom", "notify", "create", "emit", "start"];
+    assert_eq!(names, all);
+    let Action::Assign(assign) = &welcome.then[1] else { panic!() };
+    assert_eq!((&assign.to, assign.field.as_str()), (&AssignTo::Team("华东销售".into()), "owner"));
+    let Action::Set(set) = &welcome.then[2] else { panic!() };
+    assert_eq!(set["mobile"], Term::Value("013800138000".into()));
+    assert!(matches!((&set["amount"], &set["name"]), (Term::Expr(e), Term::Template(_)) if e.source() == "amount * 0.5"));
+    let Action::Email(mail) = &welcome.then[4] else { panic!() };
+    assert_eq!((mail.connection.as_str(), mail.to.source()), ("mail", "boss@example.com, {{ owner.email }}"));
+    let Action::Dingtalk(robot) = &welcome.then[6] else { panic!() };
+    assert_eq!(robot.connection, "sales");
+    assert_eq!(
+        level.when[0],
+        Trigger::Changed {
+            entity: "lead".into(),
+            field: "level".into(),
+            from: vec!["B".into(), "C".into()],
+            to: vec!["A".into()]
+        }
+    );
+    assert_eq!((level.deliver, level.stop), (Deliver::Preview, true));
+
+    let flow = &d.flows["welcome"];
+    assert_eq!(flow.steps.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["s1", "s2", "second", "s4"]);
+    assert!(matches!(flow.steps[1].kind, StepKind::Wait(w) if w.as_hours() == 48));
+    assert_eq!(flow.hash.len(), 12);
+    assert_eq!(d.hash.len(), 12);
+    assert_eq!(d.index.rules("lead.created"), [0]);
+    assert_eq!(d.index.rules("site.x"), [1]);
+}
+
+#[test]
+fn a_good_config_becomes_settings() {
+    use settings::{Ask, Connection, Delivery, SourceKind};
+    let folder = good();
+    let loaded = folder.loaded();
+    let s = &loaded.settings;
+    assert_eq!((s.listen.port(), s.limits.body, s.limits.items, s.allow_networks.len()), (0, 2_048, 1_000, 2));
+    assert_eq!(s.data, folder.path().join("store"));
+    assert_eq!(s.definitions, [folder.path().join("rules"), folder.path().join("flows")]);
+    let SourceKind::Webhook(hook) = &s.sources["website"].kind else { panic!() };
+    let hmac = hook.verify.hmac.as_ref().unwrap();
+    assert_eq!((hmac.header.as_str(), hmac.prefix.as_str(), hmac.signed.as_str()), ("X-Hub-Signature-256", "sha256=", "{body}"));
+    assert_eq!((hook.rate, hook.verify.bearer.len()), (Some(50), 1));
+    let map = &s.sources["website"].map;
+    assert_eq!(map.delivery, Some(Delivery::Header("X-Delivery".into())));
+    assert_eq!(map.record.as_ref().unwrap().values["level"]["高"], "A");
+    let SourceKind::Poll(poll) = &s.sources["erp"].kind else { panic!() };
+    let Ask::Sqlite { file, .. } = &poll.ask;
+    assert_eq!((file.clone(), poll.cursor.len(), poll.batch), (folder.path().join("erp.db"), 2, 500));
+    assert_eq!(s.sources["erp"].map.delivery, Some(Delivery::Body(vec!["row.id".into()])));
+    assert!(matches!(&s.connections["mail"], Connection::Smtp(m) if m.port == 2525 && m.login.is_some()));
+    assert!(matches!(&s.connections["quiet"], Connection::Preview));
+    assert!(matches!(&s.connections["http"], Connection::Http(h) if h.base.is_none()));
+    let engine = &loaded.definitions.connections;
+    assert_eq!(engine["sales"].rate.map(|r| r.count), Some(20));
+    assert_eq!((engine["mail"].retry.len(), engine["erp"].retry.len(), engine["erp"].concurrency), (2, 6, 8));
+    assert_eq!((engine["quiet"].kind, engine["quiet"].deliver), (ConnectionKind::Wecom, Deliver::Preview));
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    use secrecy::ExposeSecret;
+    let folder = good();
+    let loaded = folder.loaded();
+    let settings::Connection::Dingtalk(robot) = &loaded.settings.connections["sales"] else { panic!() };
+    assert!(robot.url.expose_secret().ends_with("access_token=CANARY-7f3a"));
+    let shown = format!("{:?} {:?} {:?}", loaded.settings, loaded.definitions, loaded.summary);
+    assert!(!shown.contains("CANARY"), "{shown}");
+
+    // Wrong values that came from a secret's file, and secrets written out, on lines that are shown.
+    let broken = CONFIG.replace("port: 2525", "port: \"${file:secret.txt}\"").replace("rate: 100/1h", "rate: ${file:secret.txt}");
+    let broken =
+        broken.replace("keyword: 通知", "keyword: [x]").replace("password: \"${file:secret.txt}\"", "password: CANARY-literal");
+    folder.write("config.yaml", &broken.replace("listen: 127.0.0.1:0", "listen: http://u:CANARY@host/"));
+    let report = folder.load().unwrap_err();
+    for lang in [Lang::En, Lang::Zh] {
+        let text = format!("{}{}", report.render(lang, false), report.to_json(lang));
+        assert!(!text.contains("CANARY") && text.contains("E090") && text.contains("E040"), "{text}");
+    }
+}
+
+#[test]
+fn the_hash_is_over_what_decides() {
+    let folder = good();
+    let first = folder.loaded();
+    assert_eq!(folder.loaded().definitions.hash, first.definitions.hash);
+    folder.write("secret.txt", "another");
+    folder.write("config.yaml", &CONFIG.replace("127.0.0.1:1/api", "127.0.0.1:2/api"));
+    assert_eq!(folder.loaded().definitions.hash, first.definitions.hash, "addresses and secrets decide nothing");
+    folder.write("config.yaml", &CONFIG.replace("hot_amount: 50000", "hot_amount: 50001"));
+    assert_ne!(folder.loaded().definitions.hash, first.definitions.hash);
+    folder.write("config.yaml", CONFIG);
+    folder.write("rules/sales.yaml", &RULES.replace("cooldown: 30d", "cooldown: 31d # longer"));
+    folder.write("flows/nurture.yml", &FLOWS.replace("wait: 2d", "wait:   2d # two days"));
+    let next = folder.loaded();
+    assert_ne!(next.definitions.hash, first.definitions.hash);
+    assert_eq!(next.definitions.flows["welcome"].hash, first.definitions.flows["welcome"].hash, "a comment changes no flow");
+    assert_eq!(diff(&first.summary, &next.summary), serde_json::json!({ "rules": { "changed": ["welcome-website-lead"] } }));
+}
+
+#[test]
+fn without_an_environment_what_is_secret_is_not_looked_at() {
+    let folder = good();
+    std::fs::remove_file(folder.path().join("secret.txt")).unwrap();
+    assert!(folder.load().unwrap_err().render(Lang::En, false).contains("E092"));
+    let options = Options { environment: false, ..Options::default() };
+    let loaded = load(&folder.path().join("config.yaml"), &options);
+    assert!(loaded.is_ok(), "{}", loaded.unwrap_err().render(Lang::En, false));
+}
+
+#[test]
+fn two_thousand_rules() {
+    let mut text = String::from("entities:\n  lead: { fields: { amount: money, name: text } }\nrules:\n");
+    for n in 0..2_000 {
+        text += &format!(
+            "  r{n}:\n    when: lead.created\n    if: amount > {n} and name == '客户'\n    then:\n      - tag: 大客户\n      - log: \"新线索 {{{{ name }}}}\"\n"
+        );
+    }
+    let folder = Folder::new(&[("config.yaml", "lang: en\n"), ("rules/many.yaml", &text)]);
+    let loaded = folder.loaded();
+    assert_eq!(loaded.definitions.rules.len(), 2_000);
+    assert_eq!(loaded.definitions.rules[1_999].place, "rules/many.yaml:11998");
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let folder = Folder::new(&[]);
+    let report = folder.load().unwrap_err();
+    assert_eq!(report.problems[0].code(), "E007");
+    assert_eq!(report.problems[0].position().0, 0);
+    folder.write("config.yaml", "definitions: [nowhere]\n");
+    assert_eq!(folder.load().unwrap_err().problems[0].code(), "E006");
+    folder.write("config.yaml", "");
+    assert!(folder.loaded().definitions.rules.is_empty());
+    assert!(Path::new(&folder.loaded().settings.data).ends_with("data"));
+}
