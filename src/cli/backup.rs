@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::output::{Look, Out};
 use super::place::Place;
 use super::{Context, Exit};
+use super::words::Words as _;
 use crate::store::backup::{self, Report};
 
 /// Options of `backup`.

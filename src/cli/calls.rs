@@ -13,6 +13,7 @@ use super::place::Place;
 use super::table::Table;
 use super::tail::Printer;
 use super::{Context, Exit, eprintln, when, yaml};
+use super::words::Words as _;
 use crate::engine::call::{Call, CallId, Request, Status};
 use crate::engine::log::Outcome;
 use crate::engine::state::{Entry, Key, prefix};

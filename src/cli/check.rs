@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::output::{Look, Out};
 use super::{Context, Exit};
+use super::words::Words as _;
 use crate::config::{self, Loaded};
 
 /// Options of `check`.
@@ -21,11 +22,11 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     let options = config::Options { environment: context.options.environment && !args.no_environment, ..context.options.clone() };
     match config::load(&context.config, &options) {
         Err(report) if args.json => {
-            out.json(&report.to_json())?;
+            out.json(&report.to_json(report.lang))?;
             Ok(Exit::Failed)
         }
         Err(report) => {
-            out.text(&context.render(&report, out.style.colour))?;
+            out.text(&report.render(report.lang, out.style.colour))?;
             Ok(Exit::Failed)
         }
         Ok(loaded) => {
@@ -37,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
                 }
                 out.json(&json)?;
             } else {
-                let lang = context.speech(&loaded.definitions).lang;
+                let lang = loaded.lang;
                 let ok = out.style.paint(Look::Green, lang.pick("ok", "通过"));
                 let each: Vec<String> = counts.named().into_iter().map(|(name, n)| lang.pick(english(name, n), chinese(name, n))).collect();
                 let hash = lang.pick("definitions", "定义");

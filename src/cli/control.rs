@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::place::Place;
+use super::words::Words as _;
 use crate::engine::call::{CallId, Request};
 use crate::engine::event;
 

@@ -11,7 +11,7 @@ use super::backup::megabytes;
 use super::calls::each;
 use super::output::{Look, Out, clean};
 use super::place::Place;
-use super::words::Lang;
+use super::words::{Lang, Words as _};
 use super::{Context, Exit};
 use crate::config::Loaded;
 use crate::engine::call::Status;
@@ -75,9 +75,8 @@ impl Findings<'_> {
 
 pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let place = context.place()?;
-    let colour = out.style.colour;
     let mut found = Findings { out, lang: place.lang(), quiet: args.quiet, open: Vec::new() };
-    let loaded = configuration(context, &mut found, colour)?;
+    let loaded = configuration(context, &mut found)?;
     clock(&place, &mut found)?;
     folder(&place, &mut found)?;
     store(&place, &mut found)?;
@@ -97,7 +96,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     Ok(Exit::Failed)
 }
 
-fn configuration(context: &Context, found: &mut Findings<'_>, colour: bool) -> anyhow::Result<Option<Loaded>> {
+fn configuration(context: &Context, found: &mut Findings<'_>) -> anyhow::Result<Option<Loaded>> {
     let what = found.lang.pick("config", "配置");
     match context.load() {
         Ok(loaded) => {
@@ -105,24 +104,11 @@ fn configuration(context: &Context, found: &mut Findings<'_>, colour: bool) -> a
             Ok(Some(loaded))
         }
         Err(report) => {
-            let text = context.render(&report, colour);
-            let summary = text.trim_end().lines().next_back().unwrap_or_default();
             let todo = found.lang.pick("`ifthen check` shows every problem of the YAML; mend them", "运行 `ifthen check` 查看并修正 YAML 中的问题");
-            found.wrong(what, super::output::clean(&plain(summary)), todo)?;
+            found.wrong(what, report.summary(report.lang), todo)?;
             Ok(None)
         }
     }
-}
-
-/// Without colours.
-fn plain(text: &str) -> String {
-    let mut rest = text;
-    let mut plain = String::new();
-    while let Some((before, after)) = rest.split_once('\x1b') {
-        plain.push_str(before);
-        rest = after.split_once('m').map_or("", |(_, rest)| rest);
-    }
-    plain + rest
 }
 
 fn clock(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
@@ -255,15 +241,4 @@ fn waiting(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
         found.wrong(lang.pick("events", "事件"), text, todo)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn colours_are_taken_off() {
-        assert_eq!(plain("\x1b[1m3 个问题\x1b[0m"), "3 个问题");
-        assert_eq!(plain("plain"), "plain");
-    }
 }

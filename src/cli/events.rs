@@ -11,6 +11,7 @@ use super::place::Place;
 use super::table::Table;
 use super::tail::{Printer, event_id};
 use super::{Context, Exit, eprintln, when, yaml};
+use super::words::Words as _;
 use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};

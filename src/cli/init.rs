@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::output::{Look, Out};
+use super::words::Words as _;
 use super::{Context, Exit, eprintln};
 
 /// What is written, and where: the files that the repository ships.

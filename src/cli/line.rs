@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::output::{Look, Style, clip, pad, width};
 use super::phrase::{Speech, phrase};
 use super::when;
+use super::words::Words as _;
 use crate::engine::event;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::value::Plain;

@@ -34,7 +34,6 @@ use clap::{Parser, Subcommand};
 
 use crate::config;
 use output::Out;
-use words::Lang;
 
 /// Rules and workflows from YAML: webhooks in, decided and durable, actions out, every step in the log.
 #[derive(Debug, Parser)]
@@ -89,8 +88,6 @@ pub(crate) struct Context {
     pub(crate) config: PathBuf,
     /// How to load it.
     pub(crate) options: config::Options,
-    /// The language asked for on the command line.
-    pub(crate) asked: Option<Lang>,
 }
 
 /// How a command ended; the numbers are documented in the README.
@@ -111,8 +108,10 @@ impl From<Exit> for ExitCode {
 /// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let options = config::Options { lang: cli.lang.clone(), ..config::Options::from_locale(|name| std::env::var(name).ok()) };
-    let context = Context { config: cli.config, options, asked: cli.lang.as_deref().map(Lang::of) };
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let locale = config::Lang::of(&locale.unwrap_or_default());
+    let options = config::Options { lang: cli.lang.as_deref().map(config::Lang::of), locale, ..config::Options::default() };
+    let context = Context { config: cli.config, options };
     let mut out = Out::stdout();
     let result = command(&context, &cli.command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match result {

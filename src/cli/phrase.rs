@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::output::{clean, clip};
 use super::when;
-use super::words::Lang;
+use super::words::{Lang, Words as _};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::value::{Map, Value};
 

@@ -7,10 +7,10 @@ use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 
 use super::phrase::Speech;
-use super::words::Lang;
+use super::words::{Lang, Words as _};
 use super::{Context, eprintln};
 use crate::config::{self, Loaded, Report};
-use crate::engine::definition::{Definitions, Zone};
+use crate::engine::definition::Zone;
 use crate::store::{self, sqlite::Reader};
 
 /// Where the daemon of this configuration keeps its things, and how to speak about them.
@@ -27,26 +27,12 @@ pub(crate) struct Place {
 impl Context {
     /// The language before, or without, a configuration.
     pub(crate) fn lang(&self) -> Lang {
-        self.asked.unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()))
+        self.options.lang.unwrap_or(self.options.locale)
     }
 
     /// Loads everything.
     pub(crate) fn load(&self) -> Result<Loaded, Box<Report>> {
         config::load(&self.config, &self.options).map_err(Box::new)
-    }
-
-    /// A report in the language of this context.
-    pub(crate) fn render(&self, report: &Report, colour: bool) -> String {
-        match self.asked {
-            Some(lang) => report.render(lang.code(), colour),
-            None => report.render(&report.lang, colour),
-        }
-    }
-
-    /// The language of what compiled.
-    pub(crate) fn speech(&self, definitions: &Definitions) -> Speech {
-        let lang = self.asked.unwrap_or_else(|| if definitions.lang.is_empty() { self.lang() } else { Lang::of(&definitions.lang) });
-        Speech { lang, zone: definitions.zone.0.clone() }
     }
 
     /// Where things are.
@@ -57,7 +43,7 @@ impl Context {
             config::load(&self.config, &without).map_err(|_| report)
         });
         match loaded {
-            Ok(Loaded { settings, definitions, .. }) => Ok(Place::new(settings.data, self.speech(&definitions))),
+            Ok(Loaded { settings, definitions, lang, .. }) => Ok(Place::new(settings.data, Speech { lang, zone: definitions.zone.0 })),
             Err(_) => self.glance(),
         }
     }
@@ -75,7 +61,7 @@ impl Context {
         let yaml: serde_yaml::Value = serde_yaml::from_str(&text)
             .with_context(|| lang.pick(format!("{path} is not valid YAML; see `ifthen check`"), format!("{path} 不是有效的 YAML,请运行 `ifthen check`")))?;
         let word = |name: &str| yaml.get(name).and_then(serde_yaml::Value::as_str);
-        let lang = self.asked.or(word("lang").map(Lang::of)).unwrap_or(lang);
+        let lang = self.options.lang.or(word("lang").map(Lang::of)).unwrap_or(lang);
         let zone = word("zone").and_then(|z| TimeZone::get(z).ok()).unwrap_or_else(|| Zone::default().0);
         let data = self.config.parent().unwrap_or(Path::new("")).join(word("data").unwrap_or("data"));
         eprintln(lang.pick(

@@ -12,6 +12,7 @@ use super::place::Place;
 use super::table::Table;
 use super::tail::{Printer, event_id};
 use super::{Context, Exit, eprintln, when};
+use super::words::Words as _;
 use crate::engine::event::RecordRef;
 use crate::engine::record::{Record, Told};
 use crate::engine::state::{Entry, Key, prefix};

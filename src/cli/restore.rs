@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::output::Out;
 use super::{Context, Exit, backup as report, eprintln};
+use super::words::Words as _;
 use crate::store::{Error, backup};
 
 /// Options of `restore`.

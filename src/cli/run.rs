@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let loaded = match config::load(&context.config, &context.options) {
         Ok(loaded) => loaded,
         Err(report) => {
-            eprintln(&report.render(&report.lang, std::io::stderr().is_terminal()));
+            eprintln(&report.render(report.lang, std::io::stderr().is_terminal()));
             return Ok(Exit::Failed);
         }
     };
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     match end {
         Ok(()) => Ok(Exit::Done),
         Err(daemon::Error::Definitions(report)) => {
-            eprintln(&report.render(&report.lang, false));
+            eprintln(&report.render(report.lang, false));
             Ok(Exit::Failed)
         }
         Err(error) => {

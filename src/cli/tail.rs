@@ -8,6 +8,7 @@ use super::line::{Json, View};
 use super::output::Out;
 use super::place::Place;
 use super::{Context, Exit, eprintln, when};
+use super::words::Words as _;
 use crate::engine::event;
 use crate::engine::log::{Line, Outcome};
 use crate::store::sqlite::Reader;

@@ -4,40 +4,27 @@ use std::borrow::Cow;
 
 use crate::engine::log::Outcome;
 
-/// The language of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lang {
-    En,
-    Zh,
+pub(crate) use crate::config::Lang;
+
+/// What a language has to say.
+pub(crate) trait Words {
+    /// The one of both texts.
+    fn pick<T>(self, en: T, zh: T) -> T;
+    /// The word for an outcome; in English the stable one that filters and programs use.
+    fn outcome(self, outcome: Outcome) -> &'static str;
+    /// What the engine said, in this language; what the table does not know stays as it is.
+    fn said(self, text: &str) -> Cow<'_, str>;
 }
 
-impl Lang {
-    /// The language of `zh`, `zh_CN.UTF-8`, `en`; English for all others.
-    pub(crate) fn of(name: &str) -> Self {
-        if name.to_ascii_lowercase().starts_with("zh") { Self::Zh } else { Self::En }
-    }
-
-    /// That of the locale.
-    pub(crate) fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
-        Self::of(&names.iter().filter_map(|n| variable(n)).find(|v| !v.is_empty()).unwrap_or_default())
-    }
-
-    /// `en`, `zh`.
-    pub(crate) fn code(self) -> &'static str {
-        self.pick("en", "zh")
-    }
-
-    /// The one of both texts.
-    pub(crate) fn pick<T>(self, en: T, zh: T) -> T {
+impl Words for Lang {
+    fn pick<T>(self, en: T, zh: T) -> T {
         match self {
             Self::En => en,
             Self::Zh => zh,
         }
     }
 
-    /// The word for an outcome; in English the stable one that filters and programs use.
-    pub(crate) fn outcome(self, outcome: Outcome) -> &'static str {
+    fn outcome(self, outcome: Outcome) -> &'static str {
         let zh = match outcome {
             Outcome::Fired => "触发",
             Outcome::Done => "完成",
@@ -50,8 +37,7 @@ impl Lang {
         self.pick(outcome.word(), zh)
     }
 
-    /// What the engine said, in this language; what the table does not know stays as it is.
-    pub(crate) fn said(self, text: &str) -> Cow<'_, str> {
+    fn said(self, text: &str) -> Cow<'_, str> {
         for (engine, en, zh) in SAID {
             let own = self.pick(*en, *zh);
             match engine.split_once("{}") {
@@ -131,16 +117,5 @@ mod tests {
         ] {
             assert_eq!((Lang::En.said(text).as_ref(), Lang::Zh.said(text).as_ref()), (en, zh));
         }
-    }
-
-    #[test]
-    fn the_locale_in_its_order() {
-        let of = |set: &[(&str, &str)]| {
-            Lang::of_locale(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-        };
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Lang::Zh);
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Lang::En);
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "")]), Lang::Zh);
-        assert_eq!(of(&[]), Lang::En);
     }
 }

@@ -391,6 +391,21 @@ mod tests {
     }
 
     #[test]
+    fn names_are_made_from_the_payload() {
+        let map = |name: &str| Mapping { event: Some(Template::parse(name).unwrap()), ..Mapping::default() };
+        check(&map("crm.{{ type }}"), r#"{"type":"等级变更"}"#, "crm.等级变更");
+        check(&map("{{ ce.type | lower }}.{{ n }}"), r#"{"ce":{"type":"Com.X"},"n":7}"#, "com.x.7");
+        let rule = "a name is letters, digits, _ and -, in parts separated by single dots (crm.lead-updated); say `event:` in the source's map";
+        for (payload, bad) in [("{}", "crm."), (r#"{"type":"{{ 7 }}"}"#, "crm.{{ 7 }}")] {
+            check(&map("crm.{{ type }}"), payload, &format!(": `{bad}` cannot be an event name: {rule}"));
+        }
+        let outer = Arc::new(Value::from([("operation", "update".into())]));
+        let told = Told { data: Value::from([("id", 1i64.into())]), outer: Some(outer), ..Told::default() };
+        let draft = draft("crm", &map("lead.{{ outer.operation }}d"), &definitions(), told, now()).unwrap();
+        assert_eq!(draft.name, "lead.updated");
+    }
+
+    #[test]
     fn templates_in_data_stay_text() {
         let told = Told { data: Value::from([("name", "{{ secret }}".into())]), ..Told::default() };
         let draft = draft("crm", &Mapping::default(), &definitions(), told.clone(), now()).unwrap();

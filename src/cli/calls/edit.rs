@@ -10,6 +10,7 @@ use super::super::output::Out;
 use super::super::place::Place;
 use super::super::{Exit, eprintln, yaml};
 use super::call_id;
+use super::super::words::Words as _;
 use crate::engine::call::{Call, CallId, Request, Status};
 
 /// Options of `calls edit`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::super::words::Lang;
+use super::super::words::{Lang, Words as _};
 use super::Findings;
 use crate::config::Loaded;
 use crate::config::settings::Connection;
