@@ -5,6 +5,7 @@ use std::path::Path;
 use super::output::{Look, Out};
 use super::{Context, Exit};
 use super::words::Words as _;
+use crate::config::settings::Connection;
 use crate::config::{self, Loaded};
 
 /// Options of `check`.
@@ -65,10 +66,15 @@ impl<'a> Counts<'a> {
             ("entities", definitions.entities.len()),
             ("templates", definitions.templates.len()),
             ("sources", settings.sources.len()),
-            ("connections", settings.connections.len()),
+            ("connections", settings.connections.values().filter(|c| !is_plain(c)).count()),
             ("files", 1 + settings.definitions.iter().map(|folder| files(folder)).sum::<usize>()),
         ]
     }
+}
+
+/// Plain HTTP, which is there without a word in config.yaml.
+fn is_plain(connection: &Connection) -> bool {
+    matches!(connection, Connection::Http(http) if http.base.is_none() && http.headers.is_empty())
 }
 
 fn english(name: &str, count: usize) -> String {

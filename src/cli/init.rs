@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     }
     let here = folder == Path::new(".");
     let enter = if here { String::new() } else { format!("cd {} && ", folder.display()) };
-    let post = "curl -i http://127.0.0.1:8780/in/website -H 'Content-Type: application/json' \\\n    \
+    let post = "curl -i http://127.0.0.1:8780/in/website -H 'Content-Type: application/json' -H 'X-Delivery-Id: 1' \\\n    \
                 -d '{\"id\":\"L1\",\"姓名\":\"刘洋\",\"手机\":\"138 0013 8000\",\"邮箱\":\"liuyang@example.com\",\"地区\":\"上海\",\"来源\":\"官网\",\"预算\":\"120,000\"}'";
     out.line("")?;
     out.line(lang.pick("Next:", "接下来:"))?;
