@@ -461,7 +461,7 @@ fn each_change_of_a_root_is_seen_with_the_values_it_had() {
 rules:
   go: { when: lead.created, then: [ { set: { stage: X } }, { emit: onward } ] }
   on: { when: onward, then: [ { set: { stage: Y } } ] }
-  to-x: { when: { changed: lead.stage, to: X }, if: stage == 'X', then: [ { log: x from {{ old.stage }} } ] }
+  to-x: { when: { changed: lead.stage, to: X }, if: stage == 'X', then: [ { log: 'x from {{ old.stage }}' } ] }
   to-y: { when: { changed: lead.stage, to: Y }, then: [ { log: y } ] }
 ",
         |w| w.lead("L1", &[("stage", "new".into())]),
