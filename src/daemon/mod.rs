@@ -6,6 +6,7 @@ mod dispatch;
 pub mod handle;
 mod poll;
 mod reload;
+mod serve;
 mod shell;
 pub mod turn;
 
@@ -51,8 +52,8 @@ pub fn store_file(data: &std::path::Path) -> PathBuf {
     data.join("ifthen.db")
 }
 
-/// Runs the daemon until it is told to stop. `serve` makes the HTTP service; `ready` is told the address once it serves.
-pub async fn run<S>(options: config::Options, path: PathBuf, serve: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
+/// Runs the daemon until it is told to stop. `routes` makes the HTTP service; `ready` is told the address once it serves.
+pub async fn run<S>(options: config::Options, path: PathBuf, routes: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
 where
     S: FnOnce(Handle) -> axum::Router,
 {
@@ -82,11 +83,7 @@ where
     handle.set_token(token);
     let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
     let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));
-    let router = serve(handle.clone());
-    let mut http_stop = stopped.clone();
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { drop(http_stop.wait_for(|s| *s).await) });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(serve::serve(listener, routes(handle.clone()), stopped.clone()));
     ready(address);
 
     let broken = handle.clone();
@@ -98,9 +95,8 @@ where
     for task in [pollers, watcher] {
         task.abort();
     }
-    // Idle connections are not waited for; a request in work gets its answer within the grace.
-    if tokio::time::timeout(Duration::from_secs(3), server).await.is_err() {
-        info!("closing connections that are still open");
+    if let Err(error) = server.await {
+        warn!(%error, "serving ended abnormally");
     }
     handle.stop(GRACE);
     let end = tokio::task::spawn_blocking(move || shell.join()).await;

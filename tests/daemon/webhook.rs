@@ -171,3 +171,17 @@ fn slow_heads_and_endless_bodies_hold_nobody_else_up() {
     assert_eq!(client.send("POST", "/api/calls/c1-1/retry", &[], b"").unwrap().0, 401);
     assert_eq!(client.send("POST", "/api/calls/c1-1/retry", &[("authorization", "Bearer x")], b"").unwrap().0, 401);
 }
+
+#[test]
+fn more_idle_connections_than_there_are_places_are_closed_in_time_and_the_rest_is_served() {
+    use std::io::Read;
+    let (_folder, daemon) = daemon();
+    // All places taken by those who say nothing: each is closed when its head does not come.
+    let idle: Vec<_> = (0..600).map(|_| std::net::TcpStream::connect(daemon.address).unwrap()).collect();
+    let mut client = Client::new(daemon.address);
+    assert_eq!(client.post("/in/open", &[], &json!({ "n": 1 })).unwrap().0, 202, "in its turn");
+    let mut first = &idle[0];
+    first.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let mut end = Vec::new();
+    assert!(first.read_to_end(&mut end).is_ok(), "it was closed");
+}
