@@ -22,7 +22,7 @@ use super::words::{Lang, Words as _};
 use super::{Context, Exit, eprintln, init};
 use crate::config::{self, Loaded};
 use crate::engine::definition::Definitions;
-use draft::Draft;
+use draft::{Draft, Keyless};
 use payload::Payload;
 use trial::{Refused, Trial};
 
@@ -66,7 +66,12 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
             format!("config.yaml 中已有来源 {source},请用 --name 另取名称"),
         ));
     }
-    let draft = Draft::new(&payload, &source, args.entity.as_deref(), definitions)?;
+    let draft = Draft::new(&payload, &source, args.entity.as_deref(), definitions).map_err(|Keyless { entity, key }| {
+        anyhow::anyhow!(lang.pick(
+            format!("nothing in the payload is the `{key}` by which a {entity} is known; draft another entity with --entity NAME"),
+            format!("样本中没有可作为 {entity} 主键 `{key}` 的字段;请用 --entity 另起一个实体"),
+        ))
+    })?;
     if definitions.rules.iter().any(|r| r.id == draft.rule_id()) {
         let rule = draft.rule_id();
         bail!(lang.pick(format!("there is a rule {rule} already; give the source another name with --name"), format!("已有规则 {rule},请用 --name 另取来源名称")));
@@ -81,7 +86,8 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         Err(Refused::Other(error)) => Err(error),
     };
     let file = target(former.as_ref(), context, &draft);
-    show(&draft, trial.as_ref().ok(), &file, lang, out)?;
+    show(&draft, trial.as_ref().ok(), lang, out)?;
+    yaml(&draft, former.is_some(), &file, lang, out)?;
     match &trial {
         Ok(trial) => effect(&draft, trial, out)?,
         Err(error) => {
@@ -156,7 +162,7 @@ fn target(former: Option<&Loaded>, context: &Context, draft: &Draft) -> PathBuf 
     folder.join(format!("{stem}.yaml"))
 }
 
-fn show(draft: &Draft, trial: Option<&Trial>, file: &Path, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
+fn show(draft: &Draft, trial: Option<&Trial>, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
     let mut table = Table::new(lang.pick(["MEMBER", "FIELD", "TYPE", "VALUE", "KEPT AS"], ["数据路径", "字段", "类型", "样本值", "保存为"]));
     for f in &draft.fields {
         let kept = trial.and_then(|t| trial::kept(&t.definitions, &draft.entity, &f.field, &f.sample));
@@ -185,9 +191,17 @@ fn show(draft: &Draft, trial: Option<&Trial>, file: &Path, lang: Lang, out: &mut
         let note = lang.pick(format!("no field for: {list} (rules see them as event.…)"), format!("未映射:{list}(规则中可用 event.… 访问)"));
         out.line(out.style.paint(Look::Yellow, &note))?;
     }
+    Ok(())
+}
+
+/// What is to be put into files.
+fn yaml(draft: &Draft, configured: bool, file: &Path, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
     out.line("")?;
-    comment(out, &lang.pick("config.yaml, below sources:".into(), "config.yaml,加在 sources: 下".to_owned()))?;
-    out.text(&snippet(draft)?)?;
+    let place = lang.pick("config.yaml, below `sources:`", "config.yaml,加在 `sources:` 下");
+    comment(out, if configured { place } else { "config.yaml" })?;
+    let snippet = snippet(draft)?;
+    // With a configuration there is a `sources:` already; as it stands, the rest can be pasted below it.
+    out.text(if configured { snippet.trim_start_matches("sources:\n") } else { &snippet })?;
     out.line("")?;
     comment(out, &file.display().to_string())?;
     out.text(&serde_yaml::to_string(&draft.definitions(lang))?)?;

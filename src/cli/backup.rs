@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Look, Out};
 use super::place::Place;
-use super::{Context, Exit};
+use super::{Context, Exit, eprintln};
 use super::words::Words as _;
 use crate::store::backup::{self, Report};
 
@@ -23,6 +23,11 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let place = context.place()?;
     place.reader()?; // a kind word when nothing has been stored yet
+    if args.file.exists() {
+        let file = args.file.display();
+        eprintln(&place.lang().pick(format!("ifthen: {file} exists already; choose another name"), format!("ifthen: {file} 已存在,请换一个文件名")));
+        return Ok(Exit::Failed);
+    }
     let bar = bar();
     let report = backup::backup(&place.store, &args.file, |done, total| {
         bar.set_length(total);

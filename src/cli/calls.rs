@@ -15,7 +15,7 @@ use super::tail::Printer;
 use super::{Context, Exit, eprintln, when, yaml};
 use super::words::Words as _;
 use crate::engine::call::{Call, CallId, Request, Status};
-use crate::engine::log::Outcome;
+use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key, prefix};
 use crate::store::{Filter, Read};
 
@@ -239,7 +239,9 @@ fn ask(place: &Place, ids: &[CallId], ask: &Ask<'_>, json: bool, out: &mut Out) 
     for id in ids {
         let event = control.ask(*id, ask)?;
         let lines = reader.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
-        if lines.iter().any(|l| l.outcome == Outcome::Failed) {
+        // A run that stops because its call was given up is not a failure of what was asked for.
+        let about = |line: &Line| line.detail.at(&["call"]).is_some_and(|c| c.to_string() == id.to_string());
+        if lines.iter().any(|l| l.outcome == Outcome::Failed && about(l)) {
             exit = Exit::Failed;
         }
         printer.print(&lines, out)?;

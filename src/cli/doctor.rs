@@ -24,6 +24,8 @@ use crate::store::{Error, Read, backup};
 const SPACE: u64 = 512 << 20;
 /// A commit is one fsync: slower than this and no batch is fast.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(50);
+/// Cells of what is looked at.
+const COLUMN: usize = 16;
 /// The clock may differ so much from what the store has seen.
 const AHEAD: SignedDuration = SignedDuration::from_mins(2);
 /// No clock that is right shows less: when this version was made.
@@ -67,7 +69,7 @@ impl Findings<'_> {
 
     fn say(&mut self, look: Look, sign: &str, what: &str, text: &str) -> std::io::Result<()> {
         let sign = self.out.style.paint(look, sign);
-        let what = super::output::pad(what, self.out.style.paint(Look::Bold, what), 12);
+        let what = super::output::pad(what, self.out.style.paint(Look::Bold, what), COLUMN);
         self.out.line(format!("{sign} {what} {}", clean(text)))?;
         self.out.flush() // some of it takes seconds
     }

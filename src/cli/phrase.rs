@@ -32,7 +32,7 @@ pub(crate) fn phrase(line: &Line, speech: &Speech) -> String {
     let members = line.detail.as_map().cloned().unwrap_or_default();
     let mut saying = Saying { members, parts: Vec::new(), speech, at: line.at };
     saying.what(line);
-    saying.how(line);
+    saying.how();
     saying.rest();
     saying.parts.retain(|p| !p.is_empty());
     saying.parts.join(" ")
@@ -102,6 +102,10 @@ impl Saying<'_> {
             "notify" => self.arrow("to"),
             "record" => self.merged(),
             "reload" => self.reloaded(),
+            "start" => {
+                let flow = line.flow.as_ref().filter(|_| line.rule.is_some()).map(|flow| format!("→ {}", clip(flow, TEXT)));
+                self.parts.extend(flow.into_iter().chain(line.run.clone()));
+            }
             "run" => {
                 if let Some(step) = self.take("step") {
                     let at = self.pick("at step", "步骤");
@@ -217,11 +221,15 @@ impl Saying<'_> {
     }
 
     /// How it stands: reason, error, what follows and when.
-    fn how(&mut self, line: &Line) {
+    fn how(&mut self) {
         if let Some(status) = self.take("status") {
             self.say(clip(&status, TEXT));
         }
         let reason = self.take("reason").map(|r| self.said(&r));
+        // With a reason it is no attempt that the line tells of.
+        if reason.is_some() {
+            self.members.remove("attempt");
+        }
         let by = self.take("by").map(|by| format!("({})", clip(&by, TEXT)));
         let reason = [reason, by].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let why = ["limit", "cycle", "error"].map(|name| self.take(name).map(|text| self.said(&text)).unwrap_or_default());
@@ -240,7 +248,7 @@ impl Saying<'_> {
         if let Some(other) = self.take("merged") {
             self.say(self.speech.lang.pick(format!("within {other}"), format!("并入 {other}")));
         }
-        self.call(line);
+        self.call();
     }
 
     /// Behind a comma.
@@ -251,8 +259,8 @@ impl Saying<'_> {
         }
     }
 
-    fn call(&mut self, line: &Line) {
-        let attempt = self.take("attempt").filter(|_| line.outcome != Outcome::Suppressed).and_then(|n| n.parse::<u32>().ok());
+    fn call(&mut self) {
+        let attempt = self.take("attempt").and_then(|n| n.parse::<u32>().ok());
         if let Some(call) = self.take("call") {
             self.say(clip(&call, TEXT));
             if let Some(n) = attempt.filter(|n| *n > 1) {
@@ -329,6 +337,8 @@ mod tests {
         check("email", Unknown, r#"{"call":"c12-1","attempt":1,"error":"reset"}"#, "reset c12-1", "reset c12-1");
         check("wecom", Done, r#"{"call":"c12-2","attempt":0,"merged":"c12-1"}"#, "并入 c12-1 c12-2", "within c12-1 c12-2");
         check("email", Suppressed, r#"{"reason":"late answer","call":"c1-1","attempt":2}"#, "迟到的应答,已忽略 c1-1", "late answer, ignored c1-1");
+        let asked = r#"{"reason":"asked for","call":"c1-1","attempt":2}"#;
+        check("email", Retrying, asked, "人工重试 c1-1", "asked for by hand c1-1");
         check("calls", Failed, r#"{"reason":"no such call","call":"c9-9"}"#, "没有这个调用 c9-9", "there is no such call c9-9");
     }
 

@@ -2,7 +2,6 @@
 //!
 //! What is there already is kept: an entity that is defined gets no second definition, its fields are only mapped.
 
-use anyhow::bail;
 use jiff::tz::TimeZone;
 use serde_yaml::{Mapping, Value as Yaml};
 
@@ -24,6 +23,15 @@ pub(super) struct Mapped {
     pub(super) kind: String,
     /// The value in this payload.
     pub(super) sample: Value,
+}
+
+/// The entity is defined, and nothing in the payload is the field by which its records are known.
+#[derive(Debug)]
+pub(super) struct Keyless {
+    /// The entity.
+    pub(super) entity: String,
+    /// The field.
+    pub(super) key: String,
 }
 
 /// What is proposed.
@@ -51,7 +59,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Drafts from a payload, beside what is defined.
-    pub(super) fn new(payload: &Payload, source: &str, entity: Option<&str>, definitions: &Definitions) -> anyhow::Result<Self> {
+    pub(super) fn new(payload: &Payload, source: &str, entity: Option<&str>, definitions: &Definitions) -> Result<Self, Keyless> {
         let (inside, around) = payload.parts();
         let named = named_entity(payload, &around);
         let entity = entity.map_or_else(|| named.unwrap_or_else(|| "lead".into()), str::to_owned);
@@ -105,7 +113,7 @@ impl Draft {
     }
 
     /// Gives every value of the record a field.
-    fn map(&mut self, inside: &[&Leaf], id: Option<&Leaf>, depth: usize, known: Option<&Entity>, zone: &TimeZone) -> anyhow::Result<()> {
+    fn map(&mut self, inside: &[&Leaf], id: Option<&Leaf>, depth: usize, known: Option<&Entity>, zone: &TimeZone) -> Result<(), Keyless> {
         let key = known.map_or("id", |e| e.key.as_str());
         let mut taken: Vec<String> = Vec::new();
         if let Some(id) = id {
@@ -114,10 +122,11 @@ impl Draft {
             self.key = Some(key.to_owned());
         }
         for leaf in inside.iter().filter(|l| Some(**l) != id) {
-            let name = leaf.path.last().map_or("", String::as_str);
             let field = guess::field(&leaf.path[depth..], &taken);
+            // The field's name says what the object around it is, the member's own what a form calls it.
+            let name = format!("{field} {}", leaf.path.last().map_or("", String::as_str));
             let kind = match known {
-                None => guess::kind(name, &leaf.value, zone).to_owned(),
+                None => guess::kind(&name, &leaf.value, zone).to_owned(),
                 Some(entity) => match entity.fields.get(&field) {
                     Some(_) => String::new(),
                     None => {
@@ -137,8 +146,7 @@ impl Draft {
             };
         }
         if let (Some(entity), None) = (known, &self.key) {
-            let (id, key) = (&self.entity, &entity.key);
-            bail!("no member of the payload is the `{key}` by which a {id} is known; name another entity with --entity");
+            return Err(Keyless { entity: self.entity.clone(), key: entity.key.clone() });
         }
         Ok(())
     }

@@ -50,6 +50,11 @@ const USUAL: &[(&str, &str)] = &[
 ];
 /// Names that say too little without what they belong to.
 const VAGUE: &[&str] = &["id", "name", "type", "value", "text", "label", "code", "key", "title", "number", "url", "display_name", "currency_code"];
+/// Objects whose members belong to the record itself; those of other objects are another's.
+const GROUPS: &[&str] = &[
+    "name", "names", "email", "emails", "phone", "phones", "address", "contact_info", "custom", "custom_fields", "properties", "fields",
+    "attributes", "extra", "profile", "details", "values",
+];
 /// Names that mean something of their own in conditions.
 const RESERVED: &[&str] = &["event", "old", "steps", "true", "false", "null", "and", "or", "not", "in", "if", "tags", "owner", "owner_at"];
 
@@ -101,10 +106,11 @@ pub(super) fn rank(name: &str, entity: &str, of: Use) -> Option<usize> {
 
 /// The kind of field for a value of this name, as the YAML writes it.
 pub(super) fn kind(name: &str, value: &Value, zone: &TimeZone) -> &'static str {
+    let snake = word(name);
     let name = flat(name);
-    let says = |words: &[&str]| words.iter().any(|w| name.contains(w));
+    let says = |words: &[&str]| words.iter().any(|w| name.contains(w) || snake.contains(w));
     let numeric = |v: &Value| entity::normalise(&entity::FieldKind::Money, v.clone(), zone).is_ok();
-    let id = name == "id" || name.ends_with("id") || says(&["编号", "单号", "code", "number", "postcode", "邮编"]) && !says(&["amount"]);
+    let id = snake == "id" || snake.ends_with("_id") || says(&["编号", "单号", "code", "number", "邮编"]);
     match value {
         Value::Bool(_) => "boolean",
         Value::List(_) => "list",
@@ -142,11 +148,11 @@ pub(super) fn kind(name: &str, value: &Value, zone: &TimeZone) -> &'static str {
                 "phone"
             } else if id {
                 "text"
-            } else if (says(TIME) || name.ends_with("at")) && matches!(text.len(), 10 | 13) {
+            } else if (says(TIME) || snake.ends_with("_at")) && matches!(text.len(), 10 | 13) {
                 "time"
             } else if says(PERCENT) && n.abs() <= rust_decimal::Decimal::ONE_HUNDRED {
                 "percent"
-            } else if says(MONEY) {
+            } else if says(MONEY) && !says(&["micros", "cents"]) {
                 "money"
             } else {
                 "number"
@@ -196,12 +202,16 @@ fn digits(text: &str) -> bool {
 pub(super) fn field(path: &[String], taken: &[String]) -> String {
     let words: Vec<String> = path.iter().map(|name| word(name)).filter(|w| !w.is_empty()).collect();
     let whole = || if words.is_empty() { "field".to_owned() } else { words.join("_") };
-    let last = words.last().cloned().unwrap_or_else(|| "field".into());
     let free = |name: &str| !name.is_empty() && !taken.iter().any(|t| t == name);
-    let short = last.strip_prefix("primary_").unwrap_or(&last).to_owned();
     let mut candidates = Vec::new();
-    if words.len() < 2 || !VAGUE.contains(&last.as_str()) {
-        candidates.push(short);
+    match words.as_slice() {
+        // `amount: { value: …, currency: … }` is an amount.
+        [.., parent, last] if last == "value" => candidates.push(parent.clone()),
+        [.., parent, last] if GROUPS.contains(&parent.as_str()) && !VAGUE.contains(&last.as_str()) => {
+            candidates.push(last.strip_prefix("primary_").unwrap_or(last).to_owned());
+        }
+        [only] => candidates.push(only.clone()),
+        _ => {}
     }
     if let [.., parent, last] = words.as_slice() {
         candidates.push(format!("{parent}_{last}"));
@@ -263,7 +273,9 @@ mod tests {
             ("预算", r#""10万左右""#, "text"),
             ("x", r#""￥1,234.50""#, "money"),
             ("amount", "1234.5", "money"),
-            ("amountMicros", "1234500000", "money"),
+            ("amountMicros", "1234500000", "number"),
+            ("amount_value", "12.5", "money"),
+            ("paid", "12", "number"),
             ("quantity", "3", "number"),
             ("customer_id", "1042", "text"),
             ("zip", r#""200000""#, "text"),
@@ -299,7 +311,11 @@ mod tests {
         check(&["company", "name"], &[], "company_name");
         check(&["name", "firstName"], &[], "first_name");
         check(&["emails", "primaryEmail"], &[], "email");
-        check(&["billing", "city"], &["city"], "billing_city");
+        check(&["billing", "city"], &[], "billing_city");
+        check(&["address", "city"], &[], "city");
+        check(&["address", "city"], &["city"], "address_city");
+        check(&["amount", "value"], &[], "amount");
+        check(&["owner", "email"], &[], "owner_email");
         check(&["owner"], &[], "their_owner");
         check(&["a", "city"], &["city", "a_city"], "a_city_2");
         check(&["?"], &[], "field");

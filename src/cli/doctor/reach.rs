@@ -23,7 +23,7 @@ pub(super) fn connections(loaded: &Loaded, found: &mut Findings<'_>) -> anyhow::
         let live = loaded.definitions.connections.get(id).is_some_and(|c| c.deliver == Deliver::Live);
         match target(connection).filter(|_| live) {
             Some(target) => asked.push((id, target.clone(), ask(target))),
-            None if live => found.note(id, lang.pick("has no address of its own", "没有固定地址"))?,
+            None if live => {} // plain HTTP: every call has an address of its own
             None => found.note(id, lang.pick("on preview: nothing leaves", "预览:不会真正发送"))?,
         }
     }
