@@ -9,3 +9,6 @@ pub mod config;
 pub mod engine;
 pub mod source;
 pub mod store;
+pub mod cli;
+pub mod daemon;
+pub mod web;

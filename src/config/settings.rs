@@ -119,7 +119,8 @@ pub struct Hmac {
     pub encoding: Encoding,
     /// What stands before the signature in the header: `sha256=`, `v0=`, `v1,`; entries of a list without it are passed over.
     pub prefix: String,
-    /// What is signed: `{body}` alone, or with `{timestamp}` and `{id}`: `{id}.{timestamp}.{body}`, `v0:{timestamp}:{body}`.
+    /// What is signed: `{body}` alone, or with `{timestamp}` and `{id}`: `{id}.{timestamp}.{body}`, `v0:{timestamp}:{body}`;
+    /// `{method}` and `{path}` (with its query) too: HubSpot's `{method}https://our.example{path}{body}{timestamp}`.
     pub signed: String,
     /// The header that holds the delivery's id in `{id}`.
     pub id_header: Option<String>,
@@ -185,7 +186,8 @@ pub struct Poll {
     pub ask: Ask,
     /// How often; 30 s unless said.
     pub every: SignedDuration,
-    /// The columns by which rows are ordered and read on, the most significant first; together they must tell rows apart.
+    /// The columns by which rows are ordered and read on, the most significant first; that one must grow with every
+    /// change. The primary key as the last one tells rows apart where very many share a value.
     pub cursor: Vec<String>,
     /// Rows a round; 500 unless said.
     pub batch: usize,
@@ -208,7 +210,8 @@ pub enum Ask {
 pub struct Mapping {
     /// The event's name; a template (`crm.{{ type }}`). The source's id + `.received` unless said.
     pub event: Option<Template>,
-    /// The path of the list of items when the payload wraps one; each is an event.
+    /// The path of the list of items when the payload wraps one; each is an event. What stands around it is `outer.x` to the
+    /// mapping, and is not kept.
     pub each: Option<String>,
     /// Where the source's own id of the delivery is. Nothing said: no dedupe, but for CloudEvents' own id.
     pub delivery: Option<Delivery>,

@@ -80,7 +80,7 @@ pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now
     let delivery = delivery(map, &told)?;
     let said = map.time.as_ref().map(|path| time(&told, path, zone)).transpose()?.flatten();
     let at = said.or(told.time).unwrap_or(now).min(now);
-    let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told)).transpose()?;
+    let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told, now)).transpose()?;
     Ok(Draft {
         name,
         at,
@@ -202,7 +202,7 @@ fn time(told: &Told, path: &str, zone: &TimeZone) -> Result<Option<Timestamp>, F
     }
 }
 
-fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told) -> Result<Upsert, Fault> {
+fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told, now: Timestamp) -> Result<Upsert, Fault> {
     let zone = &definitions.zone.0;
     let ours = |detail: String| Fault { ours: true, ..Fault::new(detail) };
     let entity = definitions
@@ -222,7 +222,8 @@ fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told) -> Result
         fields.insert(field.clone(), value);
     }
     let record = RecordRef { entity: map.entity.clone(), id: key(entity, map, &fields)? };
-    let at = map.at.as_ref().map(|path| time(told, path, zone)).transpose()?.flatten();
+    // A clock ahead of ours must not make all later news look old.
+    let at = map.at.as_ref().map(|path| time(told, path, zone)).transpose()?.flatten().map(|at| at.min(now));
     Ok(Upsert { record, fields, at })
 }
 
@@ -388,6 +389,21 @@ mod tests {
         }
         let long = format!(": event name `{}…` has 201 characters, at most 200 are taken", "客".repeat(60));
         check(&map(&"客".repeat(201)), "{}", &long);
+    }
+
+    #[test]
+    fn names_are_made_from_the_payload() {
+        let map = |name: &str| Mapping { event: Some(Template::parse(name).unwrap()), ..Mapping::default() };
+        check(&map("crm.{{ type }}"), r#"{"type":"等级变更"}"#, "crm.等级变更");
+        check(&map("{{ ce.type | lower }}.{{ n }}"), r#"{"ce":{"type":"Com.X"},"n":7}"#, "com.x.7");
+        let rule = "a name is letters, digits, _ and -, in parts separated by single dots (crm.lead-updated); say `event:` in the source's map";
+        for (payload, bad) in [("{}", "crm."), (r#"{"type":"{{ 7 }}"}"#, "crm.{{ 7 }}")] {
+            check(&map("crm.{{ type }}"), payload, &format!(": `{bad}` cannot be an event name: {rule}"));
+        }
+        let outer = Arc::new(Value::from([("operation", "update".into())]));
+        let told = Told { data: Value::from([("id", 1i64.into())]), outer: Some(outer), ..Told::default() };
+        let draft = draft("crm", &map("lead.{{ outer.operation }}d"), &definitions(), told, now()).unwrap();
+        assert_eq!(draft.name, "lead.updated");
     }
 
     #[test]

@@ -258,6 +258,8 @@ mod tests {
         assert_eq!(taken, [0; 0]);
         let (taken, _) = round(&[(2, 1, 20), (2, 3, 40), (2, 5, 31), (3, 0, 50)], cursor, 9);
         assert_eq!(taken, [50]);
+        let (_, cursor) = round(&[(1, 1, 10), (2, 1, 20), (3, 1, 30)], None, 2);
+        assert_eq!(cursor.unwrap().seen.len(), 1); // no more than one group is remembered
     }
 
     #[test]

@@ -62,6 +62,7 @@ mod tests {
         check("erp", Some(10), 0, 5, 5);
         check("crm", Some(10), 500, 1_000, 5);
         check("crm", Some(10), 400, 1_000, 0); // set back
+        check("crm", Some(10), 1_400, 1_000, 10); // and nothing is owed for it
         check("crm", Some(10), 60_000, 1_000, 10); // no more than one burst, however long it was quiet
         check("free", None, 0, 1_000, 1_000);
         let refusal = buckets.admit("crm", Some(10), start).unwrap_err();

@@ -1,0 +1,367 @@
+//! The detail of a log line as a short phrase: `→ 张三 (华东销售)`, `until 09-23 14:03`. What it does not know it shows as `name=value`.
+//!
+//! Never hides why something was not done: reasons and errors are always said.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::output::{clean, clip};
+use super::when;
+use super::words::{Lang, Words as _};
+use crate::engine::log::{Line, Outcome};
+use crate::engine::value::{Map, Value};
+
+/// Cells of a text in a phrase: a mail's subject, a message.
+const TEXT: usize = 60;
+/// Cells of an error.
+const ERROR: usize = 160;
+/// Members of an object shown one by one.
+const MEMBERS: usize = 8;
+
+/// How to say it.
+#[derive(Debug, Clone)]
+pub(crate) struct Speech {
+    /// In which language.
+    pub(crate) lang: Lang,
+    /// In which zone times are told.
+    pub(crate) zone: TimeZone,
+}
+
+/// What a line's detail says.
+pub(crate) fn phrase(line: &Line, speech: &Speech) -> String {
+    let members = line.detail.as_map().cloned().unwrap_or_default();
+    let mut saying = Saying { members, parts: Vec::new(), speech, at: line.at };
+    saying.what(line);
+    saying.how();
+    saying.rest();
+    saying.parts.retain(|p| !p.is_empty());
+    saying.parts.join(" ")
+}
+
+/// A phrase in the making; what has been said is no longer among the members.
+struct Saying<'a> {
+    members: Map,
+    parts: Vec<String>,
+    speech: &'a Speech,
+    at: Timestamp,
+}
+
+impl Saying<'_> {
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.members.remove(name).filter(|v| !v.is_empty()).map(|v| v.to_string())
+    }
+
+    fn say(&mut self, part: impl Into<String>) {
+        self.parts.push(part.into());
+    }
+
+    fn pick(&self, en: &str, zh: &str) -> String {
+        self.speech.lang.pick(en, zh).to_owned()
+    }
+
+    fn said(&self, text: &str) -> String {
+        clip(&self.speech.lang.said(text), ERROR)
+    }
+
+    fn moment(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name)? {
+            Value::Time(t) => Some(when::beside(t, self.at, &self.speech.zone)),
+            other => Some(clean(&other.to_string())),
+        }
+    }
+
+    /// What was done, by the action's own members.
+    fn what(&mut self, line: &Line) {
+        match line.action.as_str() {
+            "assign" => self.assigned(),
+            "set" | "create" if line.outcome == Outcome::Done => self.fields(),
+            "tag" | "untag" => {
+                if let Some(Value::List(tags)) = self.members.remove("tags") {
+                    self.say(tags.iter().map(|t| format!("#{}", clip(&t.to_string(), TEXT))).collect::<Vec<_>>().join(" "));
+                }
+            }
+            "emit" => self.arrow("event"),
+            "log" => {
+                let text = self.take("text").unwrap_or_default();
+                self.say(clip(&text, 2 * TEXT));
+            }
+            "email" => {
+                self.arrow("to");
+                self.members.remove("text");
+                if let Some(subject) = self.take("subject") {
+                    self.say(format!("《{}》", clip(&subject, TEXT)));
+                }
+                self.members.remove("connection");
+            }
+            "dingtalk" | "wecom" => self.message(),
+            "http" => {
+                let request = [self.take("method"), self.take("url")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+                self.say(clip(&request, 2 * TEXT));
+                self.members.remove("connection");
+            }
+            "notify" => self.arrow("to"),
+            "record" => self.merged(),
+            "reload" => self.reloaded(),
+            "start" => {
+                let flow = line.flow.as_ref().filter(|_| line.rule.is_some()).map(|flow| format!("→ {}", clip(flow, TEXT)));
+                self.parts.extend(flow.into_iter().chain(line.run.clone()));
+            }
+            "run" => {
+                if let Some(step) = self.take("step") {
+                    let at = self.pick("at step", "步骤");
+                    self.say(format!("{at} {}", clip(&step, TEXT)));
+                }
+            }
+            "end" => {
+                if let Some(steps) = self.take("steps") {
+                    self.say(format!("{steps} {}", self.pick(if steps == "1" { "step" } else { "steps" }, "步")));
+                }
+            }
+            _ => {}
+        }
+        if self.members.get("branch").and_then(Value::as_text) == Some("else") {
+            self.members.remove("branch");
+            self.say(self.pick("else", "else 分支"));
+        }
+    }
+
+    fn arrow(&mut self, name: &str) {
+        if let Some(text) = self.take(name) {
+            self.say(format!("→ {}", clip(&text, TEXT)));
+        }
+    }
+
+    fn assigned(&mut self) {
+        let (id, name) = (self.take("to"), self.take("name"));
+        if let Some(who) = name.or(id) {
+            self.say(format!("→ {}", clip(&who, TEXT)));
+        }
+        if let Some(team) = self.take("team") {
+            self.say(format!("({})", clip(&team, TEXT)));
+        }
+        if let Some(from) = self.take("from") {
+            self.say(format!("{} {}", self.pick("from", "原为"), clip(&from, TEXT)));
+        }
+    }
+
+    fn fields(&mut self) {
+        let members = std::mem::take(&mut self.members);
+        let more = members.len().saturating_sub(MEMBERS);
+        for (name, value) in members.into_iter().take(MEMBERS) {
+            let value = self.value(&value);
+            self.say(format!("{}={value}", clip(&name, TEXT)));
+        }
+        if more > 0 {
+            self.say(format!("+{more}"));
+        }
+    }
+
+    fn value(&self, value: &Value) -> String {
+        match value {
+            Value::Time(t) => when::beside(*t, self.at, &self.speech.zone),
+            Value::Null => self.pick("nothing", "空"),
+            other => clip(&other.to_string(), TEXT),
+        }
+    }
+
+    fn message(&mut self) {
+        self.arrow("connection");
+        if let Some(text) = self.take("text") {
+            self.say(format!("「{}」", clip(&text, TEXT)));
+        }
+        if let Some(Value::List(at)) = self.members.remove("at") {
+            self.say(at.iter().map(|who| format!("@{}", clip(&who.to_string(), TEXT))).collect::<Vec<_>>().join(" "));
+        }
+    }
+
+    /// What a source told: what changed from what to what, and what was not taken over.
+    fn merged(&mut self) {
+        if self.members.remove("created") == Some(Value::Bool(true)) {
+            self.say(self.pick("new record", "新记录"));
+        }
+        if let Some(Value::Map(changed)) = self.members.remove("changed") {
+            let more = changed.len().saturating_sub(MEMBERS);
+            for (name, pair) in changed.into_iter().take(MEMBERS) {
+                let side = |n: &str| pair.at(&[n]).map_or_else(String::new, |v| self.value(v));
+                let text = format!("{}: {} → {}", clip(&name, TEXT), side("0"), side("1"));
+                self.say(text);
+            }
+            if more > 0 {
+                self.say(format!("+{more}"));
+            }
+        }
+        let reason = self.members.remove("reason");
+        if let Some(Value::Map(refused)) = self.members.remove("refused") {
+            let each: Vec<String> = refused.iter().map(|(f, why)| format!("{} ({})", clip(f, TEXT), self.said(&why.to_string()))).collect();
+            let head = self.pick("not taken over:", "未采纳:");
+            self.say(format!("{head} {}", each.join(", ")));
+        } else if let Some(reason) = reason {
+            self.members.insert("reason".into(), reason);
+        }
+        if let Some(entity) = self.take("entity") {
+            self.say(clip(&entity, TEXT));
+        }
+    }
+
+    fn reloaded(&mut self) {
+        if let Some(hash) = self.take("definitions") {
+            self.say(hash.chars().take(12).collect::<String>());
+        }
+        match self.members.remove("changed") {
+            Some(changed) if !changed.is_empty() => self.say(clip(&changed.to_string(), ERROR)),
+            _ => {}
+        }
+        if let Some(Value::Map(mut problems)) = self.members.remove("problems") {
+            let summary = problems.remove("summary").filter(|s| !s.is_empty()).map(|s| s.to_string());
+            let count = problems.get("problems").and_then(|p| if let Value::List(l) = p { Some(l.len()) } else { None });
+            let count = count.map(|n| format!("{n} {}", self.pick(if n == 1 { "problem" } else { "problems" }, "个问题")));
+            self.say(clip(&summary.or(count).unwrap_or_default(), TEXT));
+            self.say(self.pick("(see `ifthen check`)", "(请运行 `ifthen check`)"));
+        }
+    }
+
+    /// How it stands: reason, error, what follows and when.
+    fn how(&mut self) {
+        if let Some(status) = self.take("status") {
+            self.say(clip(&status, TEXT));
+        }
+        let reason = self.take("reason").map(|r| self.said(&r));
+        // With a reason it is no attempt that the line tells of.
+        if reason.is_some() {
+            self.members.remove("attempt");
+        }
+        let by = self.take("by").map(|by| format!("({})", clip(&by, TEXT)));
+        let reason = [reason, by].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let why = ["limit", "cycle", "error"].map(|name| self.take(name).map(|text| self.said(&text)).unwrap_or_default());
+        let whole: Vec<String> = std::iter::once(reason).chain(why).filter(|t| !t.is_empty()).collect();
+        self.say(whole.join(": "));
+        if let Some(at) = self.moment("until") {
+            self.say(format!("{} {at}", self.pick("until", "到")));
+        }
+        if let Some(at) = self.moment("next") {
+            self.aside(format!("{} {at}", self.pick("next try", "下次")));
+        }
+        if let Some(held) = self.take("held") {
+            let held = clip(&held, TEXT);
+            self.say(self.speech.lang.pick(format!("({held} pauses)"), format!("({held} 暂停)")));
+        }
+        if let Some(other) = self.take("merged") {
+            self.say(self.speech.lang.pick(format!("within {other}"), format!("并入 {other}")));
+        }
+        self.call();
+    }
+
+    /// Behind a comma.
+    fn aside(&mut self, part: String) {
+        match self.parts.last_mut().filter(|last| !last.is_empty()) {
+            Some(last) => last.push_str(&format!(", {part}")),
+            None => self.say(part),
+        }
+    }
+
+    fn call(&mut self) {
+        let attempt = self.take("attempt").and_then(|n| n.parse::<u32>().ok());
+        if let Some(call) = self.take("call") {
+            self.say(clip(&call, TEXT));
+            if let Some(n) = attempt.filter(|n| *n > 1) {
+                self.say(self.speech.lang.pick(format!("(attempt {n})"), format!("(第 {n} 次)")));
+            }
+        }
+    }
+
+    /// What no word above was for.
+    fn rest(&mut self) {
+        self.fields();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a line says in Chinese and English.
+    fn check(action: &str, outcome: Outcome, detail: &str, zh: &str, en: &str) {
+        let line = Line {
+            seq: 1,
+            at: "2026-09-21T06:03:22Z".parse().unwrap(),
+            event: 12,
+            rule: None,
+            flow: None,
+            run: None,
+            record: None,
+            action: action.into(),
+            outcome,
+            detail: serde_json::from_str(detail).unwrap(),
+        };
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let say = |lang| phrase(&line, &Speech { lang, zone: zone.clone() });
+        assert_eq!((say(Lang::Zh).as_str(), say(Lang::En).as_str()), (zh, en));
+    }
+
+    #[test]
+    fn what_rules_do() {
+        use Outcome::{Done, Failed, Fired, Suppressed};
+        check("rule", Fired, "{}", "", "");
+        check("rule", Fired, r#"{"branch":"else"}"#, "else 分支", "else");
+        check("assign", Done, r#"{"to":"zs","name":"张三","team":"华东销售","from":null}"#, "→ 张三 (华东销售)", "→ 张三 (华东销售)");
+        check("assign", Done, r#"{"to":"zs","name":null,"from":"lisi"}"#, "→ zs 原为 lisi", "→ zs from lisi");
+        check("tag", Done, r#"{"tags":["官网","新线索"]}"#, "#官网 #新线索", "#官网 #新线索");
+        check("set", Done, r#"{"level":"A","amount":1000.50,"x":null}"#, "amount=1000.50 level=A x=空", "amount=1000.50 level=A x=nothing");
+        check("log", Done, r#"{"text":"一\n二\u001b[2J"}"#, "一⏎二\\u{1b}[2J", "一⏎二\\u{1b}[2J");
+        check("emit", Done, r#"{"event":"lead.qualified"}"#, "→ lead.qualified", "→ lead.qualified");
+        check("create", Suppressed, r#"{"reason":"exists"}"#, "已存在", "is there already");
+        let cooldown = r#"{"reason":"cooldown","until":{"$time":"2026-10-21T06:03:22Z"}}"#;
+        check("rule", Suppressed, cooldown, "冷却中 到 10-21 14:03", "cooling down until 10-21 14:03");
+        check("rule", Suppressed, r#"{"reason":"stop","by":"grade"}"#, "被前面的规则拦下 (grade)", "stopped by an earlier rule (grade)");
+        let unevaluable = r#"{"reason":"unevaluable","error":"amount is missing"}"#;
+        check("rule", Failed, unevaluable, "无法判断: amount 没有值", "cannot be evaluated: amount is missing");
+        check("notify", Failed, r#"{"reason":"no channel","to":"孙七"}"#, "→ 孙七 没有可用的通知渠道", "→ 孙七 no channel reaches them");
+    }
+
+    #[test]
+    fn what_leaves() {
+        use Outcome::{Dead, Done, Failed, Fired, Retrying, Suppressed, Unknown};
+        let mail = r#"{"to":"liuyang@example.com","subject":"刘洋,欢迎了解我们的产品","text":"…","connection":"mail","reason":"preview"}"#;
+        let said = "→ liuyang@example.com 《刘洋,欢迎了解我们的产品》";
+        check("email", Suppressed, mail, &format!("{said} 预览"), &format!("{said} preview"));
+        let robot = r#"{"text":"新线索 刘洋","at":["13800138001"],"connection":"sales-wecom","call":"c12-1"}"#;
+        let said = "→ sales-wecom 「新线索 刘洋」 @13800138001 c12-1";
+        check("wecom", Fired, robot, said, said);
+        check("email", Done, r#"{"call":"c12-1","attempt":1}"#, "c12-1", "c12-1");
+        check("http", Done, r#"{"call":"c12-1","attempt":2,"status":201}"#, "201 c12-1 (第 2 次)", "201 c12-1 (attempt 2)");
+        let retry = r#"{"call":"c12-1","attempt":2,"error":"421 busy","next":{"$time":"2026-09-21T06:08:22Z"}}"#;
+        check("email", Retrying, retry, "421 busy, 下次 14:08:22 c12-1 (第 2 次)", "421 busy, next try 14:08:22 c12-1 (attempt 2)");
+        let held = r#"{"call":"c12-1","attempt":0,"error":"660026","next":{"$time":"2026-09-21T06:08:22Z"},"held":"ding"}"#;
+        check("dingtalk", Retrying, held, "660026, 下次 14:08:22 (ding 暂停) c12-1", "660026, next try 14:08:22 (ding pauses) c12-1");
+        check("email", Dead, r#"{"call":"c12-1","attempt":5,"error":"550 no"}"#, "550 no c12-1 (第 5 次)", "550 no c12-1 (attempt 5)");
+        check("email", Unknown, r#"{"call":"c12-1","attempt":1,"error":"reset"}"#, "reset c12-1", "reset c12-1");
+        check("wecom", Done, r#"{"call":"c12-2","attempt":0,"merged":"c12-1"}"#, "并入 c12-1 c12-2", "within c12-1 c12-2");
+        check("email", Suppressed, r#"{"reason":"late answer","call":"c1-1","attempt":2}"#, "迟到的应答,已忽略 c1-1", "late answer, ignored c1-1");
+        let asked = r#"{"reason":"asked for","call":"c1-1","attempt":2}"#;
+        check("email", Retrying, asked, "人工重试 c1-1", "asked for by hand c1-1");
+        check("calls", Failed, r#"{"reason":"no such call","call":"c9-9"}"#, "没有这个调用 c9-9", "there is no such call c9-9");
+    }
+
+    #[test]
+    fn what_sources_flows_and_the_engine_do() {
+        use Outcome::{Done, Failed, Fired, Suppressed};
+        check("record", Done, r#"{"created":true}"#, "新记录", "new record");
+        check("record", Done, r#"{"changed":{"region":["华北","华东"],"x":[null,1]}}"#, "region: 华北 → 华东 x: 空 → 1", "region: 华北 → 华东 x: nothing → 1");
+        check("record", Suppressed, r#"{"reason":"no change"}"#, "无变化", "no change");
+        let refused = r#"{"reason":"refused","refused":{"owner":"kept by ifthen (from: ifthen)"}}"#;
+        check("record", Suppressed, refused, "未采纳: owner (只由 ifthen 写入)", "not taken over: owner (kept by ifthen)");
+        check("wait", Fired, r#"{"until":{"$time":"2026-09-23T06:03:22Z"}}"#, "到 09-23 14:03", "until 09-23 14:03");
+        check("start", Suppressed, r#"{"reason":"already runs","by":"r7-1"}"#, "已在运行 (r7-1)", "runs already (r7-1)");
+        check("end", Done, r#"{"steps":3}"#, "3 步", "3 steps");
+        let parked = r#"{"reason":"parked","step":"welcome","error":"550 no"}"#;
+        check("run", Failed, parked, "步骤 welcome 停在此步: 550 no", "at step welcome stopped here: 550 no");
+        let looped = r#"{"reason":"loop","limit":"more than 16 steps from the first event","cycle":"rule:a → x → rule:a"}"#;
+        let en = "rules wake each other; rolled back: more than 16 steps from the first event: rule:a → x → rule:a";
+        check("cascade", Failed, looped, "规则互相触发,已回滚: 超过 16 层: rule:a → x → rule:a", en);
+        check("reload", Done, r#"{"definitions":"0123456789abcdef","changed":"start"}"#, "0123456789ab start", "0123456789ab start");
+        let broken = r#"{"reason":"does not compile","problems":{"problems":[{},{}],"summary":"2 problems in 1 file"}}"#;
+        let zh = "2 problems in 1 file (请运行 `ifthen check`) 编译不通过,继续使用旧定义";
+        check("reload", Failed, broken, zh, "2 problems in 1 file (see `ifthen check`) does not compile, the old ones stay");
+        check("new-thing", Done, r#"{"a":1,"b":{"c":"d"}}"#, r#"a=1 b={"c":"d"}"#, r#"a=1 b={"c":"d"}"#);
+    }
+}

@@ -1,0 +1,53 @@
+//! `ifthen restore`: the store out of a backup. Refuses while a daemon holds the store, and to replace one unasked.
+
+use std::path::PathBuf;
+
+use super::output::Out;
+use super::{Context, Exit, backup as report, eprintln};
+use super::words::Words as _;
+use crate::store::{Error, backup};
+
+/// Options of `restore`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The backup
+    file: PathBuf,
+    /// Replace the store that is there
+    #[arg(long)]
+    force: bool,
+    /// The report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+    let place = context.place()?;
+    let (file, data) = (args.file.display(), place.data.display());
+    let lang = place.lang();
+    if !args.file.is_file() {
+        eprintln(&lang.pick(format!("ifthen: there is no file {file}"), format!("ifthen: 没有文件 {file}")));
+        return Ok(Exit::Failed);
+    }
+    match backup::restore(&args.file, &place.store, args.force) {
+        Ok(found) => {
+            let size = std::fs::metadata(&place.store).map(|m| m.len()).unwrap_or_default();
+            let done = lang.pick(format!("{data} now holds what {file} held"), format!("{data} 已恢复为 {file} 的内容"));
+            report::say(&place, &done, size, &found, args.json, out)
+        }
+        Err(Error::Refused(_)) if place.store.exists() && !args.force => {
+            eprintln(&lang.pick(
+                format!("ifthen: nothing is restored: {data} holds a store already, which would be lost; `ifthen backup` it, then say --force"),
+                format!("ifthen: 未恢复:{data} 中已有数据,恢复会将其覆盖;请先 `ifthen backup` 备份,再加 --force"),
+            ));
+            Ok(Exit::Failed)
+        }
+        Err(Error::Busy(who)) => {
+            eprintln(&lang.pick(
+                format!("ifthen: nothing is restored while a daemon runs on it: {who}"),
+                format!("ifthen: 未恢复:程序正在使用该数据({who})"),
+            ));
+            Ok(Exit::Failed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! The two languages of the command line: the words of the log in one table, everything else where it is said.
+
+use std::borrow::Cow;
+
+use crate::engine::log::Outcome;
+
+pub(crate) use crate::config::Lang;
+
+/// What a language has to say.
+pub(crate) trait Words {
+    /// The one of both texts.
+    fn pick<T>(self, en: T, zh: T) -> T;
+    /// The word for an outcome; in English the stable one that filters and programs use.
+    fn outcome(self, outcome: Outcome) -> &'static str;
+    /// What the engine said, in this language; what the table does not know stays as it is.
+    fn said(self, text: &str) -> Cow<'_, str>;
+}
+
+impl Words for Lang {
+    fn pick<T>(self, en: T, zh: T) -> T {
+        match self {
+            Self::En => en,
+            Self::Zh => zh,
+        }
+    }
+
+    fn outcome(self, outcome: Outcome) -> &'static str {
+        let zh = match outcome {
+            Outcome::Fired => "触发",
+            Outcome::Done => "完成",
+            Outcome::Retrying => "重试",
+            Outcome::Failed => "失败",
+            Outcome::Dead => "死信",
+            Outcome::Suppressed => "未做",
+            Outcome::Unknown => "未知",
+        };
+        self.pick(outcome.word(), zh)
+    }
+
+    fn said(self, text: &str) -> Cow<'_, str> {
+        for (engine, en, zh) in SAID {
+            let own = self.pick(*en, *zh);
+            match engine.split_once("{}") {
+                None if *engine == text => return Cow::Borrowed(own),
+                None => {}
+                Some((head, tail)) => {
+                    let gap = text.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).filter(|gap| !gap.is_empty());
+                    if let Some(gap) = gap {
+                        return Cow::Owned(own.replacen("{}", gap, 1));
+                    }
+                }
+            }
+        }
+        Cow::Borrowed(text)
+    }
+}
+
+/// What the engine says in the log, as it says it, then in English and Chinese for people; `{}` is a gap.
+const SAID: &[(&str, &str, &str)] = &[
+    // Reasons.
+    ("preview", "preview", "预览"),
+    ("cooldown", "cooling down", "冷却中"),
+    ("stop", "stopped by an earlier rule", "被前面的规则拦下"),
+    ("exists", "is there already", "已存在"),
+    ("no change", "no change", "无变化"),
+    ("refused", "not taken over", "未采纳"),
+    ("unevaluable", "cannot be evaluated", "无法判断"),
+    ("no channel", "no channel reaches them", "没有可用的通知渠道"),
+    ("parked", "stopped here", "停在此步"),
+    ("loop", "rules wake each other; rolled back", "规则互相触发,已回滚"),
+    ("already runs", "runs already", "已在运行"),
+    ("disabled", "the flow is switched off", "流程已停用"),
+    ("late answer", "late answer, ignored", "迟到的应答,已忽略"),
+    ("asked for", "asked for by hand", "人工重试"),
+    ("edited", "edited by hand", "人工修改后重发"),
+    ("discarded", "discarded by hand", "人工丢弃"),
+    ("on its way", "on its way right now; try again in a moment", "正在发送,请稍后再试"),
+    ("no such call", "there is no such call", "没有这个调用"),
+    ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
+    ("entity", "there is no such entity", "没有这个实体"),
+    // Why a field was not taken over.
+    ("older than what this source told last", "older than what it told last", "比上次的更旧"),
+    ("kept by ifthen (from: ifthen)", "kept by ifthen", "只由 ifthen 写入"),
+    ("kept by another source", "kept by another source", "由其他来源写入"),
+    // Why something could not be done.
+    ("this event is about no record", "this event is about no record", "此事件没有对应的记录"),
+    ("`to` is empty", "`to` is empty", "收件人为空"),
+    ("nobody to assign to", "nobody to assign to", "没有可分配的人"),
+    ("division by zero", "division by zero", "除数为零"),
+    ("nobody in team {} is active", "nobody in team {} is active", "团队 {} 没有在岗成员"),
+    ("nobody to notify ({})", "nobody to notify ({})", "没有可通知的人({})"),
+    ("there is no record {}", "there is no record {}", "没有记录 {}"),
+    ("there is no team {}", "there is no team {}", "没有团队 {}"),
+    ("there is no flow {}", "there is no flow {}", "没有流程 {}"),
+    ("there is no connection {}", "there is no connection {}", "没有连接 {}"),
+    ("there is no template {}", "there is no template {}", "没有模板 {}"),
+    ("there is no entity {}", "there is no entity {}", "没有实体 {}"),
+    ("the key field {} is empty", "the key field {} is empty", "主键字段 {} 为空"),
+    ("more than {} steps from the first event", "more than {} steps from the first event", "超过 {} 层"),
+    ("more than {} events from one", "more than {} events from one", "一个事件引出超过 {} 个事件"),
+    ("the daemon stopped during the attempt", "the daemon stopped during the attempt", "发送途中程序停止"),
+    ("{} is missing", "{} is missing", "{} 没有值"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_has_two_languages() {
+        for (text, en, zh) in [
+            ("cooldown", "cooling down", "冷却中"),
+            ("nobody in team 华东销售 is active", "nobody in team 华东销售 is active", "团队 华东销售 没有在岗成员"),
+            ("amount is missing", "amount is missing", "amount 没有值"),
+            ("421 try again later", "421 try again later", "421 try again later"),
+            (" is missing", " is missing", " is missing"),
+        ] {
+            assert_eq!((Lang::En.said(text).as_ref(), Lang::Zh.said(text).as_ref()), (en, zh));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! How everything outside the turn talks to it: submit and wait for the commit, read what is in force, ask how things stand.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use super::turn::{Accepted, Refusal, Submission};
+use crate::action::{self, Performer};
+use crate::config::settings::Settings;
+use crate::config::{Loaded, Summary};
+use crate::engine::definition::Definitions;
+use crate::engine::event::Draft;
+use crate::engine::value::Value;
+
+/// What is in force: one reload's settings, definitions and connections.
+#[derive(Debug)]
+pub struct Live {
+    /// From config.yaml.
+    pub settings: Settings,
+    /// From the definitions' folders.
+    pub definitions: Arc<Definitions>,
+    /// What it was read from, for telling what changed.
+    pub summary: Summary,
+    /// Performs calls over the connections.
+    pub performer: Performer,
+}
+
+impl Live {
+    /// Sets the connections up.
+    pub fn new(loaded: Loaded) -> Result<Self, action::Error> {
+        let Loaded { settings, definitions, summary, .. } = loaded;
+        let performer = Performer::new(&settings)?;
+        Ok(Self { settings, definitions: Arc::new(definitions), summary, performer })
+    }
+}
+
+/// How things stand, for health checks and metrics; written by the turn's thread.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// The last commit went through.
+    pub committing: AtomicBool,
+    /// Calls that are not done, dead ones not counted.
+    pub calls: AtomicUsize,
+    /// Calls being performed.
+    pub performing: AtomicUsize,
+    /// The turn has ended.
+    pub gone: AtomicBool,
+}
+
+/// A message to the turn's thread.
+pub(super) enum Message {
+    /// To be decided; the permit is the sender's place in the queue.
+    Submit(Submission, Option<OwnedSemaphorePermit>),
+    /// New definitions.
+    Load(Arc<Live>, Value, oneshot::Sender<Result<(), String>>),
+    /// Finish; wait so long for calls on their way.
+    Stop(Duration),
+}
+
+/// The way to the turn. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    sender: mpsc::Sender<Message>,
+    queue: Arc<Semaphore>,
+    status: Status,
+    live: RwLock<Arc<Live>>,
+    instance: String,
+    file: PathBuf,
+    token: OnceLock<SecretString>,
+    gone: Notify,
+    reloads: watch::Sender<u64>,
+}
+
+impl Handle {
+    pub(super) fn new(live: Arc<Live>, instance: String, file: PathBuf) -> (Self, mpsc::Receiver<Message>) {
+        let (sender, mailbox) = mpsc::channel();
+        let queue = Arc::new(Semaphore::new(live.settings.limits.queue));
+        let status = Status::default();
+        let shared = Shared {
+            sender,
+            queue,
+            status,
+            live: RwLock::new(live),
+            instance,
+            file,
+            token: OnceLock::new(),
+            gone: Notify::new(),
+            reloads: watch::channel(0).0,
+        };
+        (Self(Arc::new(shared)), mailbox)
+    }
+
+    /// Submits what was told together; returns once it is on disk.
+    pub async fn submit(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refusal> {
+        if self.status().calls.load(Ordering::Relaxed) > self.live().settings.limits.outbox {
+            return Err(Refusal::Overloaded("calls"));
+        }
+        self.command(drafts).await
+    }
+
+    /// Submits what a person asks for: also while the outbox is full, since that may be what it is about.
+    pub async fn command(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refusal> {
+        let permit = Arc::clone(&self.0.queue).try_acquire_owned().map_err(|_| Refusal::Overloaded("events"))?;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Submit(Submission { drafts, reply: Some(reply) }, Some(permit));
+        let gone = || Refusal::Unavailable("the daemon is stopping".into());
+        self.0.sender.send(message).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Tells what the daemon itself has to tell; never refused for being too much.
+    pub(super) fn tell(&self, drafts: Vec<Draft>) {
+        if !drafts.is_empty() {
+            drop(self.0.sender.send(Message::Submit(Submission { drafts, reply: None }, None))); // gone only when stopping: recovered at start
+        }
+    }
+
+    /// Puts new definitions in force; returns once that is on disk.
+    pub(super) async fn load(&self, live: Arc<Live>, detail: Value) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let gone = "the daemon is stopping";
+        self.0.sender.send(Message::Load(live, detail, reply)).map_err(|_| gone.to_owned())?;
+        answer.await.map_err(|_| gone.to_owned())?
+    }
+
+    pub(super) fn stop(&self, grace: Duration) {
+        drop(self.0.sender.send(Message::Stop(grace))); // already gone: nothing to stop
+    }
+
+    /// What is in force.
+    pub fn live(&self) -> Arc<Live> {
+        match self.0.live.read() {
+            Ok(live) => Arc::clone(&live),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()), // a whole Arc is swapped: never half written
+        }
+    }
+
+    pub(super) fn set_live(&self, live: Arc<Live>) {
+        match self.0.live.write() {
+            Ok(mut place) => *place = live,
+            Err(poisoned) => *poisoned.into_inner() = live,
+        }
+        self.0.reloads.send_modify(|n| *n += 1);
+    }
+
+    /// Changes at every reload.
+    pub(super) fn reloads(&self) -> watch::Receiver<u64> {
+        self.0.reloads.subscribe()
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> &Status {
+        &self.0.status
+    }
+
+    /// The store's name, part of every idempotency key.
+    pub fn instance(&self) -> &str {
+        &self.0.instance
+    }
+
+    /// The store's file, for readers.
+    pub fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    /// Free places in the queue of submissions.
+    pub fn room(&self) -> usize {
+        self.0.queue.available_permits()
+    }
+
+    /// Whether this is the token of whoever may read the data folder.
+    pub fn is_token(&self, text: &str) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.token.get().is_some_and(|t| t.expose_secret().as_bytes().ct_eq(text.as_bytes()).into())
+    }
+
+    pub(super) fn set_token(&self, token: SecretString) {
+        drop(self.0.token.set(token)); // set once, at start
+    }
+
+    pub(super) fn mark_gone(&self) {
+        self.0.status.gone.store(true, Ordering::Relaxed);
+        self.0.gone.notify_one();
+    }
+
+    /// Resolves when the turn has ended.
+    pub(super) async fn gone(&self) {
+        self.0.gone.notified().await;
+    }
+}
+
+/// Where the command line finds the daemon that serves a data folder: its address and a token, readable by the owner only.
+pub(super) fn make_token(data: &Path, address: SocketAddr) -> std::io::Result<SecretString> {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut random = [0u8; 24];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let token: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    let path = data.join("control");
+    // A file of before may have other rights: a new one in its place.
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    writeln!(file, "{address}\n{token}")?;
+    Ok(token.into())
+}

@@ -1,0 +1,117 @@
+//! The only loop: load → decide → commit → perform. Starts everything, stops everything.
+//!
+//! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
+
+mod dispatch;
+pub mod handle;
+mod poll;
+mod reload;
+mod serve;
+mod shell;
+pub mod turn;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config;
+use crate::store::sqlite::{self, Sqlite};
+use handle::{Handle, Live};
+use turn::Turn;
+
+/// How long a graceful stop waits for calls that are on their way; those not back by then have an unknown outcome.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the daemon did not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The definitions do not compile.
+    #[error("the definitions do not compile")]
+    Definitions(Box<config::Report>),
+    /// The store does not open, or failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The address cannot be served.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// A connection cannot be set up.
+    #[error(transparent)]
+    Action(#[from] crate::action::Error),
+    /// Anything of the operating system's.
+    #[error("{0}: {1}")]
+    System(String, std::io::Error),
+}
+
+/// The file of the store in the data folder.
+pub fn store_file(data: &std::path::Path) -> PathBuf {
+    data.join("ifthen.db")
+}
+
+/// Runs the daemon until it is told to stop. `routes` makes the HTTP service; `ready` is told the address once it serves.
+pub async fn run<S>(options: config::Options, path: PathBuf, routes: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
+where
+    S: FnOnce(Handle) -> axum::Router,
+{
+    let loaded = config::load(&path, &options).map_err(|r| Error::Definitions(Box::new(r)))?;
+    let live = Arc::new(Live::new(loaded)?);
+    let data = live.settings.data.clone();
+    std::fs::create_dir_all(&data).map_err(|e| Error::System(format!("cannot make {}", data.display()), e))?;
+    let file = store_file(&data);
+    let store = Sqlite::open(&file, sqlite::Options { dedupe: live.settings.limits.dedupe })?;
+    let instance = crate::store::Read::instance(&store)?;
+    let listen = live.settings.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
+    let address = listener.local_addr().map_err(|e| Error::Listen(listen, e))?;
+
+    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions), jiff::Timestamp::now())?;
+    let (stop, stopped) = watch::channel(false);
+    let (handle, mailbox) = Handle::new(live, instance, file);
+    for draft in cut_off {
+        handle.tell(vec![draft]); // one by one: each stands or falls alone
+    }
+    let shell = shell::start(turn, mailbox, handle.clone(), tokio::runtime::Handle::current());
+    if let Err(why) = handle.load(Arc::clone(&handle.live()), "start".into()).await {
+        warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
+    }
+
+    let token = handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
+    handle.set_token(token);
+    let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
+    let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));
+    let server = tokio::spawn(serve::serve(listener, routes(handle.clone()), stopped.clone()));
+    ready(address);
+
+    let broken = handle.clone();
+    tokio::select! {
+        () = asked_to_stop() => info!("stopping: finishing the turn, waiting for calls on their way"),
+        () = broken.gone() => warn!("the turn has stopped"),
+    }
+    stop.send_replace(true);
+    for task in [pollers, watcher] {
+        task.abort();
+    }
+    if let Err(error) = server.await {
+        warn!(%error, "serving ended abnormally");
+    }
+    handle.stop(GRACE);
+    let end = tokio::task::spawn_blocking(move || shell.join()).await;
+    match end {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(Error::Store(error)),
+        _ => Err(Error::Store(crate::store::Error::Broken("the turn ended abnormally".into()))),
+    }
+}
+
+/// Resolves when the process is asked to stop.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+}

@@ -1,0 +1,402 @@
+//! The turn: one thread owns the state. It takes what has queued, decides it in order on an overlay, commits the whole batch in
+//! one transaction, and only then publishes, acknowledges and hands out calls.
+//!
+//! Architecture invariant: nothing is acknowledged, performed or seen by a reader before its commit returned.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::dispatch::Dispatch;
+use crate::engine::call::{Call, Class, Outcome, Status};
+use crate::engine::cascade;
+use crate::engine::definition::Definitions;
+use crate::engine::event::{Body, Draft, Event};
+use crate::engine::state::{Change, Key, Need, State, prefix};
+use crate::engine::value::Value;
+use crate::store::{Batch, Error, Last, Store};
+
+/// Loaded values kept between turns; beyond, all are forgotten and loaded again when needed.
+const KEEP: usize = 100_000;
+/// Values that one root event may ask for: a decision that needs more is a mistake in a rule, or in us.
+const MAX_NEEDS: usize = 10_000;
+
+/// What was told together and stands or falls together: the items of one request, the rows of one poll with their cursor.
+#[derive(Debug)]
+pub struct Submission {
+    /// In order.
+    pub drafts: Vec<Draft>,
+    /// Where the answer goes; `None` for what the daemon tells itself, which is tried until it is committed.
+    pub reply: Option<oneshot::Sender<Result<Vec<Accepted>, Refusal>>>,
+}
+
+impl Submission {
+    /// What the daemon tells itself.
+    pub(super) fn own(draft: Draft) -> Self {
+        Self { drafts: vec![draft], reply: None }
+    }
+}
+
+/// An event that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number.
+    pub seq: u64,
+    /// It was there before: this delivery repeats another.
+    pub duplicate: bool,
+}
+
+/// Why a submission is not on disk. Nothing of it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No space, for now.
+    #[error("the store cannot commit: {0}")]
+    Unavailable(String),
+    /// Too much is waiting.
+    #[error("too much is waiting ({0}); try again soon")]
+    Overloaded(&'static str),
+    /// This one cannot be decided or written, now or later.
+    #[error("{0}")]
+    Rejected(String),
+}
+
+/// What one run of [`Turn::take`] came to.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Calls whose attempt is committed: to be performed.
+    pub started: Vec<Call>,
+    /// Own submissions that could not be committed: to be handed in again.
+    pub again: Vec<Submission>,
+    /// The disk failed, or what is on it is damaged; the process must stop and recover from disk.
+    pub broken: Option<String>,
+    /// Whether the store can commit, as far as this run has shown; nothing was written: nothing was shown.
+    pub commits: Option<bool>,
+}
+
+impl Taken {
+    /// Takes note of an error of the store: `Broken` and `Corrupt` end the process.
+    fn note(&mut self, error: &Error) {
+        match error {
+            Error::Broken(why) | Error::Corrupt(why) => self.broken = Some(why.clone()),
+            Error::Refused(_) => {}
+            _ => self.commits = Some(false),
+        }
+    }
+}
+
+/// Why a submission was not decided.
+enum Failure {
+    /// The store could not be read.
+    Store(Error),
+    /// It can never be decided.
+    Rejected(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The state, its store, and what waits in it.
+pub struct Turn {
+    store: Box<dyn Store>,
+    state: State,
+    definitions: Arc<Definitions>,
+    last: Last,
+    dispatch: Dispatch,
+}
+
+/// A batch in the making: decided, not yet committed.
+#[derive(Default)]
+struct Made {
+    batch: Batch,
+    deliveries: HashMap<(String, String), u64>,
+}
+
+impl Turn {
+    /// Takes over a store: reads what waits in it. What must be told first comes back: outcomes of calls that were cut off.
+    pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>, now: Timestamp) -> Result<(Self, Vec<Draft>), Error> {
+        let mut dispatch = Dispatch::default();
+        let mut cut_off = Vec::new();
+        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET] {
+            let mut after = None;
+            loop {
+                let page = store.scan(kind, after.as_ref(), 1_000)?;
+                let Some((key, _)) = page.last() else { break };
+                after = Some(key.clone());
+                for (key, entry) in page {
+                    if let Some(call) = dispatch.apply(&Change { key, entry: Some(entry) }) {
+                        let outcome = Outcome::Unknown { detail: "the daemon stopped during the attempt".into() };
+                        cut_off.push(ended(&call, outcome, now));
+                    }
+                }
+            }
+        }
+        let last = store.last()?;
+        Ok((Self { store, state: State::default(), definitions, last, dispatch }, cut_off))
+    }
+
+    /// When something is due by itself, at the earliest.
+    pub fn wake(&self) -> Option<Timestamp> {
+        self.dispatch.wake(&self.definitions)
+    }
+
+    /// What is due by now: timers, then calls that may start.
+    pub fn due(&mut self, now: Timestamp) -> Vec<Submission> {
+        self.dispatch.due(&self.definitions, now).into_iter().map(Submission::own).collect()
+    }
+
+    /// Calls that are not done, dead ones not counted; and those being performed.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.dispatch.waiting()
+    }
+
+    /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
+    pub fn load(&mut self, definitions: Arc<Definitions>, detail: Value, now: Timestamp) -> Result<(), Error> {
+        let before = std::mem::replace(&mut self.definitions, definitions);
+        let body = Body::Loaded { hash: self.definitions.hash.clone(), detail };
+        let mut made = Made::default();
+        let (mark, numbers) = (self.state.mark(), self.last);
+        let decided = self.decide(&mut made, Draft::own("ifthen.loaded", now, body), now);
+        let done = match decided {
+            Ok(_) => self.commit(&mut made).map(|_| ()),
+            Err(Failure::Store(error)) => Err(error),
+            Err(Failure::Rejected(why)) => Err(Error::Refused(why)),
+        };
+        if done.is_err() {
+            self.state.rollback(mark);
+            self.last = numbers;
+            self.definitions = before;
+        }
+        done
+    }
+
+    /// One turn over these submissions.
+    pub fn take(&mut self, submissions: Vec<Submission>, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
+        self.attempt(submissions, now, &mut taken);
+        match self.store.maintain() {
+            Err(error @ (Error::Broken(_) | Error::Corrupt(_))) => taken.note(&error),
+            Err(error) => warn!(%error, "housekeeping has to wait"),
+            Ok(()) => {}
+        }
+        taken
+    }
+
+    fn attempt(&mut self, submissions: Vec<Submission>, now: Timestamp, taken: &mut Taken) {
+        let (mark, numbers) = (self.state.mark(), self.last);
+        let mut made = Made::default();
+        let mut answers = Vec::new();
+        for submission in submissions {
+            let answer = self.decide_all(&mut made, &submission.drafts, now);
+            answers.push((submission, answer));
+        }
+        let begun = std::time::Instant::now();
+        match self.commit(&mut made) {
+            Ok(started) => {
+                if !made.batch.is_empty() {
+                    taken.commits = Some(true);
+                    metrics::histogram!("ifthen_commit_seconds").record(begun.elapsed().as_secs_f64());
+                    metrics::histogram!("ifthen_batch_events").record(made.batch.events.len() as f64);
+                    metrics::counter!("ifthen_turns_total").increment(1);
+                }
+                taken.started.extend(started);
+                for (submission, answer) in answers {
+                    match answer {
+                        Ok(accepted) => self.acknowledge(submission, accepted),
+                        Err(Failure::Store(error)) => self.put_off(submission, &error, taken),
+                        Err(Failure::Rejected(why)) => self.reject(submission, why, taken),
+                    }
+                }
+            }
+            Err(error) => {
+                self.state.rollback(mark);
+                self.last = numbers;
+                metrics::counter!("ifthen_commit_failures_total").increment(1);
+                self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, now, taken);
+            }
+        }
+    }
+
+    /// The batch failed. One that cannot be written at all must not take the others along: each is redone in a transaction of
+    /// its own. For want of space or of a healthy disk, all of them wait.
+    fn redo(&mut self, submissions: Vec<Submission>, error: &Error, now: Timestamp, taken: &mut Taken) {
+        taken.note(error);
+        let alone = submissions.len() == 1;
+        for submission in submissions {
+            match error {
+                Error::Refused(why) if alone => self.reject(submission, why.clone(), taken),
+                Error::Refused(_) if taken.broken.is_none() => self.attempt(vec![submission], now, taken),
+                _ => self.put_off(submission, error, taken),
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, submission: Submission, accepted: Vec<Accepted>) {
+        self.dispatch.give_up(&submission.drafts);
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Ok(accepted))); // a sender who has gone needs no answer
+        }
+    }
+
+    /// Not now: a sender is told so, what is our own is kept. What waits in the dispatch is told by it again.
+    fn put_off(&mut self, mut submission: Submission, error: &Error, taken: &mut Taken) {
+        taken.note(error);
+        self.dispatch.give_up(&submission.drafts);
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Err(Refusal::Unavailable(error.to_string())))); // a sender who has gone needs no answer
+            return;
+        }
+        submission.drafts.retain(|d| !matches!(d.body, Body::Due(_) | Body::Start(_)));
+        if !submission.drafts.is_empty() {
+            taken.again.push(submission);
+        }
+    }
+
+    /// Never: a sender is told so. Of our own, an outcome that cannot be booked as it is is booked as a refusal, so that its
+    /// call does not stay on its way; the rest is said and let go, and not told again before a restart.
+    fn reject(&mut self, submission: Submission, why: String, taken: &mut Taken) {
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Err(Refusal::Rejected(why)))); // a sender who has gone needs no answer
+            return;
+        }
+        for draft in submission.drafts {
+            error!(event = %draft.name, %why, "an event of our own cannot be decided");
+            if let Body::Ended { call, attempt, outcome } = &draft.body {
+                let class = Class::Permanent;
+                if !matches!(outcome, Outcome::Failed { class: Class::Permanent, .. }) {
+                    let outcome = Outcome::Failed { class, detail: format!("its outcome could not be booked: {why}") };
+                    let body = Body::Ended { call: *call, attempt: *attempt, outcome };
+                    taken.again.push(Submission::own(Draft { body, ..draft }));
+                }
+            }
+        }
+    }
+
+    /// All or nothing of one submission.
+    fn decide_all(&mut self, made: &mut Made, drafts: &[Draft], now: Timestamp) -> Result<Vec<Accepted>, Failure> {
+        let (mark, numbers) = (self.state.mark(), self.last);
+        let lengths = (made.batch.events.len(), made.batch.changes.len(), made.batch.log.len());
+        let mut fresh: Vec<(String, String)> = Vec::new();
+        let mut accepted = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            match self.decide_once(made, draft, &mut fresh, now) {
+                Ok(one) => accepted.push(one),
+                Err(failure) => {
+                    self.state.rollback(mark);
+                    self.last = numbers;
+                    made.batch.events.truncate(lengths.0);
+                    made.batch.changes.truncate(lengths.1);
+                    made.batch.log.truncate(lengths.2);
+                    for known in fresh {
+                        made.deliveries.remove(&known);
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Decides a draft unless its delivery was there before, in this batch or in the store.
+    fn decide_once(
+        &mut self,
+        made: &mut Made,
+        draft: &Draft,
+        fresh: &mut Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Accepted, Failure> {
+        let Some(delivery) = &draft.delivery else { return self.decide(made, draft.clone(), now) };
+        let known = (draft.origin.clone(), delivery.clone());
+        let former = match made.deliveries.get(&known) {
+            Some(seq) => Some(*seq),
+            None => self.store.delivery(&known.0, &known.1)?,
+        };
+        if let Some(seq) = former {
+            return Ok(Accepted { seq, duplicate: true });
+        }
+        let one = self.decide(made, draft.clone(), now)?;
+        made.deliveries.insert(known.clone(), one.seq);
+        fresh.push(known);
+        Ok(one)
+    }
+
+    /// One root event and all it causes, loading what is needed.
+    fn decide(&mut self, made: &mut Made, draft: Draft, now: Timestamp) -> Result<Accepted, Failure> {
+        let root = draft.event(self.last.event + 1);
+        let seq = root.seq;
+        self.preload(&root)?;
+        let mut needs = 0;
+        let store = &self.store;
+        let load = |state: &mut State, Need::Key(key): Need| {
+            needs += 1;
+            if needs > MAX_NEEDS {
+                return Err(Failure::Rejected(format!("deciding it needs more than {MAX_NEEDS} values")));
+            }
+            let entry = store.load(&key)?;
+            state.load(key, entry);
+            Ok(())
+        };
+        let done = cascade::settle(&self.definitions, &mut self.state, root, now, load)?;
+        self.last.event += done.events.len() as u64;
+        for mut line in done.log {
+            self.last.log += 1;
+            line.seq = self.last.log;
+            made.batch.log.push(line);
+        }
+        made.batch.events.extend(done.events);
+        made.batch.changes.extend(done.changes);
+        Ok(Accepted { seq, duplicate: false })
+    }
+
+    /// Loads what every decision of this event asks for first, so that it need not ask.
+    fn preload(&mut self, event: &Event) -> Result<(), Error> {
+        let key = match (&event.record, &event.body) {
+            (_, Body::Ended { call, .. }) => Key::Call(*call),
+            (Some(record), _) => Key::Record(record.clone()),
+            _ => return Ok(()),
+        };
+        if self.state.get(&key).is_err() {
+            let entry = self.store.load(&key)?;
+            self.state.load(key, entry);
+        }
+        Ok(())
+    }
+
+    /// Writes the batch; then what it changed is in force. The calls that may now be performed.
+    fn commit(&mut self, made: &mut Made) -> Result<Vec<Call>, Error> {
+        made.batch.definitions.clone_from(&self.definitions.hash);
+        if !made.batch.is_empty() {
+            self.store.commit(&made.batch)?;
+        }
+        self.state.publish(KEEP);
+        let mut started: HashMap<_, Call> = HashMap::new();
+        for (_, change) in &made.batch.changes {
+            let Key::Call(id) = &change.key else {
+                self.dispatch.apply(change);
+                continue;
+            };
+            // The last word of the batch counts: a call may have started and ended in it.
+            match self.dispatch.apply(change) {
+                Some(call) => drop(started.insert(*id, call)),
+                None => drop(started.remove(id)),
+            }
+        }
+        metrics::counter!("ifthen_events_total").increment(made.batch.events.len() as u64);
+        for line in &made.batch.log {
+            metrics::counter!("ifthen_log_lines_total", "action" => line.action.clone(), "outcome" => line.outcome.word()).increment(1);
+        }
+        debug_assert!(started.values().all(|c| c.status == Status::Started));
+        Ok(started.into_values().collect())
+    }
+}
+
+/// The event that says how an attempt ended.
+pub(super) fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
+    let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
+    Draft { record: call.record.clone(), ..Draft::own("ifthen.call.ended", now, body) }
+}

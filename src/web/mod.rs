@@ -1,0 +1,74 @@
+//! HTTP: webhooks in, health and metrics out, the control API of the command line.
+//!
+//! Architecture invariant: nothing here changes state but by submitting events through the handle.
+
+mod control;
+mod intake;
+mod metric;
+
+pub use metric::install as install_metrics;
+
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::atomic::Ordering;
+
+use crate::daemon::handle::Handle;
+
+/// Every route.
+pub fn router(handle: Handle) -> Router {
+    let intake = intake::Intake::new(handle.clone());
+    Router::new()
+        .route("/in/{source}", post(intake::post).options(intake::handshake))
+        .with_state(intake)
+        .merge(
+            Router::new()
+                .route("/", get(index))
+                .route("/healthz", get(healthz))
+                .route("/readyz", get(readyz))
+                .route("/metrics", get(metric::render))
+                .route("/api/calls/{id}/{what}", post(control::call))
+                .with_state(handle),
+        )
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })
+        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take that method") })
+}
+
+async fn index() -> impl IntoResponse {
+    "ifthen is running. POST events to /in/<source>; see /healthz, /readyz, /metrics.\n"
+}
+
+/// Alive: the process answers and its turn has not ended.
+async fn healthz(State(handle): State<Handle>) -> Response {
+    if handle.status().gone.load(Ordering::Relaxed) {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "stopped", "the turn has ended");
+    }
+    "ok\n".into_response()
+}
+
+/// Ready: what is posted now can be committed.
+async fn readyz(State(handle): State<Handle>) -> Response {
+    let status = handle.status();
+    let full = status.calls.load(Ordering::Relaxed) > handle.live().settings.limits.outbox;
+    let why = match () {
+        () if status.gone.load(Ordering::Relaxed) => "the turn has ended",
+        () if !status.committing.load(Ordering::Relaxed) => "the store cannot commit (disk full?)",
+        () if full => "too many calls are waiting",
+        () if handle.room() == 0 => "too many events are waiting",
+        () => return "ready\n".into_response(),
+    };
+    problem(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why)
+}
+
+/// A problem as RFC 9457 JSON.
+fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+    let body = serde_json::json!({ "type": "about:blank", "status": status.as_u16(), "code": code, "title": status.canonical_reason().unwrap_or_default(), "detail": detail });
+    json(status, "application/problem+json", &body)
+}
+
+fn json(status: StatusCode, kind: &'static str, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], format!("{body}\n")).into_response()
+}

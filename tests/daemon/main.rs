@@ -1,0 +1,18 @@
+//! The real daemon as a process: what a stranger, a CRM and a failing machine do to it.
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "one binary of tests: a failure there is the test failing")]
+
+mod harness;
+#[path = "../standin/mod.rs"]
+mod standin;
+
+mod action;
+mod backup;
+mod crash;
+mod full;
+mod lead;
+mod outage;
+mod poll;
+mod reload;
+mod stale;
+mod stop;
+mod webhook;
