@@ -230,6 +230,8 @@ texts! {
     TOKEN_OR_URL "E09A" "either `url` or `{0}`, not both" "`url` 和 `{0}` 只能写一个"
     SELECT_ONLY "E09B" "the query must be one `SELECT`" "查询必须是一条 `SELECT`"
     NEEDED_LIVE "E09C" "{1} needs `{0}` unless `deliver: preview`" "除非写了 `deliver: preview`，{1}需要 `{0}`"
+    BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
+    SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
 }
 
