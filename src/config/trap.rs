@@ -9,7 +9,7 @@ mod flow;
 #[cfg(test)]
 mod tests;
 
-use chars::{close, cuts, header, indent_of, indicator, key, quoted, skip, starts, trimmed};
+use chars::{apostrophe, close, cuts, header, indent_of, indicator, key, quoted, skip, starts, trimmed};
 use flow::Flow;
 
 use super::catalogue as t;
@@ -93,9 +93,10 @@ pub(super) fn scan(text: &Text, file: usize, sink: &Sink) -> Option<Mended> {
             return None;
         }
     }
-    if let State::Flow(flow) = &scan.state {
-        let at = flow.opened;
-        scan.unclosed(at, text.lines.len());
+    match &scan.state {
+        State::Flow(flow) => scan.unclosed((flow.opened.0, flow.opened.1), flow.open_at(), text.lines.len()),
+        State::Quoted(_, line, col, _) => scan.unclosed((*line, *col), (*line, *col), text.lines.len()),
+        State::Block | State::Scalar(_) => {}
     }
     Some(scan.mended)
 }
@@ -106,8 +107,8 @@ enum State {
     Block,
     /// A block scalar whose parent has this indentation.
     Scalar(usize),
-    /// A quoted text.
-    Quoted(char),
+    /// A quoted text: its quote, line and column, and the column of its key or dash.
+    Quoted(char, usize, usize, usize),
     /// A `[` or `{`.
     Flow(Flow),
 }
@@ -147,9 +148,10 @@ impl Scan<'_> {
         match &self.state {
             State::Scalar(parent) if blank || chars.iter().take_while(|c| **c == ' ').count() > *parent => return,
             State::Scalar(_) => self.state = State::Block,
-            State::Quoted(quote) => {
-                let quote = *quote;
-                if let Some(end) = close(&chars, 0, quote) {
+            // A text that goes on is indented deeper than its key; anything else is a quote that somebody forgot.
+            State::Quoted(_, line, col, parent) if !blank && indent <= *parent => self.unclosed((*line, *col), (*line, *col), n),
+            State::Quoted(quote, ..) => {
+                if let Some(end) = close(&chars, 0, *quote) {
                     self.state = State::Block;
                     self.after_quote(n, &chars, 0, end);
                 }
@@ -163,9 +165,9 @@ impl Scan<'_> {
         if let State::Flow(flow) = &self.state {
             let flow = flow.clone();
             // A line that is indented no deeper than the one with the bracket and begins like a key is outside of it.
-            let outside = indent <= flow.opened.2 && !matches!(chars[indent], ']' | '}' | ',') && flow.quote.is_none();
+            let outside = indent <= flow.opened.2 && !matches!(chars[indent], ']' | '}' | ',');
             if outside && (key(&chars, indent).is_some() || chars[indent] == '-') {
-                self.unclosed(flow.opened, n);
+                self.unclosed((flow.opened.0, flow.opened.1), flow.open_at(), n);
             } else {
                 self.flow(n, &chars, indent, flow);
                 return;
@@ -214,6 +216,14 @@ impl Scan<'_> {
             self.plain = None;
             return;
         }
+        // `-log: x` is a key of that name to YAML.
+        if chars[at] == '-' && chars.get(at + 1).is_some_and(|c| c.is_alphabetic()) && key(chars, at).is_some() {
+            let rest: String = chars[at + 1..trimmed(chars)].iter().take(60).collect();
+            let problem = Problem::new(self.at(n, at, at + 1), t::DASH_WITHOUT_BLANK.with([]));
+            self.sink.add(problem.help(t::WRITE_INSTEAD.with([format!("- {rest}").into()])));
+            self.mended.replace(n, at, at + 1, "- ");
+            at += 1;
+        }
         if let Some(colon) = key(chars, at) {
             let from = skip(chars, colon + 1);
             // A text may go on on the next line; an empty value may begin there.
@@ -254,12 +264,16 @@ impl Scan<'_> {
             '|' | '>' if header(&chars[from..]) => self.state = State::Scalar(parent),
             '"' | '\'' => match close(chars, from + 1, first) {
                 Some(end) => self.after_quote(n, chars, from, end),
-                None => self.state = State::Quoted(first),
+                None => self.state = State::Quoted(first, n, from, parent),
             },
             '{' if matches!(chars.get(from + 1), Some('{' | '%')) => self.trap(n, chars, from, end, &t::UNQUOTED_TEMPLATE),
             '{' | '[' => {
                 let flow = Flow { opened: (n, from, indent_of(chars)), brackets: Vec::new(), value: false, quote: None };
                 self.flow(n, chars, from, flow);
+            }
+            '-' if chars.get(from + 1) == Some(&' ') && parent < from => {
+                self.sink.add(Problem::new(self.at(n, from, end), t::DASH_BEHIND_KEY.with([])).help(t::DASH_HELP.with([])));
+                self.mended.replace(n, from, end, BROKEN);
             }
             _ => match indicator(chars, from) {
                 Some(text) => self.trap(n, chars, from, end, text),
@@ -282,7 +296,7 @@ impl Scan<'_> {
     fn trap_at(&mut self, n: usize, chars: &[char], value: (usize, usize), mark: (usize, usize), text: &'static t::Text) {
         let raw: String = chars[value.0..value.1].iter().collect();
         let problem = Problem::new(self.at(n, mark.0, mark.1), text.with([raw.clone().into()]));
-        let problem = problem.help(t::QUOTE_IT.with([quoted(&raw).into()]));
+        let problem = problem.help(t::QUOTE_IT.with([quoted(apostrophe(&raw).unwrap_or(&raw)).into()]));
         let comment = std::ptr::eq(text, &t::HASH_IN_PLAIN).then(|| t::COMMENT_HELP.with([]));
         self.sink.add(problem.help(comment));
         self.mended.replace(n, value.0, value.1, BROKEN);
@@ -311,14 +325,12 @@ impl Scan<'_> {
         }
     }
 
-    fn unclosed(&mut self, opened: (usize, usize, usize), until: usize) {
-        let (line, col, _) = opened;
+    /// A bracket or quote (`mark`) that is never closed: the value that begins with it is out of the way.
+    fn unclosed(&mut self, opened: (usize, usize), mark: (usize, usize), until: usize) {
+        let (line, col) = opened;
         let end = self.text.lines[line].chars().count();
-        self.sink.say(
-            self.at(line, col, col + 1),
-            &t::UNCLOSED,
-            [self.text.lines[line].chars().nth(col).unwrap_or('[').to_string().into()],
-        );
+        let sign = self.text.lines[mark.0].chars().nth(mark.1).unwrap_or('[');
+        self.sink.say(self.at(mark.0, mark.1, mark.1 + 1), &t::UNCLOSED, [sign.to_string().into()]);
         self.mended.blank(line, col, end);
         for line in line + 1..until {
             self.mended.empty(line);

@@ -151,3 +151,11 @@ pub(super) fn quoted(raw: &str) -> String {
     }
     if raw.contains('\'') && !raw.contains(['"', '\\']) { format!("\"{raw}\"") } else { format!("'{}'", raw.replace('\'', "''")) }
 }
+
+/// What `'it's fine'` has between its outer quotes: its second quote is an apostrophe, in the middle of a word.
+pub(super) fn apostrophe(raw: &str) -> Option<&str> {
+    let inner = raw.strip_prefix('\'')?.strip_suffix('\'')?;
+    let (before, after) = inner.split_once('\'')?;
+    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    (word(before.chars().next_back()) && word(after.chars().next())).then_some(inner)
+}

@@ -14,8 +14,15 @@ pub(super) struct Flow {
     pub(super) brackets: Vec<char>,
     /// Whether the value of an entry has begun (behind its colon).
     pub(super) value: bool,
-    /// A quoted text goes on on the next line.
-    pub(super) quote: Option<char>,
+    /// A quoted text goes on on the next line: its quote, line and column.
+    pub(super) quote: Option<(char, usize, usize)>,
+}
+
+impl Flow {
+    /// What is open: the quote, or else the outermost bracket.
+    pub(super) fn open_at(&self) -> (usize, usize) {
+        self.quote.map_or((self.opened.0, self.opened.1), |(_, line, col)| (line, col))
+    }
 }
 
 impl Scan<'_> {
@@ -23,7 +30,7 @@ impl Scan<'_> {
     pub(super) fn flow(&mut self, n: usize, chars: &[char], from: usize, mut flow: Flow) {
         let mut at = from;
         if let Some(quote) = flow.quote.take() {
-            match close(chars, 0, quote) {
+            match close(chars, 0, quote.0) {
                 Some(end) => at = end + 1,
                 None => {
                     flow.quote = Some(quote);
@@ -74,7 +81,7 @@ impl Scan<'_> {
                 '"' | '\'' => match close(chars, at + 1, c) {
                     Some(end) => at = self.after_flow_quote(n, chars, at, end),
                     None => {
-                        flow.quote = Some(c);
+                        flow.quote = Some((c, n, at));
                         self.state = State::Flow(flow);
                         return;
                     }

@@ -49,6 +49,11 @@ fn each_trap_is_told() {
     check("a:\n\tb: c", "E02G", 2, 1);
     check("a: [ b\nc: d", "E02H", 1, 4);
     check("a: { b: c", "E02H", 1, 4);
+    check("a:\n  - b: \"c\n  - d: \"e\"", "E02H", 2, 8);
+    check("- a: b\n-log: x", "E02J", 2, 1);
+    check("then: - log: x", "E02K", 1, 7);
+    check("a: 'b\nc: d", "E02H", 1, 4);
+    check("a: [ 'b, c ]\nd: e", "E02H", 1, 6);
 }
 
 #[test]
