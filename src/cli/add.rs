@@ -4,6 +4,7 @@
 
 mod draft;
 mod guess;
+mod name;
 mod payload;
 mod trial;
 
@@ -59,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     let lang = former.as_ref().map_or_else(|| context.lang(), |l| l.lang);
     let nothing = Definitions::default();
     let definitions = former.as_ref().map_or(&nothing, |l| &l.definitions);
-    let source = name(args, lang)?;
+    let source = source_id(args, lang)?;
     if former.as_ref().is_some_and(|l| l.settings.sources.contains_key(&source)) {
         bail!(lang.pick(
             format!("config.yaml has a source {source} already; give this one another name with --name"),
@@ -68,13 +69,18 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     }
     let draft = Draft::new(&payload, &source, args.entity.as_deref(), definitions).map_err(|Keyless { entity, key }| {
         anyhow::anyhow!(lang.pick(
-            format!("nothing in the payload is the `{key}` by which a {entity} is known; draft another entity with --entity NAME"),
+            format!(
+                "nothing in the payload is the `{key}` by which a {entity} is known; draft another entity with --entity NAME"
+            ),
             format!("样本中没有可作为 {entity} 主键 `{key}` 的字段;请用 --entity 另起一个实体"),
         ))
     })?;
     if definitions.rules.iter().any(|r| r.id == draft.rule_id()) {
         let rule = draft.rule_id();
-        bail!(lang.pick(format!("there is a rule {rule} already; give the source another name with --name"), format!("已有规则 {rule},请用 --name 另取来源名称")));
+        bail!(lang.pick(
+            format!("there is a rule {rule} already; give the source another name with --name"),
+            format!("已有规则 {rule},请用 --name 另取来源名称")
+        ));
     }
     let trial = match trial::run(&draft, &bytes, former.as_ref(), &context.options, lang) {
         Ok(trial) => Ok(trial),
@@ -91,7 +97,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     match &trial {
         Ok(trial) => effect(&draft, trial, out)?,
         Err(error) => {
-            eprintln(&lang.pick(format!("ifthen: this very payload would be refused: {error:#}"), format!("ifthen: 按此草稿,这个样本会被拒收:{error:#}")));
+            eprintln(&lang.pick(
+                format!("ifthen: this very payload would be refused: {error:#}"),
+                format!("ifthen: 按此草稿,这个样本会被拒收:{error:#}"),
+            ));
             return Ok(Exit::Failed);
         }
     }
@@ -99,7 +108,8 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         return write(&draft, &file, args.yes, lang, out);
     }
     out.line("")?;
-    let again = lang.pick("--write writes the file; then put the source into config.yaml", "加 --write 写入文件,然后把来源加到 config.yaml");
+    let again = lang
+        .pick("--write writes the file; then put the source into config.yaml", "加 --write 写入文件,然后把来源加到 config.yaml");
     out.line(out.style.paint(Look::Dim, again))?;
     Ok(Exit::Done)
 }
@@ -110,7 +120,11 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     if file == Path::new("-") {
         std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(file).with_context(|| shown.to_string())?.take(LARGEST + 1).read_to_end(&mut bytes).with_context(|| shown.to_string())?;
+        std::fs::File::open(file)
+            .with_context(|| shown.to_string())?
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| shown.to_string())?;
     }
     if bytes.len() as u64 > LARGEST {
         bail!("{shown} is larger than {LARGEST} bytes, which no webhook takes; give one event of it");
@@ -135,7 +149,7 @@ fn former(context: &Context) -> anyhow::Result<Result<Option<Loaded>, Exit>> {
 }
 
 /// The source's id: as asked, or after the file.
-fn name(args: &Args, lang: Lang) -> anyhow::Result<String> {
+fn source_id(args: &Args, lang: Lang) -> anyhow::Result<String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     match &args.name {
         Some(name) if !name.is_empty() && name.chars().all(fits) && name != "ifthen" => Ok(name.clone()),
@@ -147,7 +161,11 @@ fn name(args: &Args, lang: Lang) -> anyhow::Result<String> {
             let stem = args.from.file_stem().map(|s| s.to_string_lossy().to_lowercase()).unwrap_or_default();
             let stem: String = stem.chars().map(|c| if c == ' ' || c == '.' { '-' } else { c }).filter(|c| fits(*c)).collect();
             let stem = stem.trim_matches(['-', '_']);
-            Ok(if matches!(stem, "" | "sample" | "payload" | "example" | "test" | "data" | "body") { "inbox".into() } else { stem.to_owned() })
+            Ok(if matches!(stem, "" | "sample" | "payload" | "example" | "test" | "data" | "body") {
+                "inbox".into()
+            } else {
+                stem.to_owned()
+            })
         }
     }
 }
@@ -163,7 +181,8 @@ fn target(former: Option<&Loaded>, context: &Context, draft: &Draft) -> PathBuf 
 }
 
 fn show(draft: &Draft, trial: Option<&Trial>, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
-    let mut table = Table::new(lang.pick(["MEMBER", "FIELD", "TYPE", "VALUE", "KEPT AS"], ["数据路径", "字段", "类型", "样本值", "保存为"]));
+    let mut table =
+        Table::new(lang.pick(["MEMBER", "FIELD", "TYPE", "VALUE", "KEPT AS"], ["数据路径", "字段", "类型", "样本值", "保存为"]));
     for f in &draft.fields {
         let kept = trial.and_then(|t| trial::kept(&t.definitions, &draft.entity, &f.field, &f.sample));
         let key = draft.key.as_deref() == Some(&f.field);
@@ -178,17 +197,21 @@ fn show(draft: &Draft, trial: Option<&Trial>, lang: Lang, out: &mut Out) -> anyh
     }
     table.print(out)?;
     let note = match &draft.key {
-        Some(key) => lang.pick(format!("* by {key} a {} is known", draft.entity), format!("* {key} 是 {} 的主键", draft.entity)),
-        None => lang.pick(
-            "nothing here tells records apart (an id, a phone number, an address), so it is an event without a record",
-            "没有能区分记录的字段(编号、手机、邮箱),因此只作为事件,不建立记录",
-        )
-        .into(),
+        Some(key) => {
+            lang.pick(format!("* by {key} records of {} are known", draft.entity), format!("* {key} 是 {} 的主键", draft.entity))
+        }
+        None => lang
+            .pick(
+                "nothing here tells records apart (an id, a phone number, an address), so it is an event without a record",
+                "没有能区分记录的字段(编号、手机、邮箱),因此只作为事件,不建立记录",
+            )
+            .into(),
     };
     out.line(out.style.paint(Look::Dim, &note))?;
     if !draft.unmapped.is_empty() {
         let list = clean(&draft.unmapped.join(", "));
-        let note = lang.pick(format!("no field for: {list} (rules see them as event.…)"), format!("未映射:{list}(规则中可用 event.… 访问)"));
+        let note = lang
+            .pick(format!("no field for: {list} (rules see them as event.…)"), format!("未映射:{list}(规则中可用 event.… 访问)"));
         out.line(out.style.paint(Look::Yellow, &note))?;
     }
     Ok(())
@@ -224,7 +247,10 @@ fn snippet(draft: &Draft) -> anyhow::Result<String> {
 fn effect(draft: &Draft, trial: &Trial, out: &mut Out) -> anyhow::Result<()> {
     let lang = trial.lang;
     out.line("")?;
-    let head = lang.pick("What this payload would do (tried on an empty store, nothing is sent):", "按此草稿,这个样本会触发(在空库上试算,不会发送任何内容):");
+    let head = lang.pick(
+        "What this payload would do (tried on an empty store, nothing is sent):",
+        "按此草稿,这个样本会触发(在空库上试算,不会发送任何内容):",
+    );
     out.line(out.style.paint(Look::Bold, head))?;
     let names: Vec<String> = trial.events.iter().map(|e| format!("e{} {}", e.seq, e.name)).collect();
     out.line(out.style.paint(Look::Dim, &clean(&names.join(" → "))))?;
@@ -262,6 +288,8 @@ fn write(draft: &Draft, file: &Path, yes: bool, lang: Lang, out: &mut Out) -> an
         "config.yaml is yours to edit (rewriting it would lose its comments): put the source above below its `sources:`,",
         "config.yaml 请手工修改(自动改写会丢失注释):把上面的来源加到 `sources:` 下,",
     ))?;
-    out.line(lang.pick("then `ifthen check`; a running daemon takes it up by itself", "再运行 `ifthen check`;运行中的程序会自动加载"))?;
+    out.line(
+        lang.pick("then `ifthen check`; a running daemon takes it up by itself", "再运行 `ifthen check`;运行中的程序会自动加载"),
+    )?;
     Ok(Exit::Done)
 }

@@ -6,8 +6,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Look, Out};
 use super::place::Place;
-use super::{Context, Exit, eprintln};
 use super::words::Words as _;
+use super::{Context, Exit, eprintln};
 use crate::store::backup::{self, Report};
 
 /// Options of `backup`.
@@ -25,7 +25,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     place.reader()?; // a kind word when nothing has been stored yet
     if args.file.exists() {
         let file = args.file.display();
-        eprintln(&place.lang().pick(format!("ifthen: {file} exists already; choose another name"), format!("ifthen: {file} 已存在,请换一个文件名")));
+        eprintln(&place.lang().pick(
+            format!("ifthen: {file} exists already; choose another name"),
+            format!("ifthen: {file} 已存在,请换一个文件名"),
+        ));
         return Ok(Exit::Failed);
     }
     let bar = bar();

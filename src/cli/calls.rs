@@ -12,8 +12,8 @@ use super::output::{Look, Out, clip};
 use super::place::Place;
 use super::table::Table;
 use super::tail::Printer;
-use super::{Context, Exit, eprintln, when, yaml};
 use super::words::Words as _;
+use super::{Context, Exit, eprintln, when, yaml};
 use crate::engine::call::{Call, CallId, Request, Status};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key, prefix};
@@ -132,7 +132,11 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if count == 0 {
-        let none = if args.dead { lang.pick("no dead letters", "没有死信") } else { lang.pick("nothing is waiting", "没有待发送的调用") };
+        let none = if args.dead {
+            lang.pick("no dead letters", "没有死信")
+        } else {
+            lang.pick("nothing is waiting", "没有待发送的调用")
+        };
         out.line(none)?;
         return Ok(Exit::Done);
     }

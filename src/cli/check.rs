@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::output::{Look, Out};
-use super::{Context, Exit};
 use super::words::Words as _;
+use super::{Context, Exit};
 use crate::config::settings::Connection;
 use crate::config::{self, Loaded};
 
@@ -41,7 +41,8 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
             } else {
                 let lang = loaded.lang;
                 let ok = out.style.paint(Look::Green, lang.pick("ok", "通过"));
-                let each: Vec<String> = counts.named().into_iter().map(|(name, n)| lang.pick(english(name, n), chinese(name, n))).collect();
+                let each: Vec<String> =
+                    counts.named().into_iter().map(|(name, n)| lang.pick(english(name, n), chinese(name, n))).collect();
                 let hash = lang.pick("definitions", "定义");
                 out.line(format!("{ok}: {} · {hash} {}", each.join(lang.pick(", ", ",")), loaded.definitions.hash))?;
             }

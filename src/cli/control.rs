@@ -74,12 +74,14 @@ impl<'a> Control<'a> {
         if let Ask::Edit(content) = ask {
             request = request.header("Content-Type", "application/json").body(serde_json::to_string(content)?);
         }
-        let (status, text) = self.runtime.block_on(async {
-            let answer = request.send().await?;
-            let status = answer.status();
-            Ok::<_, reqwest::Error>((status, answer.text().await?))
-        })
-        .map_err(|e| self.silent(&e))?;
+        let (status, text) = self
+            .runtime
+            .block_on(async {
+                let answer = request.send().await?;
+                let status = answer.status();
+                Ok::<_, reqwest::Error>((status, answer.text().await?))
+            })
+            .map_err(|e| self.silent(&e))?;
         let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         if !status.is_success() {
             let detail = answer.get("detail").and_then(serde_json::Value::as_str).unwrap_or("no reason is given");

@@ -87,7 +87,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     }
     let (lang, open) = (found.lang, found.open);
     if open.is_empty() {
-        out.line(out.style.paint(Look::Green, lang.pick("\nnothing is wrong", "\n一切正常")))?;
+        if !args.quiet {
+            out.line("")?;
+        }
+        out.line(out.style.paint(Look::Green, lang.pick("nothing is wrong", "一切正常")))?;
         return Ok(Exit::Done);
     }
     out.line("")?;
@@ -106,7 +109,10 @@ fn configuration(context: &Context, found: &mut Findings<'_>) -> anyhow::Result<
             Ok(Some(loaded))
         }
         Err(report) => {
-            let todo = found.lang.pick("`ifthen check` shows every problem of the YAML; mend them", "运行 `ifthen check` 查看并修正 YAML 中的问题");
+            let todo = found.lang.pick(
+                "`ifthen check` shows every problem of the YAML; mend them",
+                "运行 `ifthen check` 查看并修正 YAML 中的问题",
+            );
             found.wrong(what, report.summary(report.lang), todo)?;
             Ok(None)
         }
@@ -121,14 +127,20 @@ fn clock(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         0 => Ok(None),
         seq => Ok(reader.event(seq)?.map(|stored| stored.event.received)),
     });
-    let todo = found.lang.pick("set the clock, and let NTP keep it (timedatectl set-ntp true)", "校准系统时间并启用 NTP(timedatectl set-ntp true)");
+    let todo = found.lang.pick(
+        "set the clock, and let NTP keep it (timedatectl set-ntp true)",
+        "校准系统时间并启用 NTP(timedatectl set-ntp true)",
+    );
     if now < MADE.parse::<Timestamp>()? {
         return Ok(found.wrong(what, shown, todo)?);
     }
     match last {
         Ok(Some(last)) if last.duration_since(now) > AHEAD => {
             let last = super::when::full(last, &place.speech.zone);
-            let text = found.lang.pick(format!("{shown}, but the last event was received at {last}"), format!("{shown},但最后一个事件收到于 {last}"));
+            let text = found.lang.pick(
+                format!("{shown}, but the last event was received at {last}"),
+                format!("{shown},但最后一个事件收到于 {last}"),
+            );
             found.wrong(what, text, todo)?;
         }
         _ => found.well(what, shown)?,
@@ -141,7 +153,10 @@ fn folder(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
     let what = lang.pick("data folder", "数据目录");
     let shown = place.data.display().to_string();
     if !place.data.exists() {
-        return Ok(found.note(what, lang.pick(format!("{shown} is made when `ifthen run` first starts"), format!("{shown} 将在首次 `ifthen run` 时创建")))?);
+        return Ok(found.note(
+            what,
+            lang.pick(format!("{shown} is made when `ifthen run` first starts"), format!("{shown} 将在首次 `ifthen run` 时创建")),
+        )?);
     }
     let free = disk::free(&place.data);
     let left = free.as_ref().map(|bytes| megabytes(*bytes)).unwrap_or_default();
@@ -149,7 +164,10 @@ fn folder(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         Ok(bytes) if *bytes < SPACE => found.wrong(
             what,
             lang.pick(format!("{shown}: {left} free"), format!("{shown}:剩余 {left}")),
-            lang.pick(format!("make room on the disk of {shown}: without it webhooks are answered 503"), format!("清理 {shown} 所在磁盘:写满后 webhook 会收到 503")),
+            lang.pick(
+                format!("make room on the disk of {shown}: without it webhooks are answered 503"),
+                format!("清理 {shown} 所在磁盘:写满后 webhook 会收到 503"),
+            ),
         )?,
         Ok(_) => found.well(what, lang.pick(format!("{shown}, {left} free"), format!("{shown},剩余 {left}")))?,
         Err(error) => found.note(what, format!("{shown}: {error}"))?,
@@ -189,7 +207,9 @@ fn store(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         Ok(report) => report,
         Err(error) => {
             let todo = match &error {
-                Error::Newer(_) | Error::Absent(_) => lang.pick("run the version of ifthen that the message names", "请使用提示中的 ifthen 版本"),
+                Error::Newer(_) | Error::Absent(_) => {
+                    lang.pick("run the version of ifthen that the message names", "请使用提示中的 ifthen 版本")
+                }
                 Error::Corrupt(_) => lang.pick(
                     "stop ifthen, keep a copy of the data folder, then `ifthen restore` the latest backup",
                     "停止 ifthen,保留数据目录副本,再用 `ifthen restore` 恢复最近的备份",
@@ -204,16 +224,22 @@ fn store(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         name.push(suffix);
         std::fs::metadata(Path::new(&name)).map(|m| m.len()).unwrap_or_default()
     };
-    let (file, wal) = (megabytes(size("")), megabytes(size("-wal")));
+    let (file, wal, format) = (megabytes(size("")), megabytes(size("-wal")), format(&place.store)?);
     let (events, keys, log) = (report.events, report.keys, report.log);
     found.well(
         what,
         lang.pick(
-            format!("whole · {file} + {wal} write-ahead log · {events} events, {keys} values, {log} log lines"),
-            format!("完整 · {file} + 预写日志 {wal} · {events} 个事件,{keys} 个状态值,{log} 行日志"),
+            format!("whole · format {format} · {file} + {wal} write-ahead log · {events} events, {keys} values, {log} log lines"),
+            format!("完整 · 格式 {format} · {file} + 预写日志 {wal} · {events} 个事件,{keys} 个状态值,{log} 行日志"),
         ),
     )?;
     waiting(&Reader::open(&place.store)?, found)
+}
+
+/// The number of the store's format.
+fn format(store: &Path) -> anyhow::Result<i64> {
+    let conn = rusqlite::Connection::open_with_flags(store, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 /// Calls that wait or died, and events that were rolled back.
@@ -227,7 +253,10 @@ fn waiting(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
     let what = lang.pick("calls", "调用");
     let text = lang.pick(format!("{waiting} waiting, {dead} dead"), format!("{waiting} 个待发送,{dead} 个死信"));
     if dead > 0 {
-        let todo = lang.pick("`ifthen calls --dead` lists what could not be sent; retry, edit or discard each", "用 `ifthen calls --dead` 查看发不出去的消息,逐个重试、修改或丢弃");
+        let todo = lang.pick(
+            "`ifthen calls --dead` lists what could not be sent; retry, edit or discard each",
+            "用 `ifthen calls --dead` 查看发不出去的消息,逐个重试、修改或丢弃",
+        );
         found.wrong(what, text, todo)?;
     } else {
         found.well(what, text)?;

@@ -10,8 +10,8 @@ use super::output::{Look, Out, clean, clip};
 use super::place::Place;
 use super::table::Table;
 use super::tail::{Printer, event_id};
-use super::{Context, Exit, eprintln, when, yaml};
 use super::words::Words as _;
+use super::{Context, Exit, eprintln, when, yaml};
 use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
@@ -90,7 +90,10 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     let passes = |event: &Event| {
         since.is_none_or(|since| event.received >= since)
             && args.name.as_ref().map_or(args.all || !event.body.is_own(), |name| glob(name, &event.name))
-            && args.record.as_ref().is_none_or(|asked| event.record.as_ref().is_some_and(|r| r.id == *asked || r.to_string() == *asked))
+            && args
+                .record
+                .as_ref()
+                .is_none_or(|asked| event.record.as_ref().is_some_and(|r| r.id == *asked || r.to_string() == *asked))
     };
     let found = last(&reader, count, since, passes)?;
     if args.json {
@@ -104,7 +107,9 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
         out.line(lang.pick("no events", "没有事件"))?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(lang.pick(["RECEIVED", "EVENT", "NAME", "RECORD", "FROM", "DATA"], ["收到", "事件", "名称", "记录", "来自", "内容"]));
+    let mut table = Table::new(
+        lang.pick(["RECEIVED", "EVENT", "NAME", "RECORD", "FROM", "DATA"], ["收到", "事件", "名称", "记录", "来自", "内容"]),
+    );
     for Stored { event, .. } in &found {
         let from = match &event.cause {
             Some(cause) => format!("{} {}", event.origin, event::id(cause.seq)),

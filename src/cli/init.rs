@@ -31,7 +31,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     if !there.is_empty() {
         let names = there.join(", ");
         eprintln(&lang.pick(
-            format!("ifthen: nothing is written: {} has {names} already; give an empty folder: `ifthen init FOLDER`", folder.display()),
+            format!(
+                "ifthen: nothing is written: {} has {names} already; give an empty folder: `ifthen init FOLDER`",
+                folder.display()
+            ),
             format!("ifthen: 未写入任何文件:{} 中已有 {names};请换一个空文件夹:`ifthen init 文件夹`", folder.display()),
         ));
         return Ok(Exit::Failed);

@@ -97,7 +97,9 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 fn escape(text: &str, how: impl Fn(char) -> String) -> String {
-    let hostile = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let hostile = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     if !text.contains(hostile) {
         return text.to_owned();
     }

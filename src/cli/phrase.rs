@@ -192,7 +192,8 @@ impl Saying<'_> {
         }
         let reason = self.members.remove("reason");
         if let Some(Value::Map(refused)) = self.members.remove("refused") {
-            let each: Vec<String> = refused.iter().map(|(f, why)| format!("{} ({})", clip(f, TEXT), self.said(&why.to_string()))).collect();
+            let each: Vec<String> =
+                refused.iter().map(|(f, why)| format!("{} ({})", clip(f, TEXT), self.said(&why.to_string()))).collect();
             let head = self.pick("not taken over:", "未采纳:");
             self.say(format!("{head} {}", each.join(", ")));
         } else if let Some(reason) = reason {
@@ -303,19 +304,43 @@ mod tests {
         use Outcome::{Done, Failed, Fired, Suppressed};
         check("rule", Fired, "{}", "", "");
         check("rule", Fired, r#"{"branch":"else"}"#, "else 分支", "else");
-        check("assign", Done, r#"{"to":"zs","name":"张三","team":"华东销售","from":null}"#, "→ 张三 (华东销售)", "→ 张三 (华东销售)");
+        check(
+            "assign",
+            Done,
+            r#"{"to":"zs","name":"张三","team":"华东销售","from":null}"#,
+            "→ 张三 (华东销售)",
+            "→ 张三 (华东销售)",
+        );
         check("assign", Done, r#"{"to":"zs","name":null,"from":"lisi"}"#, "→ zs 原为 lisi", "→ zs from lisi");
         check("tag", Done, r#"{"tags":["官网","新线索"]}"#, "#官网 #新线索", "#官网 #新线索");
-        check("set", Done, r#"{"level":"A","amount":1000.50,"x":null}"#, "amount=1000.50 level=A x=空", "amount=1000.50 level=A x=nothing");
+        check(
+            "set",
+            Done,
+            r#"{"level":"A","amount":1000.50,"x":null}"#,
+            "amount=1000.50 level=A x=空",
+            "amount=1000.50 level=A x=nothing",
+        );
         check("log", Done, r#"{"text":"一\n二\u001b[2J"}"#, "一⏎二\\u{1b}[2J", "一⏎二\\u{1b}[2J");
         check("emit", Done, r#"{"event":"lead.qualified"}"#, "→ lead.qualified", "→ lead.qualified");
         check("create", Suppressed, r#"{"reason":"exists"}"#, "已存在", "is there already");
         let cooldown = r#"{"reason":"cooldown","until":{"$time":"2026-10-21T06:03:22Z"}}"#;
         check("rule", Suppressed, cooldown, "冷却中 到 10-21 14:03", "cooling down until 10-21 14:03");
-        check("rule", Suppressed, r#"{"reason":"stop","by":"grade"}"#, "被前面的规则拦下 (grade)", "stopped by an earlier rule (grade)");
+        check(
+            "rule",
+            Suppressed,
+            r#"{"reason":"stop","by":"grade"}"#,
+            "被前面的规则拦下 (grade)",
+            "stopped by an earlier rule (grade)",
+        );
         let unevaluable = r#"{"reason":"unevaluable","error":"amount is missing"}"#;
         check("rule", Failed, unevaluable, "无法判断: amount 没有值", "cannot be evaluated: amount is missing");
-        check("notify", Failed, r#"{"reason":"no channel","to":"孙七"}"#, "→ 孙七 没有可用的通知渠道", "→ 孙七 no channel reaches them");
+        check(
+            "notify",
+            Failed,
+            r#"{"reason":"no channel","to":"孙七"}"#,
+            "→ 孙七 没有可用的通知渠道",
+            "→ 孙七 no channel reaches them",
+        );
     }
 
     #[test]
@@ -330,13 +355,37 @@ mod tests {
         check("email", Done, r#"{"call":"c12-1","attempt":1}"#, "c12-1", "c12-1");
         check("http", Done, r#"{"call":"c12-1","attempt":2,"status":201}"#, "201 c12-1 (第 2 次)", "201 c12-1 (attempt 2)");
         let retry = r#"{"call":"c12-1","attempt":2,"error":"421 busy","next":{"$time":"2026-09-21T06:08:22Z"}}"#;
-        check("email", Retrying, retry, "421 busy, 下次 14:08:22 c12-1 (第 2 次)", "421 busy, next try 14:08:22 c12-1 (attempt 2)");
+        check(
+            "email",
+            Retrying,
+            retry,
+            "421 busy, 下次 14:08:22 c12-1 (第 2 次)",
+            "421 busy, next try 14:08:22 c12-1 (attempt 2)",
+        );
         let held = r#"{"call":"c12-1","attempt":0,"error":"660026","next":{"$time":"2026-09-21T06:08:22Z"},"held":"ding"}"#;
-        check("dingtalk", Retrying, held, "660026, 下次 14:08:22 (ding 暂停) c12-1", "660026, next try 14:08:22 (ding pauses) c12-1");
-        check("email", Dead, r#"{"call":"c12-1","attempt":5,"error":"550 no"}"#, "550 no c12-1 (第 5 次)", "550 no c12-1 (attempt 5)");
+        check(
+            "dingtalk",
+            Retrying,
+            held,
+            "660026, 下次 14:08:22 (ding 暂停) c12-1",
+            "660026, next try 14:08:22 (ding pauses) c12-1",
+        );
+        check(
+            "email",
+            Dead,
+            r#"{"call":"c12-1","attempt":5,"error":"550 no"}"#,
+            "550 no c12-1 (第 5 次)",
+            "550 no c12-1 (attempt 5)",
+        );
         check("email", Unknown, r#"{"call":"c12-1","attempt":1,"error":"reset"}"#, "reset c12-1", "reset c12-1");
         check("wecom", Done, r#"{"call":"c12-2","attempt":0,"merged":"c12-1"}"#, "并入 c12-1 c12-2", "within c12-1 c12-2");
-        check("email", Suppressed, r#"{"reason":"late answer","call":"c1-1","attempt":2}"#, "迟到的应答,已忽略 c1-1", "late answer, ignored c1-1");
+        check(
+            "email",
+            Suppressed,
+            r#"{"reason":"late answer","call":"c1-1","attempt":2}"#,
+            "迟到的应答,已忽略 c1-1",
+            "late answer, ignored c1-1",
+        );
         let asked = r#"{"reason":"asked for","call":"c1-1","attempt":2}"#;
         check("email", Retrying, asked, "人工重试 c1-1", "asked for by hand c1-1");
         check("calls", Failed, r#"{"reason":"no such call","call":"c9-9"}"#, "没有这个调用 c9-9", "there is no such call c9-9");
@@ -346,7 +395,13 @@ mod tests {
     fn what_sources_flows_and_the_engine_do() {
         use Outcome::{Done, Failed, Fired, Suppressed};
         check("record", Done, r#"{"created":true}"#, "新记录", "new record");
-        check("record", Done, r#"{"changed":{"region":["华北","华东"],"x":[null,1]}}"#, "region: 华北 → 华东 x: 空 → 1", "region: 华北 → 华东 x: nothing → 1");
+        check(
+            "record",
+            Done,
+            r#"{"changed":{"region":["华北","华东"],"x":[null,1]}}"#,
+            "region: 华北 → 华东 x: 空 → 1",
+            "region: 华北 → 华东 x: nothing → 1",
+        );
         check("record", Suppressed, r#"{"reason":"no change"}"#, "无变化", "no change");
         let refused = r#"{"reason":"refused","refused":{"owner":"kept by ifthen (from: ifthen)"}}"#;
         check("record", Suppressed, refused, "未采纳: owner (只由 ifthen 写入)", "not taken over: owner (kept by ifthen)");
@@ -358,7 +413,13 @@ mod tests {
         let looped = r#"{"reason":"loop","limit":"more than 16 steps from the first event","cycle":"rule:a → x → rule:a"}"#;
         let en = "rules wake each other; rolled back: more than 16 steps from the first event: rule:a → x → rule:a";
         check("cascade", Failed, looped, "规则互相触发,已回滚: 超过 16 层: rule:a → x → rule:a", en);
-        check("reload", Done, r#"{"definitions":"0123456789abcdef","changed":"start"}"#, "0123456789ab start", "0123456789ab start");
+        check(
+            "reload",
+            Done,
+            r#"{"definitions":"0123456789abcdef","changed":"start"}"#,
+            "0123456789ab start",
+            "0123456789ab start",
+        );
         let broken = r#"{"reason":"does not compile","problems":{"problems":[{},{}],"summary":"2 problems in 1 file"}}"#;
         let zh = "2 problems in 1 file (请运行 `ifthen check`) 编译不通过,继续使用旧定义";
         check("reload", Failed, broken, zh, "2 problems in 1 file (see `ifthen check`) does not compile, the old ones stay");

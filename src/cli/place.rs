@@ -43,7 +43,9 @@ impl Context {
             config::load(&self.config, &without).map_err(|_| report)
         });
         match loaded {
-            Ok(Loaded { settings, definitions, lang, .. }) => Ok(Place::new(settings.data, Speech { lang, zone: definitions.zone.0 })),
+            Ok(Loaded { settings, definitions, lang, .. }) => {
+                Ok(Place::new(settings.data, Speech { lang, zone: definitions.zone.0 }))
+            }
             Err(_) => self.glance(),
         }
     }
@@ -58,8 +60,12 @@ impl Context {
                 format!("找不到配置文件 {path}:请用 -c 指定,或先运行 `ifthen init`"),
             ));
         };
-        let yaml: serde_yaml::Value = serde_yaml::from_str(&text)
-            .with_context(|| lang.pick(format!("{path} is not valid YAML; see `ifthen check`"), format!("{path} 不是有效的 YAML,请运行 `ifthen check`")))?;
+        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).with_context(|| {
+            lang.pick(
+                format!("{path} is not valid YAML; see `ifthen check`"),
+                format!("{path} 不是有效的 YAML,请运行 `ifthen check`"),
+            )
+        })?;
         let word = |name: &str| yaml.get(name).and_then(serde_yaml::Value::as_str);
         let lang = self.options.lang.or(word("lang").map(Lang::of)).unwrap_or(lang);
         let zone = word("zone").and_then(|z| TimeZone::get(z).ok()).unwrap_or_else(|| Zone::default().0);

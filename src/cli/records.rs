@@ -11,8 +11,8 @@ use super::output::{Look, Out, clip};
 use super::place::Place;
 use super::table::Table;
 use super::tail::{Printer, event_id};
-use super::{Context, Exit, eprintln, when};
 use super::words::Words as _;
+use super::{Context, Exit, eprintln, when};
 use crate::engine::event::RecordRef;
 use crate::engine::record::{Record, Told};
 use crate::engine::state::{Entry, Key, prefix};
@@ -100,7 +100,8 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     if found.is_empty() {
         let known = entities(&reader)?.join(", ");
         let entity = &args.entity;
-        let hint = if known.is_empty() { String::new() } else { lang.pick(format!("; there are: {known}"), format!(";现有:{known}")) };
+        let hint =
+            if known.is_empty() { String::new() } else { lang.pick(format!("; there are: {known}"), format!(";现有:{known}")) };
         out.line(lang.pick(format!("no records of {entity}{hint}"), format!("没有 {entity} 记录{hint}")))?;
         return Ok(Exit::Done);
     }
@@ -183,8 +184,11 @@ fn shown(value: &Value, place: &Place) -> String {
 
 fn as_json(at: &RecordRef, record: &Record) -> serde_json::Value {
     let fields = |map: &Map| serde_json::to_value(Value::Map(map.clone()).plain()).unwrap_or_default();
-    let told: serde_json::Map<String, serde_json::Value> =
-        record.told.iter().map(|(source, told)| (source.clone(), json!({ "fields": fields(&told.fields), "at": told.at }))).collect();
+    let told: serde_json::Map<String, serde_json::Value> = record
+        .told
+        .iter()
+        .map(|(source, told)| (source.clone(), json!({ "fields": fields(&told.fields), "at": told.at })))
+        .collect();
     json!({
         "record": at.to_string(), "fields": fields(&record.fields), "tags": record.tags, "created": record.created,
         "changed": record.changed, "told": told,
@@ -232,7 +236,10 @@ fn fields(place: &Place, at: &RecordRef, record: &Record, out: &mut Out) -> anyh
     let (created, changed) = (when::full(record.created, zone), when::full(record.changed, zone));
     let name = out.style.paint(Look::Bold, &super::output::clean(&at.to_string()));
     out.line(format!("{name}  {}", out.style.paint(Look::Cyan, &super::output::clean(&tags(record)))))?;
-    out.line(out.style.paint(Look::Dim, &lang.pick(format!("created {created} · changed {changed}"), format!("创建 {created} · 更新 {changed}"))))?;
+    out.line(out.style.paint(
+        Look::Dim,
+        &lang.pick(format!("created {created} · changed {changed}"), format!("创建 {created} · 更新 {changed}")),
+    ))?;
     out.line("")?;
     let mut head = vec![lang.pick("FIELD", "字段").to_owned(), lang.pick("VALUE", "值").to_owned()];
     head.extend(record.told.iter().map(|(source, told)| match told.at {
@@ -285,7 +292,10 @@ mod tests {
             let key = Key::Record(RecordRef { entity: entity.into(), id });
             (1, Change { key, entry: Some(Arc::new(Entry::Record(Arc::new(record)))) })
         };
-        let changes = (0..1_200).map(|n| put("lead", format!("L{n}"))).chain([put("lead2", "x".into()), put("客户", "刘/洋".into())]).collect();
+        let changes = (0..1_200)
+            .map(|n| put("lead", format!("L{n}")))
+            .chain([put("lead2", "x".into()), put("客户", "刘/洋".into())])
+            .collect();
         store.commit(&Batch { changes, ..Batch::default() }).unwrap();
         let (found, more) = records(&store, "lead", 700).unwrap();
         assert_eq!((found.len(), more), (700, true));

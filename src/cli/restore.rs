@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::output::Out;
-use super::{Context, Exit, backup as report, eprintln};
 use super::words::Words as _;
+use super::{Context, Exit, backup as report, eprintln};
 use crate::store::{Error, backup};
 
 /// Options of `restore`.

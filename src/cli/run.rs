@@ -41,7 +41,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     drop(loaded); // the daemon reads it itself: one way in
     let filter = EnvFilter::try_new(&args.log_level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if json { log.json().init() } else { log.with_ansi(std::io::stderr().is_terminal()).init() }
+    if json {
+        log.json().init()
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init()
+    }
     // One provider for every TLS connection of the process; installing it twice is harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
     web::install_metrics();

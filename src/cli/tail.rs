@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::line::{Json, View};
 use super::output::Out;
 use super::place::Place;
-use super::{Context, Exit, eprintln, when};
 use super::words::Words as _;
+use super::{Context, Exit, eprintln, when};
 use crate::engine::event;
 use crate::engine::log::{Line, Outcome};
 use crate::store::sqlite::Reader;
@@ -77,19 +77,23 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     let first = match follow.first(lines) {
         Err(Error::Absent(_)) if args.follow => {
             let data = place.data.display();
-            eprintln(&place.lang().pick(format!("waiting for the first event in {data} …"), format!("{data} 中还没有数据,等待中……")));
+            eprintln(
+                &place.lang().pick(format!("waiting for the first event in {data} …"), format!("{data} 中还没有数据,等待中……")),
+            );
             Vec::new()
         }
         other => other.map_err(|e| place.kind(e))?,
     };
     printer.print(&first, out)?;
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
         out.flush()?;
         std::thread::sleep(POLL);
         let lines = follow.next().map_err(|e| place.kind(e))?;
         printer.print(&lines, out)?;
     }
-    Ok(Exit::Done)
 }
 
 fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {

@@ -33,7 +33,9 @@ pub(crate) fn to_json(yaml: Yaml) -> Result<Json, String> {
     Ok(match yaml {
         Yaml::Null => Json::Null,
         Yaml::Bool(b) => Json::Bool(b),
-        Yaml::Number(n) => n.to_string().parse::<serde_json::Number>().map(Json::Number).map_err(|_| format!("{n} is no number here"))?,
+        Yaml::Number(n) => {
+            n.to_string().parse::<serde_json::Number>().map(Json::Number).map_err(|_| format!("{n} is no number here"))?
+        }
         Yaml::String(t) => Json::String(t),
         Yaml::Sequence(items) => Json::Array(items.into_iter().map(to_json).collect::<Result<_, _>>()?),
         Yaml::Mapping(members) => {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::engine::call::{Call, CallId, Status};
 use crate::engine::definition::{Definitions, Rate};
 use crate::engine::event::{Body, Draft};
-use crate::engine::outbox::Budget;
+use crate::engine::budget::Budget;
 use crate::engine::state::{Change, Entry, Key, TimerId};
 
 /// Calls behind the first of a lane that are shown to the engine for merging.
@@ -188,11 +188,9 @@ impl Dispatch {
     pub(super) fn give_up(&mut self, drafts: &[Draft]) {
         for draft in drafts {
             match &draft.body {
-                Body::Due(Key::Timer(id)) => {
-                    // Committed, it was removed from the state and from `telling`.
-                    if self.telling.remove(id) {
-                        self.timers.insert(*id);
-                    }
+                // Committed, it was removed from the state and from `telling`.
+                Body::Due(Key::Timer(id)) if self.telling.remove(id) => {
+                    self.timers.insert(*id);
                 }
                 Body::Start(ids) => {
                     let Some((id, place)) = ids.first().and_then(|id| Some((*id, self.calls.get(id)?.clone()))) else { continue };

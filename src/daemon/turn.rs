@@ -400,3 +400,6 @@ pub(super) fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
     let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
     Draft { record: call.record.clone(), ..Draft::own("ifthen.call.ended", now, body) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 
 use super::super::words::{Lang, Words as _};
 use super::guess::{self, Use};
+use super::name;
 use super::payload::{Leaf, Payload};
 use crate::engine::definition::Definitions;
 use crate::engine::entity::Entity;
@@ -75,7 +76,9 @@ impl Draft {
         };
         let scalar = |leaf: &Leaf| matches!(leaf.value, Value::Text(_) | Value::Number(_)) && !leaf.value.is_empty();
         let id = best(&inside, Use::Key, &own).filter(&scalar);
-        let id = id.or_else(|| payload.base.last().filter(|n| is_part(n)).and_then(|_| best(&around, Use::Key, &beside)).filter(&scalar));
+        let id = id.or_else(|| {
+            payload.base.last().filter(|n| is_part(n)).and_then(|_| best(&around, Use::Key, &beside)).filter(&scalar)
+        });
 
         let mut draft = Self {
             source: source.to_owned(),
@@ -97,7 +100,8 @@ impl Draft {
             let times: Vec<&Leaf> = leaves.iter().copied().filter(|l| is_time(l, zone)).collect();
             best(&times, Use::Happened, &anywhere)
         };
-        draft.time = happened(&around).map(|l| l.dotted()).or_else(|| draft.at.clone()).or_else(|| happened(&inside).map(|l| l.dotted()));
+        draft.time =
+            happened(&around).map(|l| l.dotted()).or_else(|| draft.at.clone()).or_else(|| happened(&inside).map(|l| l.dotted()));
         let delivered = best(&around, Use::Delivery, &|l| scalar(l) && Some(**l) != id.as_ref());
         let inner = best(&inside, Use::Delivery, &|l| own(l) && scalar(l) && Some(**l) != id.as_ref());
         draft.delivery = match (delivered.or(inner), &id, &draft.at) {
@@ -113,7 +117,14 @@ impl Draft {
     }
 
     /// Gives every value of the record a field.
-    fn map(&mut self, inside: &[&Leaf], id: Option<&Leaf>, depth: usize, known: Option<&Entity>, zone: &TimeZone) -> Result<(), Keyless> {
+    fn map(
+        &mut self,
+        inside: &[&Leaf],
+        id: Option<&Leaf>,
+        depth: usize,
+        known: Option<&Entity>,
+        zone: &TimeZone,
+    ) -> Result<(), Keyless> {
         let key = known.map_or("id", |e| e.key.as_str());
         let mut taken: Vec<String> = Vec::new();
         if let Some(id) = id {
@@ -122,11 +133,11 @@ impl Draft {
             self.key = Some(key.to_owned());
         }
         for leaf in inside.iter().filter(|l| Some(**l) != id) {
-            let field = guess::field(&leaf.path[depth..], &taken);
+            let field = name::field(&leaf.path[depth..], &taken);
             // The field's name says what the object around it is, the member's own what a form calls it.
-            let name = format!("{field} {}", leaf.path.last().map_or("", String::as_str));
+            let said = format!("{field} {}", leaf.path.last().map_or("", String::as_str));
             let kind = match known {
-                None => guess::kind(&name, &leaf.value, zone).to_owned(),
+                None => guess::kind(&said, &leaf.value, zone).to_owned(),
                 Some(entity) => match entity.fields.get(&field) {
                     Some(_) => String::new(),
                     None => {
@@ -171,11 +182,14 @@ impl Draft {
         };
         put("event", self.event.as_deref().map(Into::into));
         put("each", self.each.as_deref().map(Into::into));
-        put("delivery", match self.delivery.as_slice() {
-            [] => None,
-            [one] => Some(one.as_str().into()),
-            several => Some(map([("body", several.to_vec().into())])),
-        });
+        put(
+            "delivery",
+            match self.delivery.as_slice() {
+                [] => None,
+                [one] => Some(one.as_str().into()),
+                several => Some(map([("body", several.to_vec().into())])),
+            },
+        );
         put("time", self.time.as_deref().map(Into::into));
         if self.key.is_some() {
             let fields = self.fields.iter().map(|f| (Yaml::from(f.field.as_str()), Yaml::from(f.path.as_str()))).collect();
@@ -196,7 +210,11 @@ impl Draft {
         if let Some(key) = self.key.as_ref().filter(|_| !self.known) {
             let mut fields = Mapping::new();
             for f in &self.fields {
-                let kind = if f.kind == "phone" { map([("type", "phone".into()), ("country", "CN".into())]) } else { f.kind.as_str().into() };
+                let kind = if f.kind == "phone" {
+                    map([("type", "phone".into()), ("country", "CN".into())])
+                } else {
+                    f.kind.as_str().into()
+                };
                 fields.insert(f.field.as_str().into(), kind);
             }
             // Whom rules assign it to, and when: no source overwrites that.
@@ -225,20 +243,19 @@ impl Draft {
                 let text = lang.pick(format!("new {entity}{}", self.telling()), format!("新 {entity}{}", self.telling()));
                 then.push(map([("notify", map([("who", "owner".into()), ("text", text.into())]))]));
             }
-            let log = lang.pick(format!("{source} told of{}", self.telling()), format!("来自 {source}:{}", self.telling().trim_start()));
+            let log = lang
+                .pick(format!("{source} told of{}", self.telling()), format!("来自 {source}:{}", self.telling().trim_start()));
             then.push(map([("log", log.into())]));
-            (format!("{entity}.created"), lang.pick(format!("new {entity} from {source}"), format!("来自 {source} 的新 {entity}")))
+            (
+                format!("{entity}.created"),
+                lang.pick(format!("new {entity} from {source}"), format!("来自 {source} 的新 {entity}")),
+            )
         } else {
             let log = lang.pick(format!("{source} told something"), format!("收到 {source} 的消息"));
             then.push(map([("log", log.clone().into())]));
             (self.event_pattern(), log)
         };
-        map([
-            ("title", title.into()),
-            ("when", when.into()),
-            ("deliver", "preview".into()),
-            ("then", Yaml::Sequence(then)),
-        ])
+        map([("title", title.into()), ("when", when.into()), ("deliver", "preview".into()), ("then", Yaml::Sequence(then))])
     }
 
     /// The fields by which a person knows a record, as a template.
@@ -262,7 +279,10 @@ fn map<const N: usize>(members: [(&str, Yaml); N]) -> Yaml {
 
 /// Whether an object of this name is a part of the record beside which its id stands.
 fn is_part(name: &str) -> bool {
-    matches!(guess::flat(name).as_str(), "attributes" | "fields" | "properties" | "values" | "formdata" | "content" | "detail" | "details")
+    matches!(
+        guess::flat(name).as_str(),
+        "attributes" | "fields" | "properties" | "values" | "formdata" | "content" | "detail" | "details"
+    )
 }
 
 fn is_time(leaf: &Leaf, zone: &TimeZone) -> bool {
@@ -271,10 +291,26 @@ fn is_time(leaf: &Leaf, zone: &TimeZone) -> bool {
 
 /// The entity that the envelope names: `lead` in `{"type": "lead.updated", "data": {"lead": {…}}}`.
 fn named_entity(payload: &Payload, around: &[&Leaf]) -> Option<String> {
-    const GENERAL: &[&str] = &["data", "payload", "record", "object", "body", "attributes", "fields", "properties", "item", "entity", "event", "form", "formdata", "content"];
+    const GENERAL: &[&str] = &[
+        "data",
+        "payload",
+        "record",
+        "object",
+        "body",
+        "attributes",
+        "fields",
+        "properties",
+        "item",
+        "entity",
+        "event",
+        "form",
+        "formdata",
+        "content",
+    ];
     let word = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let kinds = around.iter().filter(|l| l.path.last().is_some_and(|n| guess::rank(n, "", Use::Kind).is_some()));
-    let from_kind = kinds.filter_map(|l| l.value.as_text()?.split_once('.').map(|(entity, _)| entity.to_owned())).find(|e| word(e));
+    let from_kind =
+        kinds.filter_map(|l| l.value.as_text()?.split_once('.').map(|(entity, _)| entity.to_owned())).find(|e| word(e));
     let from_path = payload.base.last().map(|n| n.to_lowercase()).filter(|n| word(n) && !GENERAL.contains(&n.as_str()));
     from_path.or(from_kind)
 }
@@ -284,8 +320,11 @@ fn kind_of(around: &[&Leaf], inside: &[&Leaf], payload: &Payload, entity: &str, 
     // Where nothing stands around it, `type` may as well be a field of the record.
     let leaves = if payload.base.is_empty() { inside } else { around };
     let sure = if payload.base.is_empty() { 3 } else { usize::MAX };
-    let plain = |t: &str| !t.is_empty() && t.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-'));
-    let named = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let plain = |t: &str| {
+        !t.is_empty() && t.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-'))
+    };
+    let named =
+        |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
     let found = leaves
         .iter()
         .filter(|l| l.value.as_text().is_some_and(plain) && l.path.iter().all(|n| named(n)))
@@ -304,7 +343,9 @@ mod tests {
     fn check(json: &str, source: &str, entity: Option<&str>, expect: &str) {
         let payload = Payload::read(json.as_bytes()).unwrap();
         let draft = Draft::new(&payload, source, entity, &Definitions::default()).unwrap();
-        let got = serde_yaml::to_string(&draft.source()).unwrap() + "---\n" + &serde_yaml::to_string(&draft.definitions(Lang::En)).unwrap();
+        let got = serde_yaml::to_string(&draft.source()).unwrap()
+            + "---\n"
+            + &serde_yaml::to_string(&draft.definitions(Lang::En)).unwrap();
         assert_eq!(got, expect);
     }
 

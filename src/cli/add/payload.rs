@@ -253,7 +253,12 @@ mod tests {
     fn the_record_is_found_inside_its_envelope() {
         let crm = r#"{"event_id":"E1","type":"lead.updated","data":{"lead":{"id":7,"name":"x"},"old":{"name":"y"}}}"#;
         check(crm, "data.lead", None, &["event_id", "type", "data.lead.id", "data.lead.name", "data.old.name"]);
-        check(r#"{"data":{"id":"1","type":"leads","attributes":{"name":"x"}}}"#, "data.attributes", None, &["data.id", "data.type", "data.attributes.name"]);
+        check(
+            r#"{"data":{"id":"1","type":"leads","attributes":{"name":"x"}}}"#,
+            "data.attributes",
+            None,
+            &["data.id", "data.type", "data.attributes.name"],
+        );
         check(r#"{"id":"1","name":"x","data":{"a":1}}"#, "", None, &["id", "name", "data.a"]);
         check(r#"{"id":"1","type":"x","address":{"city":"y"}}"#, "", None, &["id", "type", "address.city"]);
         check(r#"{"code":0,"data":{"total":2,"list":[{"id":1,"n":2}]}}"#, "", Some("data.list"), &["id", "n"]);

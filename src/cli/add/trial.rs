@@ -47,7 +47,13 @@ impl<E: Into<anyhow::Error>> From<E> for Refused {
 }
 
 /// Tries the draft; `former` is what is there, if there is a configuration.
-pub(super) fn run(draft: &Draft, payload: &[u8], former: Option<&Loaded>, options: &Options, lang: Lang) -> Result<Trial, Refused> {
+pub(super) fn run(
+    draft: &Draft,
+    payload: &[u8],
+    former: Option<&Loaded>,
+    options: &Options,
+    lang: Lang,
+) -> Result<Trial, Refused> {
     let folder = Scratch::new()?;
     write(&folder, draft, former, lang)?;
     let options = Options { environment: false, lang: Some(lang), ..options.clone() };
@@ -65,7 +71,9 @@ pub(super) fn run(draft: &Draft, payload: &[u8], former: Option<&Loaded>, option
     let peer = std::net::Ipv4Addr::LOCALHOST.into();
     let request = Request { method: &Method::POST, path: &path, headers: &headers, body: payload, peer, now };
     let drafts = webhook::read(&draft.source, source, &definitions, &settings.limits, &request);
-    let drafts = drafts.map_err(|refusal| anyhow::anyhow!("{}{}", refusal.detail, refusal.pointer.map(|p| format!(" ({p})")).unwrap_or_default()))?;
+    let drafts = drafts.map_err(|refusal| {
+        anyhow::anyhow!("{}{}", refusal.detail, refusal.pointer.map(|p| format!(" ({p})")).unwrap_or_default())
+    })?;
     let mut trial = Trial { events: Vec::new(), log: Vec::new(), definitions, lang };
     let mut state = State::default();
     for draft in drafts.into_iter().take(1) {

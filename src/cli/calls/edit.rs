@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use super::super::control::Ask;
 use super::super::output::Out;
 use super::super::place::Place;
+use super::super::words::Words as _;
 use super::super::{Exit, eprintln, yaml};
 use super::call_id;
-use super::super::words::Words as _;
 use crate::engine::call::{Call, CallId, Request, Status};
 
 /// Options of `calls edit`.
@@ -32,7 +32,9 @@ pub(crate) fn run(place: &Place, args: &Args, out: &mut Out) -> anyhow::Result<E
     let Some(call) = super::load(place, args.id)? else { return Ok(Exit::Failed) };
     if !matches!(call.status, Status::Queued | Status::Dead) {
         let (id, status) = (call.id, super::status(place, call.status).0);
-        eprintln(&lang.pick(format!("ifthen: {id} cannot be edited now: {status}"), format!("ifthen: {id} 现在不能修改:{status}")));
+        eprintln(
+            &lang.pick(format!("ifthen: {id} cannot be edited now: {status}"), format!("ifthen: {id} 现在不能修改:{status}")),
+        );
         return Ok(Exit::Failed);
     }
     let request = match &args.from {
@@ -75,7 +77,8 @@ fn parse(text: &str, former: &Request) -> Result<Request, String> {
     let json = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(json) => json,
         Err(json) => {
-            let yaml = serde_yaml::from_str(text).map_err(|e| if text.trim_start().starts_with('{') { json.to_string() } else { e.to_string() })?;
+            let yaml = serde_yaml::from_str(text)
+                .map_err(|e| if text.trim_start().starts_with('{') { json.to_string() } else { e.to_string() })?;
             yaml::to_json(yaml)?
         }
     };
@@ -160,7 +163,12 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back() {
         let body = r#"{"amount":12.50,"at":{"$time":"2026-09-21T01:00:00Z"},"big":12345678901234567890.123456}"#;
-        let http = Http { method: "POST".into(), url: "/x".into(), headers: vec![], body: HttpBody::Json(serde_json::from_str(body).unwrap()) };
+        let http = Http {
+            method: "POST".into(),
+            url: "/x".into(),
+            headers: vec![],
+            body: HttpBody::Json(serde_json::from_str(body).unwrap()),
+        };
         for request in [mail("a@example.com"), Request::Http(http)] {
             assert_eq!(parse(&text(&request).unwrap(), &request).unwrap(), request);
         }
@@ -171,7 +179,10 @@ mod tests {
     fn what_is_wrong_is_said() {
         let former = mail("a@example.com");
         let check = |text: &str, expect: &str| assert_eq!(parse(text, &former).unwrap_err(), expect);
-        check("email: {to: x, subject: y, text: z, cc: w}", "unknown field `cc`, expected one of `to`, `subject`, `text`, `html`");
+        check(
+            "email: {to: x, subject: y, text: z, cc: w}",
+            "unknown field `cc`, expected one of `to`, `subject`, `text`, `html`",
+        );
         check("wecom: {format: text, text: z}", "this call is of kind email, it cannot become wecom");
         check("email: {to: x, subject: y}", "missing field `text`");
         assert!(parse("{\"email\":", &former).is_err());
