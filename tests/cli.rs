@@ -229,7 +229,7 @@ fn filled() -> Here {
     let mut store = Sqlite::open(&here.path().join("data/ifthen.db"), Options::default()).unwrap();
     let (events, log) = (events(), log());
     let fields = Map::from([("id".into(), "刘洋".into()), ("name".into(), "刘洋".into()), ("amount".into(), 120_000i64.into())]);
-    let told = Told { fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]), at: Some(at(0)) };
+    let told = Told { fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]), at: Some(at(0)), ..Told::default() };
     let tags = [String::from("官网")].into();
     let record = Record { fields, tags, told: [("website".to_owned(), told)].into(), created: at(0), changed: at(1) };
     let change = |key, entry| (2, Change { key, entry: Some(Arc::new(entry)) });
@@ -281,6 +281,9 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         emit: None,
         request: Request::Email(mail),
         generation: 0,
+        depth: 0,
+        tried: true,
+        own: None,
         carries: Vec::new(),
         status,
         attempt: 1,

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::config::settings;
 use crate::engine::call::{Class, Http, HttpBody, Outcome};
-use crate::engine::value::{Map, Value, from_json};
+use crate::engine::value::{MAX_DEPTH, Map, Value, from_json};
 
 use super::client::{self, Answer, Failure};
 use super::guard::Guard;
@@ -231,8 +231,10 @@ fn judge(answer: &Answer, shown: &str, own: bool, safe: bool, now: Timestamp) ->
         ),
         (401 | 407, _) if own => failed(Class::Configuration, said),
         (409, _) if answer.text().to_lowercase().contains("idempoten") => failed(Class::Transient, said),
+        // Another host than the connection's own must not hold all others up.
+        (429, _) if !own => failed(Class::Transient, said),
         (429, _) => failed(Class::Throttled { seconds: wait }, said),
-        (503, _) if wait.is_some() => failed(Class::Throttled { seconds: wait }, said),
+        (503, _) if own && wait.is_some() => failed(Class::Throttled { seconds: wait }, said),
         (408 | 425 | 500..=599, _) => failed(Class::Transient, said),
         _ => failed(Class::Permanent, said),
     }
@@ -257,7 +259,8 @@ fn done(answer: &Answer) -> Value {
     let kind = answer.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let json = kind.split(';').next().is_some_and(|k| k.trim().ends_with("json"));
     let body = match json && !answer.cut {
-        true => from_json(&answer.body).unwrap_or_else(|_| Value::Text(answer.text())),
+        // Deeper than what fits into an event around it stays text.
+        true => from_json(&answer.body).ok().filter(|v| v.depth() < MAX_DEPTH - 4).unwrap_or_else(|| Value::Text(answer.text())),
         false => Value::Text(answer.text()),
     };
     let headers: Map = SHOWN

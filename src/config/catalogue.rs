@@ -56,10 +56,12 @@ texts! {
     KEY_IS_NO_TEXT "E013" "a key must be a text" "键必须是文本"
     TOO_DEEP "E014" "nested deeper than {0}" "嵌套超过 {0} 层"
     TOO_MANY_NODES "E015" "more than {0} values in one file" "一个文件中的值超过 {0} 个"
+    TOO_MANY_PROBLEMS "E017" "more than {0} problems; the rest of the file was not read" "问题超过 {0} 个，文件的其余部分没有读取"
     NOT_A_MAP "E016" "the file must hold keys such as {0}" "文件内容应由 {0} 等键组成"
 
     // Traps.
     QUOTE_IT "" "quote it: {0}" "请加引号：{0}"
+    COMMENT_HELP "" "or, if it is a comment, put a blank behind the `#`" "如果是注释，请在 `#` 后面加一个空格"
     WRITE_INSTEAD "" "write `{0}`" "请写成 `{0}`"
     TAG "E020" "YAML takes what begins with `!` for a tag, and this part would vanish" "YAML 会把以 `!` 开头的内容当作标签，这一部分会被丢掉"
     ANCHOR "E021" "YAML takes what begins with `&` for an anchor; anchors are not read" "YAML 会把以 `&` 开头的内容当作锚点；不支持锚点"
@@ -85,7 +87,7 @@ texts! {
 
     // Keys.
     UNKNOWN_KEY "E030" "unknown key `{0}` in {1}" "{1}中没有 `{0}` 这个键"
-    DID_YOU_MEAN "" "did you mean `{0}`?" "是不是想写 `{0}`?"
+    DID_YOU_MEAN "" "did you mean `{0}`?" "是不是想写 `{0}`？"
     KNOWN_KEYS "" "known here: {0}" "这里可用的有：{0}"
     NOT_YET "E031" "`{0}` is not available in this version" "此版本尚不支持 `{0}`"
     MISSING_KEY "E032" "{1} needs `{0}`" "{1}缺少 `{0}`"
@@ -100,7 +102,7 @@ texts! {
     TWICE "E039" "{0} `{1}` is defined twice" "{0} `{1}` 定义了两次"
 
     // Kinds of values.
-    EXPECTED "E040" "{0} expected, not {1}" "这里应为{0}，而不是{1}"
+    EXPECTED "E040" "{0} expected, not {1}" "这里应为：{0}；现在是：{1}"
     K_TEXT "" "a text" "文本"
     K_NAME "" "a name" "名称"
     K_LIST "" "a list" "列表"
@@ -111,7 +113,7 @@ texts! {
     K_DURATION "" "a duration such as `90s`, `15m`, `24h`, `5d`, `2w`" "时长，如 `90s`、`15m`、`24h`、`5d`、`2w`"
     K_RATE "" "a rate such as `20/1m`" "速率，如 `20/1m`"
     K_ONE_OF "" "one of {0}" "以下之一：{0}"
-    K_ADDRESS "" "an address such as `127.0.0.1:8780`" "监听地址,如 `127.0.0.1:8780`"
+    K_ADDRESS "" "an address such as `127.0.0.1:8780`" "监听地址，如 `127.0.0.1:8780`"
     K_NETWORK "" "a network such as `10.0.0.0/8`" "网段，如 `10.0.0.0/8`"
     K_ZONE "" "an IANA time zone such as `Asia/Shanghai`" "IANA 时区，如 `Asia/Shanghai`"
     K_URL "" "an http(s) address" "http(s) 地址"

@@ -185,7 +185,9 @@ impl Check<'_> {
                 }
             }
         }
-        for key in keys.all().filter(|k| k.required && !node.has(k.name)) {
+        // Of an object with nothing but words of later versions nothing more is asked.
+        let later = unknown && entries.iter().all(|e| keys.later.contains(&e.key.as_str()));
+        for key in keys.all().filter(|k| k.required && !later && !node.has(k.name)) {
             // A near miss was told as an unknown key with this one as its hint.
             if !entries.iter().any(|e| keys.find(&e.key).is_none() && scalar::nearest(&e.key, [key.name]).is_some()) {
                 self.sink.say(node.at, &t::MISSING_KEY, [key.name.into(), keys.said().into()]);
@@ -265,14 +267,20 @@ impl Check<'_> {
         self.sink.add(problem);
     }
 
-    /// What stands there, in words; what came from the environment as it is written.
     fn found(&self, node: &Node) -> Said {
+        found(self.texts, node)
+    }
+}
+
+/// What stands there, in words; what came from the environment as it is written.
+pub(super) fn found(texts: &[Text], node: &Node) -> Said {
+    {
         match &node.kind {
             Kind::Seq(_) => t::K_FOUND_LIST.with([]),
             Kind::Map(_) => t::K_FOUND_MAP.with([]),
             // In config.yaml as it may be shown, and what came from the environment as it is written.
-            Kind::Scalar(..) if self.texts.get(node.at.file).is_some_and(|t| t.hide) => {
-                let line = self.texts.get(node.at.file).and_then(|t| t.shown(node.at.line)).unwrap_or_default();
+            Kind::Scalar(..) if texts.get(node.at.file).is_some_and(|t| t.hide) => {
+                let line = texts.get(node.at.file).and_then(|t| t.shown(node.at.line)).unwrap_or_default();
                 let raw: String = line.chars().skip(node.at.col).take(node.at.width.min(60)).collect();
                 Said::Same(format!("`{raw}`"))
             }

@@ -8,8 +8,10 @@ pub(super) const BROKEN: &str = "\u{e000}";
 /// A file's lines, some of them changed.
 pub(super) struct Mended {
     lines: Vec<String>,
-    /// By line: what was replaced, by columns of the original, in no order.
+    /// By line: what was replaced, by columns of the original, in their order.
     edits: Vec<Vec<Edit>>,
+    /// Characters of the file's own lines.
+    widths: Vec<usize>,
 }
 
 #[derive(Clone)]
@@ -21,7 +23,11 @@ struct Edit {
 
 impl Mended {
     pub(super) fn new(text: &Text) -> Self {
-        Self { lines: text.lines.clone(), edits: vec![Vec::new(); text.lines.len()] }
+        Self {
+            lines: text.lines.clone(),
+            edits: vec![Vec::new(); text.lines.len()],
+            widths: text.lines.iter().map(|l| l.chars().count()).collect(),
+        }
     }
 
     /// Replaces characters of a line (from 0); what overlaps an earlier replacement gives way to it.
@@ -30,7 +36,8 @@ impl Mended {
         // A value that is taken out swallows what was mended inside it.
         edits.retain(|e| !(from <= e.from && e.to <= to));
         if !edits.iter().any(|e| from < e.to && e.from < to) {
-            edits.push(Edit { from, to, by: by.to_owned() });
+            let place = edits.partition_point(|e| e.from < from);
+            edits.insert(place, Edit { from, to, by: by.to_owned() });
         }
     }
 
@@ -54,8 +61,7 @@ impl Mended {
     /// The line (from 0) as it stands now.
     pub(super) fn line(&self, line: usize) -> String {
         let chars: Vec<char> = self.lines[line].chars().collect();
-        let mut edits = self.edits[line].clone();
-        edits.sort_by_key(|e| e.from);
+        let edits = &self.edits[line];
         let mut out = String::new();
         let mut at = 0;
         for edit in edits {
@@ -81,11 +87,17 @@ impl Mended {
         out
     }
 
+    /// The line and column in the file (from 0) of a place in the mended text; beyond the end it is the end.
+    pub(super) fn place(&self, line: usize, col: usize) -> (usize, usize) {
+        let last = self.edits.len().saturating_sub(1);
+        let col = if line > last { usize::MAX / 4 } else { self.column(line, col) };
+        let line = line.min(last);
+        (line, col.min(self.widths.get(line).copied().unwrap_or(0)))
+    }
+
     /// The column in the file of a column in the mended line (from 0).
     pub(super) fn column(&self, line: usize, col: usize) -> usize {
         let Some(edits) = self.edits.get(line) else { return col };
-        let mut edits: Vec<_> = edits.iter().collect();
-        edits.sort_by_key(|e| e.from);
         let mut shift = 0isize;
         for edit in edits {
             let start = edit.from.saturating_add_signed(shift);

@@ -43,7 +43,7 @@ impl<'a> Known<'a> {
     }
 
     fn fields_problem(&self, path: &[String], from: usize) -> Option<Unknown> {
-        let Some(name) = path.get(from) else { return None };
+        let name = path.get(from)?;
         let candidates = self.candidates();
         let mut best = None;
         for entity in &candidates {

@@ -109,8 +109,29 @@ impl Said {
             };
             out.replace_range(at..at + 2 + n.to_string().len(), &value);
         }
-        out
+        if lang == Lang::Zh { spaced(&out) } else { out }
     }
+}
+
+/// With a blank between Chinese characters and `code`, as Chinese typesetting has it.
+fn spaced(text: &str) -> String {
+    let ideograph = |c: Option<char>| c.is_some_and(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    let mut out = String::with_capacity(text.len());
+    let mut code = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '`' && !code && ideograph(out.chars().next_back()) {
+            out.push(' ');
+        }
+        out.push(c);
+        if c == '`' {
+            code = !code;
+            if !code && ideograph(chars.peek().copied()) {
+                out.push(' ');
+            }
+        }
+    }
+    out
 }
 
 impl Text {
@@ -288,22 +309,23 @@ const SHOWN: usize = 160;
 
 /// The part of the line that is shown, and how many cells stand before the mark and under it.
 fn underline(line: &str, at: At) -> (String, usize, usize) {
-    let chars: Vec<char> = line.chars().map(|c| if c == '\t' || c.is_control() { ' ' } else { c }).collect();
-    let col = at.col.min(chars.len());
-    let from = if chars.len() > SHOWN { col.saturating_sub(SHOWN / 2) } else { 0 };
-    let to = (from + SHOWN).min(chars.len());
+    let long = line.chars().nth(SHOWN).is_some();
+    let from = if long { at.col.saturating_sub(SHOWN / 2) } else { 0 };
+    let mut rest = line.chars().skip(from);
+    let chars: Vec<char> = rest.by_ref().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let col = (at.col - from.min(at.col)).min(chars.len());
+    let end = (col + at.width.max(1)).min(chars.len());
     let cells = |part: &[char]| part.iter().map(|c| c.width().unwrap_or(0)).sum::<usize>();
-    let end = (col + at.width.max(1)).clamp(col, to.max(col));
-    let mut shown: String = chars[from..to].iter().collect();
-    let mut lead = cells(&chars[from..col]);
+    let mut shown: String = chars.iter().collect();
+    let mut lead = cells(&chars[..col]);
     if from > 0 {
         shown.insert(0, '…');
         lead += UnicodeWidthStr::width("…");
     }
-    if to < chars.len() {
+    if rest.next().is_some() {
         shown.push('…');
     }
-    (shown, lead, cells(&chars[col.min(end)..end]).max(1))
+    (shown, lead, cells(&chars[col..end.max(col)]).max(1))
 }
 
 #[derive(Clone, Copy)]

@@ -71,8 +71,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let lower = word.to_lowercase();
     let limit = match lower.chars().count() {
         0..=1 => 0,
-        2..=3 => 1,
-        4..=7 => 2,
+        2..=4 => 1,
+        5..=7 => 2,
         _ => 3,
     };
     known

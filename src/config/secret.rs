@@ -25,7 +25,7 @@ pub(super) fn resolve(node: &mut Node, folder: &Path, environment: bool, sink: &
                     return;
                 }
             };
-            let replaced: Vec<Result<String, Problem>> = match environment {
+            let replaced: Vec<Result<String, Box<Problem>>> = match environment {
                 true => parts.iter().map(|p| value(p, at, folder)).collect(),
                 false => Vec::new(),
             };
@@ -35,7 +35,7 @@ pub(super) fn resolve(node: &mut Node, folder: &Path, environment: bool, sink: &
                 match part {
                     Ok(text) => whole.push_str(&text),
                     Err(problem) => {
-                        sink.add(problem);
+                        sink.add(*problem);
                         wrong = true;
                     }
                 }
@@ -76,20 +76,20 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     Ok(parts)
 }
 
-fn value(part: &Part<'_>, at: At, folder: &Path) -> Result<String, Problem> {
+fn value(part: &Part<'_>, at: At, folder: &Path) -> Result<String, Box<Problem>> {
     let filled = |text: String, name: String| match text.is_empty() {
-        true => Err(Problem::new(at, t::SECRET_EMPTY.with([name.into()]))),
+        true => Err(Box::new(Problem::new(at, t::SECRET_EMPTY.with([name.into()])))),
         false => Ok(text),
     };
     match part {
         Part::Text(text) => Ok((*text).to_owned()),
         Part::Env(name) => match std::env::var(name) {
             Ok(text) => filled(text, format!("${{env:{name}}}")),
-            Err(_) => Err(Problem::new(at, t::ENV_MISSING.with([(*name).into()])).help(t::ENV_HELP.with([]))),
+            Err(_) => Err(Box::new(Problem::new(at, t::ENV_MISSING.with([(*name).into()])).help(t::ENV_HELP.with([])))),
         },
         Part::File(path) => {
             let text = read(&folder.join(path))
-                .map_err(|e| Problem::new(at, t::FILE_MISSING.with([(*path).into(), e.to_string().into()])))?;
+                .map_err(|e| Box::new(Problem::new(at, t::FILE_MISSING.with([(*path).into(), e.to_string().into()]))))?;
             // Editors and `echo` end a file with a line end that is no part of the secret.
             filled(text.trim_end_matches(['\n', '\r']).to_owned(), format!("${{file:{path}}}"))
         }

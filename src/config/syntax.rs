@@ -35,7 +35,7 @@ impl Recovery {
             Some((from, _)) if from > 0 => item(mended, from - 1),
             Some(_) => return false,
             None => {
-                let col = mended.column(line, error.marker().col());
+                let (_, col) = mended.place(error.marker().line().max(1) - 1, error.marker().col());
                 sink.add(describe(error, At { file, line: line + 1, col, width: 1 }, text));
                 item(mended, line)
             }

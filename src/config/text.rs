@@ -44,7 +44,10 @@ impl Text {
             return Some(raw.clone());
         }
         let (Some(secret), Some(userinfo)) = (SECRET.as_ref(), USERINFO.as_ref()) else { return None };
-        let dots = |text: &str| "*".repeat(text.chars().count());
+        let dots = |text: &str| {
+            let secret = text.trim_end();
+            format!("{}{}", "*".repeat(secret.chars().count()), &text[secret.len()..])
+        };
         let shown =
             secret.replace_all(
                 raw,

@@ -71,22 +71,25 @@ const WORDS: &[&str] = &[
 ];
 
 /// After so many problems a file is read no further: nobody wrote that by hand.
-const MAX_TRAPS: usize = 500;
+pub(super) const MAX_PROBLEMS: usize = 300;
 
-/// Finds the traps of a file and mends its text.
-pub(super) fn scan(text: &Text, file: usize, sink: &Sink) -> Mended {
-    let mut scan = Scan { text, file, sink, mended: Mended::new(text), state: State::Block, plain: None };
+/// Finds the traps of a file and mends its text; `None` if it is beyond that.
+pub(super) fn scan(text: &Text, file: usize, sink: &Sink) -> Option<Mended> {
+    let most = sink.len() + MAX_PROBLEMS;
+    let mut scan =
+        Scan { text, file, sink, mended: Mended::new(text), state: State::Block, plain: None, most, levels: Vec::new() };
     for line in 0..text.lines.len() {
         scan.line(line);
-        if sink.len() > MAX_TRAPS {
-            return scan.mended;
+        if sink.len() > most {
+            sink.say(scan.at(line, 0, 1), &t::TOO_MANY_PROBLEMS, [MAX_PROBLEMS.to_string().into()]);
+            return None;
         }
     }
     if let State::Flow(flow) = &scan.state {
         let at = flow.opened;
         scan.unclosed(at, text.lines.len());
     }
-    scan.mended
+    Some(scan.mended)
 }
 
 /// What the end of the last line left open.
@@ -114,6 +117,16 @@ struct Flow {
     quote: Option<char>,
 }
 
+/// The indentation of an earlier line that is still open.
+struct Level {
+    /// As it is written.
+    lead: String,
+    /// As it is read.
+    width: usize,
+    /// The line ends in a colon.
+    opens: bool,
+}
+
 struct Scan<'a> {
     text: &'a Text,
     file: usize,
@@ -122,6 +135,9 @@ struct Scan<'a> {
     state: State,
     /// The indentation of the key or dash whose plain value may go on on the next line.
     plain: Option<usize>,
+    /// More than so many problems in the sink are too many.
+    most: usize,
+    levels: Vec<Level>,
 }
 
 impl Scan<'_> {
@@ -167,16 +183,25 @@ impl Scan<'_> {
         self.block(n, &chars, indent);
     }
 
-    /// Tabs and ideographic spaces where only blanks may stand.
+    /// Tabs and ideographic spaces where only blanks may stand. The line is put where it seems to belong: at the level of an
+    /// earlier line with the same indentation, else below the last line if that ends in a colon, else beside it.
     fn indentation(&mut self, n: usize, chars: &[char], indent: usize) {
-        for (sign, text, width) in [('\t', &t::TAB, 2), ('\u{3000}', &t::IDEOGRAPHIC_SPACE, 2)] {
+        let lead: String = chars[..indent].iter().collect();
+        let mut width = indent;
+        for (sign, text) in [('\t', &t::TAB), ('\u{3000}', &t::IDEOGRAPHIC_SPACE)] {
             if let Some(from) = chars[..indent].iter().position(|c| *c == sign) {
                 let run = chars[from..indent].iter().take_while(|c| **c == sign).count();
                 self.sink.add(Problem::new(self.at(n, from, from + run), text.with([])).help(t::INDENT_HELP.with([])));
-                for at in (0..indent).filter(|at| chars[*at] == sign) {
-                    self.mended.replace(n, at, at + 1, &" ".repeat(width));
-                }
+                let last = self.levels.last();
+                let below = last.map_or(0, |l| l.width + if l.opens { 2 } else { 0 });
+                width = self.levels.iter().rev().find(|l| l.lead == lead).map_or(below, |l| l.width);
+                self.mended.replace(n, 0, indent, &" ".repeat(width));
             }
+        }
+        if chars[indent] != '#' {
+            self.levels.retain(|l| l.width < width);
+            let opens = chars[..trimmed(chars)].last() == Some(&':');
+            self.levels.push(Level { lead, width, opens });
         }
     }
 
@@ -196,11 +221,12 @@ impl Scan<'_> {
         }
         if let Some(colon) = key(chars, at) {
             let from = skip(chars, colon + 1);
-            self.plain = Some(at);
+            // A text may go on on the next line; an empty value may begin there.
+            self.plain = chars.get(from).filter(|c| **c != '#').map(|_| at);
             self.value(n, chars, from, at);
         } else if !self.full_width_colon(n, chars, at) {
-            // Not a key: an item of a list, or the next line of a plain text.
-            if dash {
+            // Not a key: an item of a list, a value on a line of its own, or the next line of a plain text.
+            if dash || self.plain.is_none() {
                 self.plain = Some(parent);
                 self.value(n, chars, at, parent);
             }
@@ -261,7 +287,9 @@ impl Scan<'_> {
     fn trap_at(&mut self, n: usize, chars: &[char], value: (usize, usize), mark: (usize, usize), text: &'static t::Text) {
         let raw: String = chars[value.0..value.1].iter().collect();
         let problem = Problem::new(self.at(n, mark.0, mark.1), text.with([raw.clone().into()]));
-        self.sink.add(problem.help(t::QUOTE_IT.with([quoted(&raw).into()])));
+        let problem = problem.help(t::QUOTE_IT.with([quoted(&raw).into()]));
+        let comment = std::ptr::eq(text, &t::HASH_IN_PLAIN).then(|| t::COMMENT_HELP.with([]));
+        self.sink.add(problem.help(comment));
         self.mended.replace(n, value.0, value.1, BROKEN);
     }
 
@@ -318,7 +346,7 @@ impl Scan<'_> {
         }
         loop {
             at = skip(chars, at);
-            let Some(c) = chars.get(at).copied() else {
+            let Some(c) = chars.get(at).copied().filter(|_| self.sink.len() <= self.most) else {
                 self.state = State::Flow(flow);
                 return;
             };
@@ -407,11 +435,13 @@ impl Scan<'_> {
         let in_map = flow.brackets.last() == Some(&'{');
         let next = chars.get(stop).copied();
         let comma = token.iter().position(|c| *c == '，').map(|c| c + from);
-        if let Some(comma) = comma.filter(|_| !in_map || next == Some(':') && flow.value || !flow.value) {
-            let raw: String = chars[from..token_to].iter().collect();
+        if let Some(comma) = comma.filter(|_| !in_map || !flow.value || next == Some(':')) {
+            let raw: String = chars[from..token_to.min(from + 60)].iter().collect();
+            let right = raw.replace("， ", ", ").replace('，', ", ");
             let problem = Problem::new(self.at(n, comma, comma + 1), t::FULL_WIDTH_COMMA.with([]));
-            self.sink.add(problem.help(t::WRITE_INSTEAD.with([raw.replace('，', ", ").into()])));
-            self.mended.replace(n, comma, comma + 1, ", ");
+            self.sink.add(problem.help(t::WRITE_INSTEAD.with([right.into()])));
+            let blank = chars.get(comma + 1).is_some_and(|c| c.is_whitespace());
+            self.mended.replace(n, comma, comma + 1, if blank { "," } else { ", " });
             flow.value = false;
             return comma + 1;
         }
@@ -465,9 +495,10 @@ impl Scan<'_> {
     }
 }
 
-/// Whether a ` #` cuts off text that was meant: what follows it is not set off as a comment is, or the value is left open.
+/// Whether a ` #` cuts off text that was meant: it is set off like a word and not like a comment, or the value is left open.
 fn cuts(chars: &[char], from: usize, hash: usize, end: usize) -> bool {
-    let glued = chars.get(hash + 1).is_some_and(|c| !c.is_whitespace() && *c != '#');
+    let near = hash >= 2 && !chars[hash - 2].is_whitespace();
+    let glued = near && chars.get(hash + 1).is_some_and(|c| !c.is_whitespace() && *c != '#');
     let rest: String = chars[hash..end].iter().collect();
     glued || rest.contains("{{") || rest.contains("}}") || rest.contains("%}") || unbalanced(&chars[from..hash])
 }
@@ -608,5 +639,96 @@ fn starts(chars: &[char], from: usize, word: &str) -> bool {
 
 /// The value as YAML reads it whole.
 fn quoted(raw: &str) -> String {
+    if raw.chars().count() > 200 {
+        return "'…'".into();
+    }
     if raw.contains('\'') && !raw.contains(['"', '\\']) { format!("\"{raw}\"") } else { format!("'{}'", raw.replace('\'', "''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traps(yaml: &str) -> Vec<(&'static str, usize, usize)> {
+        let sink = Sink::default();
+        scan(&Text::new("x.yaml".into(), yaml, false), 0, &sink);
+        sink.take().iter().map(|p| (p.code(), p.position().0, p.position().1)).collect()
+    }
+
+    fn check(yaml: &str, code: &str, line: usize, column: usize) {
+        assert_eq!(traps(yaml), [(code, line, column)], "{yaml}");
+    }
+
+    #[test]
+    fn each_trap_is_told() {
+        check("if: !is_empty(email) and x", "E020", 1, 5);
+        check("- if: &a == 3", "E021", 1, 7);
+        check("if: *a == 3", "E022", 1, 5);
+        check("if: | x", "E023", 1, 5);
+        check("if: > 3", "E023", 1, 5);
+        check("log: @x", "E024", 1, 6);
+        check("- \"VIP\" == level", "E025", 1, 9);
+        check("if: 'VIP' == level", "E025", 1, 11);
+        check("{ if: 'VIP' == level, then: x }", "E025", 1, 13);
+        check("- [重要] 请", "E026", 1, 8);
+        check("text: 注意: 明天", "E027", 1, 9);
+        check("{ text: 注意: 明天, who: x }", "E027", 1, 11);
+        check("text: 工单 #{{ id }}", "E028", 1, 10);
+        check("text: 工单 # {{ id }}", "E028", 1, 10);
+        check("if: name == 'a # b'", "E028", 1, 16);
+        check("{ text: 工单 #12 }", "E028", 1, 12);
+        check("to: {{ email }}", "E029", 1, 5);
+        check("- {{ a }} b", "E029", 1, 3);
+        check("{ to: {{ email }}, x: y }", "E029", 1, 7);
+        check("{ text: 你好 {{ a, b }}, x: y }", "E029", 1, 9);
+        check("cron: */5 * * * *", "E02A", 1, 7);
+        check("cron: * * * * 1-5", "E02A", 1, 7);
+        check("{ cron: */5 * * * *, x: y }", "E02A", 1, 9);
+        check("{ if: a in (1, 2), then: x }", "E02B", 1, 7);
+        check("{ if: a in ('x', 'y') and b, then: x }", "E02B", 1, 7);
+        check("{ text: 见 [1], who: x }", "E02C", 1, 9);
+        check("if：amount > 3", "E02D", 1, 3);
+        check("a: 1\n客户：b", "E02D", 2, 3);
+        check("{ who：x, a: b }", "E02D", 1, 6);
+        check("{ a: b， c: d }", "E02E", 1, 7);
+        check("[甲，乙]", "E02E", 1, 3);
+        check("a:\n　b: c", "E02F", 2, 1);
+        check("a:\n\tb: c", "E02G", 2, 1);
+        check("a: [ b\nc: d", "E02H", 1, 4);
+        check("a: { b: c", "E02H", 1, 4);
+    }
+
+    #[test]
+    fn good_yaml_is_left_alone() {
+        for yaml in [
+            "a: b   # comment",
+            "a: b # comment: with a colon",
+            "a: b  #注释",
+            "when: lead.created      # an event name, a list, or `x`",
+            "text: \"x # y: z\" # why",
+            "text: 你好：世界，再见",
+            "text: 第一行\n  注意：明天",
+            "{ who: owner, text: 你好，世界 } # c",
+            "a: [x, 'y, z', \"{{ b }}\"]",
+            "a: [\n  x, # one\n  y,\n]\nb: c",
+            "a: { b: [1, { c: d }],\n     e: f }",
+            "text: |\n  any: thing # here {{ x }}\n   - \"a\" b\n\n  *x &y\nb: c",
+            "- text: >-\n    a: b # c\n  next: x",
+            "text: \"two\n  lines: here # x\"\nb: c",
+            "cron: \"*/5 * * * *\"",
+            "if: level in ('A', 'B') and amount > 1",
+            "url: http://x/y#z?a=b",
+            "t: don't # fine",
+            "- - x\n  - y: z",
+            "\"quoted key\": v",
+            "'a': \"b\"",
+            "text: 100% sure",
+            "a: -1\nb: ->\nc: a|b",
+            "# only: a comment {{ x }}\n---\na: b",
+            "{ a: 'it''s', b: \"q\\\" # x\" }",
+            "a: { if: \"a in (1, 2)\", then: [ { tag: x } ] }",
+        ] {
+            assert_eq!(traps(yaml), [], "{yaml}");
+        }
+    }
 }

@@ -8,8 +8,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use super::catalogue as t;
 use super::mend::{BROKEN, Mended};
 use super::problem::{At, Problem, Sink};
+use super::syntax;
 use super::text::Text;
-use super::{syntax, trap};
+use super::trap::{self, MAX_PROBLEMS};
 
 /// Bytes of a file.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -152,7 +153,7 @@ pub(super) struct Lost;
 
 /// Reads a file: its one document, if it is not empty, and whether every item of it is there. All problems go to the sink.
 pub(super) fn read(text: &Text, file: usize, sink: &Sink) -> Result<(Option<Node>, bool), Lost> {
-    let mut mended = trap::scan(text, file, sink);
+    let mut mended = trap::scan(text, file, sink).ok_or(Lost)?;
     let mut recovery = syntax::Recovery::default();
     for _ in 0..MAX_ROUNDS {
         let source = mended.text();
@@ -205,14 +206,10 @@ impl<'a> Build<'a, '_> {
     }
 
     fn at(&self, span: Span) -> At {
-        let line = span.start.line().max(1);
-        let col = self.mended.column(line - 1, span.start.col());
-        let width = if span.end.line() == line {
-            self.mended.column(line - 1, span.end.col()).saturating_sub(col)
-        } else {
-            usize::MAX / 4
-        };
-        At { file: self.file, line, col, width: width.max(1) }
+        let (line, col) = self.mended.place(span.start.line().max(1) - 1, span.start.col());
+        let (last, end) = self.mended.place(span.end.line().max(1) - 1, span.end.col());
+        let width = if last == line { end.saturating_sub(col) } else { usize::MAX / 4 };
+        At { file: self.file, line: line + 1, col, width: width.max(1) }
     }
 
     fn document(&mut self) -> Result<Option<Node>, Stop> {
@@ -237,6 +234,9 @@ impl<'a> Build<'a, '_> {
         self.nodes += 1;
         if depth > MAX_DEPTH {
             return Err(Stop::Told(Box::new(Problem::new(at, t::TOO_DEEP.with([MAX_DEPTH.to_string().into()])))));
+        }
+        if self.sink.len() > MAX_PROBLEMS {
+            return Err(Stop::Told(Box::new(Problem::new(at, t::TOO_MANY_PROBLEMS.with([MAX_PROBLEMS.to_string().into()])))));
         }
         if self.nodes > MAX_NODES {
             return Err(Stop::Told(Box::new(Problem::new(at, t::TOO_MANY_NODES.with([MAX_NODES.to_string().into()])))));
@@ -387,5 +387,24 @@ mod tests {
         let rules = node.get("rules").unwrap();
         assert!(rules.get("a").unwrap().is_broken());
         assert_eq!(rules.get("b").unwrap().text_at("when"), Some("z"));
+    }
+
+    proptest::proptest! {
+        /// Whatever stands in a file: it is read or told, and every place that is told is in the file.
+        #[test]
+        fn any_text_is_read_or_told(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "a: ", "- ", "\n", "\n  ", "\n    ", "{ ", " }", "[", "]", ", ", "\"", "'", "{{ x }}", "# ", " #x", "!t ", "&a ", "*a ", "|\n", "> ",
+            "：", "，", "\t", "\u{3000}", "客户", "b", ": ", "if: ", "(", ")", "\\", "<<: ", "? ", "---\n", "%", "@", "\r\n", "\u{feff}", "~",
+        ]), 0..40)) {
+            let text = Text::new("x.yaml".into(), &parts.concat(), false);
+            let sink = Sink::default();
+            let read = read(&text, 0, &sink);
+            proptest::prop_assert!(read.is_ok() || !sink.is_empty());
+            for problem in sink.take() {
+                let (line, column) = problem.position();
+                let chars = text.lines.get(line.saturating_sub(1)).map_or(0, |l| l.chars().count());
+                proptest::prop_assert!(line <= text.lines.len().max(1) && column <= chars + 1, "{}:{} {}", line, column, problem.message(Lang::En));
+            }
+        }
     }
 }

@@ -1,29 +1,30 @@
 //! What waits in the state, in memory by when it is due: timers, and calls by connection and lane. Rebuilt from the store at start.
 //!
-//! It decides nothing: it tells the engine that something is due, and the engine says what that means.
+//! It decides nothing: it tells the engine that something is due, and the engine says what that means. What is being told is not
+//! told again until it is settled: by the committed change, or by [`Dispatch::give_up`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use crate::engine::call::{Call, CallId, Status};
-use crate::engine::definition::Definitions;
+use crate::engine::definition::{Definitions, Rate};
 use crate::engine::event::{Body, Draft};
-use crate::engine::outbox::Budget;
+use crate::engine::budget::Budget;
 use crate::engine::state::{Change, Entry, Key, TimerId};
 
 /// Calls behind the first of a lane that are shown to the engine for merging.
 const SHOWN: usize = 64;
 /// Timers told in one turn.
-const TIMERS: usize = 500;
+const TIMERS: usize = 256;
 
 /// Everything that waits.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     timers: BTreeSet<TimerId>,
-    /// Told to the engine, not yet committed.
+    /// Told to the engine, not yet settled.
     telling: HashSet<TimerId>,
-    /// Every call that is not done or dead, and where it is.
+    /// Every call that is not done, dead or merged, and where it is.
     calls: HashMap<CallId, Place>,
     connections: BTreeMap<String, Connection>,
 }
@@ -33,19 +34,60 @@ struct Place {
     connection: String,
     lane: String,
     due: Timestamp,
-    status: Status,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
-    /// Queued and started calls in their order; only the first of a lane may go.
-    lanes: HashMap<String, BTreeSet<CallId>>,
-    /// The first of each lane that is queued and not being told, by due time.
+    lanes: HashMap<String, Lane>,
+    /// The first of each lane that is not busy, by due time.
     ready: BTreeSet<(Timestamp, CallId)>,
-    /// Told to the engine, not yet committed.
-    telling: HashSet<CallId>,
+    /// Calls that are told or started.
+    busy: usize,
+    /// Calls that are started.
     started: usize,
     budget: Budget,
+}
+
+/// Calls that go one after another.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeSet<CallId>,
+    /// The one that is told or started; nobody else goes meanwhile.
+    busy: Option<(CallId, bool)>,
+}
+
+impl Connection {
+    /// Nobody of the lane is ready any more; to be followed by [`Connection::offer`].
+    fn withdraw(&mut self, lane: &str, calls: &HashMap<CallId, Place>) {
+        if let Some(first) = self.lanes.get(lane).and_then(|l| l.waiting.first())
+            && let Some(place) = calls.get(first)
+        {
+            self.ready.remove(&(place.due, *first));
+        }
+    }
+
+    /// The first of the lane is ready, unless one is busy. An empty lane is forgotten.
+    fn offer(&mut self, name: &str, calls: &HashMap<CallId, Place>) {
+        let Some(lane) = self.lanes.get(name) else { return };
+        if lane.busy.is_some() {
+            return;
+        }
+        match lane.waiting.first() {
+            None => drop(self.lanes.remove(name)),
+            Some(first) => {
+                if let Some(place) = calls.get(first) {
+                    self.ready.insert((place.due, *first));
+                }
+            }
+        }
+    }
+
+    /// Whether another may start, and under which rate.
+    fn open(&self, name: &str, definitions: &Definitions) -> Option<Option<Rate>> {
+        let known = definitions.connections.get(name);
+        let (rate, concurrency) = known.map_or((None, 1), |k| (k.rate, k.concurrency as usize));
+        (self.busy < concurrency).then_some(rate)
+    }
 }
 
 impl Dispatch {
@@ -73,59 +115,45 @@ impl Dispatch {
         None
     }
 
-    /// Takes a call out of its lane; the next one of the lane becomes ready.
     fn forget(&mut self, id: CallId) {
-        let Some(place) = self.calls.remove(&id) else { return };
-        let Some(connection) = self.connections.get_mut(&place.connection) else { return };
-        connection.telling.remove(&id);
-        connection.ready.remove(&(place.due, id));
-        if place.status == Status::Started {
-            connection.started = connection.started.saturating_sub(1);
-        }
-        if let Some(lane) = connection.lanes.get_mut(&place.lane) {
-            lane.remove(&id);
-            match lane.first() {
-                None => drop(connection.lanes.remove(&place.lane)),
-                Some(next) => {
-                    if let Some(next_place) = self.calls.get(next).filter(|p| p.status == Status::Queued)
-                        && !connection.telling.contains(next)
-                    {
-                        connection.ready.insert((next_place.due, *next));
-                    }
-                }
+        let Some(lane_name) = self.calls.get(&id).map(|p| p.lane.clone()) else { return };
+        let Some(connection) = self.calls.get(&id).and_then(|p| self.connections.get_mut(&p.connection)) else { return };
+        connection.withdraw(&lane_name, &self.calls);
+        if let Some(lane) = connection.lanes.get_mut(&lane_name) {
+            lane.waiting.remove(&id);
+            if let Some((_, started)) = lane.busy.take_if(|(busy, _)| *busy == id) {
+                connection.busy -= 1;
+                connection.started -= usize::from(started);
             }
         }
+        self.calls.remove(&id);
+        connection.offer(&lane_name, &self.calls);
     }
 
     fn place(&mut self, call: &Call) -> Option<Call> {
-        if !matches!(call.status, Status::Queued | Status::Started) {
-            return None;
-        }
-        let place = Place { connection: call.connection.clone(), lane: call.lane.clone(), due: call.due, status: call.status };
+        let started = match call.status {
+            Status::Queued => false,
+            Status::Started => true,
+            Status::Dead | Status::Merged(_) => return None,
+        };
         let connection = self.connections.entry(call.connection.clone()).or_default();
+        connection.withdraw(&call.lane, &self.calls);
         let lane = connection.lanes.entry(call.lane.clone()).or_default();
-        let former = lane.first().copied();
-        lane.insert(call.id);
-        let first = lane.first() == Some(&call.id);
-        if first
-            && former.is_some_and(|f| f != call.id)
-            && let Some(former) = former
-            && let Some(p) = self.calls.get(&former)
-        {
-            connection.ready.remove(&(p.due, former));
-        }
-        let started = call.status == Status::Started;
         if started {
+            lane.busy = Some((call.id, true));
+            connection.busy += 1;
             connection.started += 1;
-        } else if first {
-            connection.ready.insert((call.due, call.id));
+        } else {
+            lane.waiting.insert(call.id);
         }
+        let place = Place { connection: call.connection.clone(), lane: call.lane.clone(), due: call.due };
         self.calls.insert(call.id, place);
+        connection.offer(&call.lane, &self.calls);
         started.then(|| call.clone())
     }
 
-    /// What is due: first the timers in due order, then, if wanted, the calls that may start.
-    pub(super) fn due(&mut self, definitions: &Definitions, now: Timestamp, calls: bool) -> Vec<Draft> {
+    /// What is due: the timers in due order, then the calls that may start.
+    pub(super) fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
         let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(TIMERS).copied().collect();
         for id in due {
@@ -134,19 +162,22 @@ impl Dispatch {
             let at = Timestamp::from_millisecond(id.due).unwrap_or(now);
             drafts.push(Draft { at, ..Draft::own("ifthen.timer", now, Body::Due(Key::Timer(id))) });
         }
-        if !calls {
-            return drafts;
-        }
         for (name, connection) in &mut self.connections {
-            let known = definitions.connections.get(name);
-            let (rate, concurrency) = known.map_or((None, 1), |k| (k.rate, k.concurrency as usize));
-            while connection.started + connection.telling.len() < concurrency && connection.budget.opens(rate, now).is_none() {
+            while let Some(rate) = connection.open(name, definitions) {
+                if connection.budget.opens(rate, now).is_some() {
+                    break;
+                }
                 let Some((due, id)) = connection.ready.first().copied().filter(|(due, _)| *due <= now) else { break };
                 connection.ready.remove(&(due, id));
-                connection.telling.insert(id);
-                let lane = self.calls.get(&id).and_then(|p| connection.lanes.get(&p.lane));
-                let behind = lane.into_iter().flat_map(|l| l.range(id..).skip(1).take(SHOWN));
-                let ids = std::iter::once(id).chain(behind.copied()).collect();
+                let Some(lane) = self.calls.get(&id).and_then(|p| connection.lanes.get_mut(&p.lane)) else { continue };
+                let ids: Vec<CallId> = match rate {
+                    // Only where a budget can run out is there anything to merge.
+                    Some(_) => lane.waiting.range(id..).take(1 + SHOWN).copied().collect(),
+                    None => vec![id],
+                };
+                lane.waiting.remove(&id);
+                lane.busy = Some((id, false));
+                connection.busy += 1;
                 drafts.push(Draft::own("ifthen.call.start", now, Body::Start(ids)));
             }
         }
@@ -157,18 +188,20 @@ impl Dispatch {
     pub(super) fn give_up(&mut self, drafts: &[Draft]) {
         for draft in drafts {
             match &draft.body {
-                Body::Due(Key::Timer(id)) => {
-                    // Committed, it was removed from the state and from `telling`.
-                    if self.telling.remove(id) {
-                        self.timers.insert(*id);
-                    }
+                // Committed, it was removed from the state and from `telling`.
+                Body::Due(Key::Timer(id)) if self.telling.remove(id) => {
+                    self.timers.insert(*id);
                 }
                 Body::Start(ids) => {
-                    let Some(id) = ids.first() else { continue };
-                    let Some(place) = self.calls.get(id) else { continue };
+                    let Some((id, place)) = ids.first().and_then(|id| Some((*id, self.calls.get(id)?.clone()))) else { continue };
                     let Some(connection) = self.connections.get_mut(&place.connection) else { continue };
-                    if connection.telling.remove(id) && place.status == Status::Queued {
-                        connection.ready.insert((place.due, *id));
+                    let Some(lane) = connection.lanes.get_mut(&place.lane) else { continue };
+                    // Committed, it is started or placed anew.
+                    if lane.busy == Some((id, false)) {
+                        lane.busy = None;
+                        lane.waiting.insert(id);
+                        connection.busy -= 1;
+                        connection.offer(&place.lane, &self.calls);
                     }
                 }
                 _ => {}
@@ -180,11 +213,7 @@ impl Dispatch {
     pub(super) fn wake(&self, definitions: &Definitions) -> Option<Timestamp> {
         let timer = self.timers.first().and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
-            let known = definitions.connections.get(name);
-            let (rate, concurrency) = known.map_or((None, 1), |k| (k.rate, k.concurrency as usize));
-            if c.started + c.telling.len() >= concurrency {
-                return None;
-            }
+            let rate = c.open(name, definitions)?;
             let (due, _) = c.ready.first()?;
             Some(c.budget.opens(rate, *due).map_or(*due, |opens| opens.max(*due)))
         });
@@ -194,5 +223,84 @@ impl Dispatch {
     /// Calls that are neither done nor dead; and how many of them are being performed.
     pub(super) fn waiting(&self) -> (usize, usize) {
         (self.calls.len(), self.connections.values().map(|c| c.started).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::call::{Format, Mentions, Request, RobotMessage};
+    use crate::engine::definition::{ConnectionKind, Deliver};
+
+    fn call(seq: u64, lane: &str, status: Status) -> Change {
+        let message = RobotMessage { format: Format::Text, title: String::new(), text: "x".into(), at: Mentions::default() };
+        let call = Call {
+            id: CallId { seq, n: 1 },
+            connection: "ops".into(),
+            lane: lane.into(),
+            record: None,
+            by: "rule:x".into(),
+            run: None,
+            emit: None,
+            request: Request::Wecom(message),
+            generation: 0,
+            depth: 0,
+            tried: false,
+            own: None,
+            carries: Vec::new(),
+            status,
+            attempt: 0,
+            due: Timestamp::UNIX_EPOCH,
+            error: None,
+            retry: Vec::new(),
+        };
+        Change { key: Key::Call(call.id), entry: Some(Arc::new(Entry::Call(call))) }
+    }
+
+    fn definitions() -> Definitions {
+        use crate::engine::definition::Connection;
+        let ops =
+            Connection { kind: ConnectionKind::Wecom, deliver: Deliver::Live, rate: None, retry: Vec::new(), concurrency: 2 };
+        Definitions { connections: [("ops".to_owned(), ops)].into(), ..Definitions::default() }
+    }
+
+    /// The calls told now, by number.
+    fn told(d: &mut Dispatch) -> Vec<u64> {
+        let drafts = d.due(&definitions(), Timestamp::UNIX_EPOCH);
+        drafts.iter().filter_map(|d| if let Body::Start(ids) = &d.body { Some(ids[0].seq) } else { None }).collect()
+    }
+
+    #[test]
+    fn one_of_a_lane_at_a_time_and_no_more_than_may_be() {
+        let mut d = Dispatch::default();
+        for (seq, lane) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+            assert!(d.apply(&call(seq, lane, Status::Queued)).is_none());
+        }
+        assert_eq!(told(&mut d), [1, 3]);
+        assert_eq!(told(&mut d), [0u64; 0], "they are being told");
+        assert!(d.apply(&call(1, "a", Status::Started)).is_some());
+        d.give_up(&[Draft::own("x", Timestamp::UNIX_EPOCH, Body::Start(vec![CallId { seq: 3, n: 1 }]))]);
+        assert_eq!(told(&mut d), [3], "it was not committed");
+        d.apply(&Change { key: Key::Call(CallId { seq: 1, n: 1 }), entry: None });
+        assert_eq!(told(&mut d), [2]);
+        assert_eq!(d.waiting(), (3, 0));
+    }
+
+    #[test]
+    fn a_dead_call_that_is_retried_waits_for_the_one_that_has_passed_it() {
+        let mut d = Dispatch::default();
+        d.apply(&call(1, "a", Status::Dead));
+        d.apply(&call(2, "a", Status::Queued));
+        assert_eq!(told(&mut d), [2]);
+        d.apply(&call(2, "a", Status::Started));
+        d.apply(&call(1, "a", Status::Queued));
+        assert_eq!(told(&mut d), [0u64; 0]);
+        d.apply(&Change { key: Key::Call(CallId { seq: 2, n: 1 }), entry: None });
+        assert_eq!(told(&mut d), [1]);
+        d.apply(&call(1, "a", Status::Dead));
+        assert_eq!(d.waiting(), (0, 0));
+        assert!(d.connections["ops"].lanes.is_empty() && d.connections["ops"].busy == 0);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::turn::{Accepted, Refusal, Submission};
 use crate::action::{self, Performer};
@@ -76,7 +76,7 @@ struct Shared {
     file: PathBuf,
     token: OnceLock<SecretString>,
     gone: Notify,
-    reloaded: Notify,
+    reloads: watch::Sender<u64>,
 }
 
 impl Handle {
@@ -93,7 +93,7 @@ impl Handle {
             file,
             token: OnceLock::new(),
             gone: Notify::new(),
-            reloaded: Notify::new(),
+            reloads: watch::channel(0).0,
         };
         (Self(Arc::new(shared)), mailbox)
     }
@@ -103,6 +103,11 @@ impl Handle {
         if self.status().calls.load(Ordering::Relaxed) > self.live().settings.limits.outbox {
             return Err(Refusal::Overloaded("calls"));
         }
+        self.command(drafts).await
+    }
+
+    /// Submits what a person asks for: also while the outbox is full, since that may be what it is about.
+    pub async fn command(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refusal> {
         let permit = Arc::clone(&self.0.queue).try_acquire_owned().map_err(|_| Refusal::Overloaded("events"))?;
         let (reply, answer) = oneshot::channel();
         let message = Message::Submit(Submission { drafts, reply: Some(reply) }, Some(permit));
@@ -143,12 +148,12 @@ impl Handle {
             Ok(mut place) => *place = live,
             Err(poisoned) => *poisoned.into_inner() = live,
         }
-        self.0.reloaded.notify_waiters();
+        self.0.reloads.send_modify(|n| *n += 1);
     }
 
-    /// Resolves at the next reload.
-    pub(super) async fn reloaded(&self) {
-        self.0.reloaded.notified().await;
+    /// Changes at every reload.
+    pub(super) fn reloads(&self) -> watch::Receiver<u64> {
+        self.0.reloads.subscribe()
     }
 
     /// How things stand.

@@ -6,6 +6,7 @@ mod dispatch;
 pub mod handle;
 mod poll;
 mod reload;
+mod serve;
 mod shell;
 pub mod turn;
 
@@ -51,8 +52,8 @@ pub fn store_file(data: &std::path::Path) -> PathBuf {
     data.join("ifthen.db")
 }
 
-/// Runs the daemon until it is told to stop. `serve` makes the HTTP service; `ready` is told the address once it serves.
-pub async fn run<S>(options: config::Options, path: PathBuf, serve: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
+/// Runs the daemon until it is told to stop. `routes` makes the HTTP service; `ready` is told the address once it serves.
+pub async fn run<S>(options: config::Options, path: PathBuf, routes: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
 where
     S: FnOnce(Handle) -> axum::Router,
 {
@@ -67,22 +68,22 @@ where
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
     let address = listener.local_addr().map_err(|e| Error::Listen(listen, e))?;
 
-    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions))?;
+    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions), jiff::Timestamp::now())?;
     let (stop, stopped) = watch::channel(false);
     let (handle, mailbox) = Handle::new(live, instance, file);
-    handle.tell(cut_off.drafts);
+    for draft in cut_off {
+        handle.tell(vec![draft]); // one by one: each stands or falls alone
+    }
     let shell = shell::start(turn, mailbox, handle.clone(), tokio::runtime::Handle::current());
-    handle.load(Arc::clone(&handle.live()), "start".into()).await.map_err(|e| Error::System(e, std::io::Error::other("store")))?;
+    if let Err(why) = handle.load(Arc::clone(&handle.live()), "start".into()).await {
+        warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
+    }
 
     let token = handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
     handle.set_token(token);
     let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
     let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));
-    let router = serve(handle.clone());
-    let mut http_stop = stopped.clone();
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { drop(http_stop.wait_for(|s| *s).await) });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(serve::serve(listener, routes(handle.clone()), stopped.clone()));
     ready(address);
 
     let broken = handle.clone();
@@ -94,9 +95,8 @@ where
     for task in [pollers, watcher] {
         task.abort();
     }
-    // Idle connections are not waited for; a request in work gets its answer within the grace.
-    if tokio::time::timeout(Duration::from_secs(3), server).await.is_err() {
-        info!("closing connections that are still open");
+    if let Err(error) = server.await {
+        warn!(%error, "serving ended abnormally");
     }
     handle.stop(GRACE);
     let end = tokio::task::spawn_blocking(move || shell.join()).await;
@@ -107,6 +107,7 @@ where
     }
 }
 
+/// Resolves when the process is asked to stop.
 async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

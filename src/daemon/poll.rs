@@ -19,7 +19,9 @@ use crate::store::sqlite::Reader;
 
 /// Polls until told to stop; anew after every reload.
 pub(super) async fn all(handle: Handle, stopped: watch::Receiver<bool>) {
+    let mut reloads = handle.reloads();
     while !*stopped.borrow() {
+        reloads.borrow_and_update(); // before looking: a reload that comes now is seen below
         let live = handle.live();
         let mut tasks = JoinSet::new();
         for (id, source) in &live.settings.sources {
@@ -27,7 +29,9 @@ pub(super) async fn all(handle: Handle, stopped: watch::Receiver<bool>) {
                 tasks.spawn(one(handle.clone(), Arc::clone(&live), id.clone()));
             }
         }
-        handle.reloaded().await;
+        if reloads.changed().await.is_err() {
+            return; // the handle is gone
+        }
         // A round in work ends by itself: what it submits is settled by the turn, cursor and all.
         tasks.shutdown().await;
     }

@@ -1,11 +1,12 @@
 //! Reload: on SIGHUP and whenever a file changes. What does not compile changes nothing and says so.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify_debouncer_full::notify::RecursiveMode;
-use notify_debouncer_full::{DebounceEventResult, new_debouncer};
+use notify_debouncer_full::notify::{RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, FileIdCache, new_debouncer};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -34,22 +35,40 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
             None
         }
     };
-    let mut folders = handle.live().settings.definitions.clone();
-    folders.push(path.clone());
-    for folder in &folders {
-        if let Some(Err(error)) = debouncer.as_mut().map(|d| d.watch(folder, RecursiveMode::Recursive)) {
-            warn!(%error, folder = %folder.display(), "not watched; send SIGHUP to reload");
-        }
-    }
+    let mut watched = BTreeSet::new();
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return error!("SIGHUP cannot be received") };
     loop {
+        if let Some(debouncer) = &mut debouncer {
+            look_at(debouncer, &handle, &path, &mut watched);
+        }
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = told.recv() => false,
             _ = stopped.wait_for(|s| *s) => return,
         };
         reload(&handle, &path, &options, asked).await;
+    }
+}
+
+/// Watches the folders in force: those of the definitions with all below, and the one of config.yaml, since editors replace files.
+fn look_at<C: FileIdCache>(
+    debouncer: &mut Debouncer<RecommendedWatcher, C>,
+    handle: &Handle,
+    path: &Path,
+    watched: &mut BTreeSet<PathBuf>,
+) {
+    let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let live = handle.live();
+    let folders = live.settings.definitions.iter().map(|f| (f.as_path(), RecursiveMode::Recursive));
+    for (folder, mode) in folders.chain([(home, RecursiveMode::NonRecursive)]) {
+        if watched.contains(folder) {
+            continue;
+        }
+        match debouncer.watch(folder, mode) {
+            Ok(()) => drop(watched.insert(folder.to_owned())),
+            Err(error) => warn!(%error, folder = %folder.display(), "not watched; send SIGHUP to reload"),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 use super::handle::{Handle, Message};
 use super::turn::{Submission, Taken, Turn, ended};
 use crate::engine::call::{Call, Outcome};
+use crate::engine::event::{Body, Draft};
+use crate::engine::value::Value;
 use crate::store::Error;
 
 /// Submissions of one batch: enough for one fsync to serve hundreds of events, few enough that the first need not wait long.
@@ -43,10 +45,18 @@ pub(super) fn start(
 ) -> JoinHandle<Result<(), Error>> {
     let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own: Vec::new(), paused_until: None, stop_at: None };
     std::thread::spawn(move || {
-        let end = shell.run();
-        handle.mark_gone();
-        end
+        let _gone = Gone(handle);
+        shell.run()
     })
+}
+
+/// Says that the turn has ended, however it ended: a panic must not leave a process that looks alive.
+struct Gone(Handle);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.mark_gone();
+    }
 }
 
 impl Shell {
@@ -54,8 +64,7 @@ impl Shell {
         self.handle.status().committing.store(true, Ordering::Relaxed);
         loop {
             if let Some(at) = self.stop_at
-                && (self.turn.waiting().1 == 0 || Instant::now() >= at)
-                && self.own.is_empty()
+                && (Instant::now() >= at || (self.turn.waiting().1 == 0 && self.own.is_empty()))
             {
                 return Ok(());
             }
@@ -68,8 +77,8 @@ impl Shell {
             drop(permits);
             if let Some((live, detail, reply)) = load {
                 let done = self.turn.load(Arc::clone(&live.definitions), detail, Timestamp::now());
-                if let Err(Error::Broken(why)) = done {
-                    return Err(Error::Broken(why));
+                if let Err(error @ (Error::Broken(_) | Error::Corrupt(_))) = done {
+                    return Err(error);
                 }
                 if done.is_ok() {
                     self.handle.set_live(live);
@@ -85,14 +94,20 @@ impl Shell {
             return Err(Error::Broken(why));
         }
         let status = self.handle.status();
-        let was = status.committing.swap(taken.committed, Ordering::Relaxed);
-        match (was, taken.committed) {
-            (true, false) => warn!("the store cannot commit (disk full?): webhooks are answered 503 until it can"),
-            (false, true) => info!("the store commits again"),
-            _ => {}
+        if let Some(commits) = taken.commits {
+            match (status.committing.swap(commits, Ordering::Relaxed), commits) {
+                (true, false) => warn!("the store cannot commit (disk full?): webhooks are answered 503 until it can"),
+                (false, true) => info!("the store commits again"),
+                _ => {}
+            }
+            self.paused_until = (!commits).then(|| Instant::now() + STORE_PAUSE);
         }
-        self.paused_until = (!taken.committed).then(|| Instant::now() + STORE_PAUSE);
         self.own.extend(taken.again);
+        if self.own.is_empty() && !status.committing.load(Ordering::Relaxed) {
+            // Nobody may be sending any more: find out by ourselves when there is room again.
+            let body = Body::Happened { data: Value::Null, upsert: None };
+            self.own.push(Submission::own(Draft::own("ifthen.store.recovered", Timestamp::now(), body)));
+        }
         let (calls, performing) = self.turn.waiting();
         status.calls.store(calls, Ordering::Relaxed);
         status.performing.store(performing, Ordering::Relaxed);
@@ -110,10 +125,11 @@ impl Shell {
         if !paused {
             submissions.append(&mut self.own);
             if self.stop_at.is_none() {
-                submissions.extend(self.turn.due(Timestamp::now(), true));
+                submissions.extend(self.turn.due(Timestamp::now()));
             }
         }
-        while submissions.len() < BATCH {
+        // What has come in has a share of its own: a backlog of overdue timers must not keep senders waiting.
+        for _ in 0..BATCH {
             let message = if submissions.is_empty() { self.wait(paused) } else { self.mailbox.try_recv().map_err(|e| matches!(e, TryRecvError::Disconnected)) };
             match message {
                 Ok(Message::Submit(submission, permit)) => {
@@ -160,7 +176,7 @@ impl Shell {
     }
 }
 
-type Loading = (Arc<super::handle::Live>, crate::engine::value::Value, tokio::sync::oneshot::Sender<Result<(), String>>);
+type Loading = (Arc<super::handle::Live>, Value, tokio::sync::oneshot::Sender<Result<(), String>>);
 
 fn word(outcome: &crate::engine::call::Outcome) -> &'static str {
     use crate::engine::call::{Class, Outcome};

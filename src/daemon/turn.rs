@@ -11,16 +11,16 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::dispatch::Dispatch;
-use crate::engine::call::{Call, Outcome};
-use crate::engine::cascade::cascade;
+use crate::engine::call::{Call, Class, Outcome, Status};
+use crate::engine::cascade;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Body, Draft};
-use crate::engine::state::{Change, Entry, Key, Need, State, prefix};
+use crate::engine::event::{Body, Draft, Event};
+use crate::engine::state::{Change, Key, Need, State, prefix};
 use crate::engine::value::Value;
 use crate::store::{Batch, Error, Last, Store};
 
 /// Loaded values kept between turns; beyond, all are forgotten and loaded again when needed.
-const KEEP: usize = 200_000;
+const KEEP: usize = 100_000;
 /// Values that one root event may ask for: a decision that needs more is a mistake in a rule, or in us.
 const MAX_NEEDS: usize = 10_000;
 
@@ -31,6 +31,13 @@ pub struct Submission {
     pub drafts: Vec<Draft>,
     /// Where the answer goes; `None` for what the daemon tells itself, which is tried until it is committed.
     pub reply: Option<oneshot::Sender<Result<Vec<Accepted>, Refusal>>>,
+}
+
+impl Submission {
+    /// What the daemon tells itself.
+    pub(super) fn own(draft: Draft) -> Self {
+        Self { drafts: vec![draft], reply: None }
+    }
 }
 
 /// An event that is on disk.
@@ -63,10 +70,35 @@ pub struct Taken {
     pub started: Vec<Call>,
     /// Own submissions that could not be committed: to be handed in again.
     pub again: Vec<Submission>,
-    /// The disk failed; the process must stop and recover from disk.
+    /// The disk failed, or what is on it is damaged; the process must stop and recover from disk.
     pub broken: Option<String>,
-    /// The last commit went through.
-    pub committed: bool,
+    /// Whether the store can commit, as far as this run has shown; nothing was written: nothing was shown.
+    pub commits: Option<bool>,
+}
+
+impl Taken {
+    /// Takes note of an error of the store: `Broken` and `Corrupt` end the process.
+    fn note(&mut self, error: &Error) {
+        match error {
+            Error::Broken(why) | Error::Corrupt(why) => self.broken = Some(why.clone()),
+            Error::Refused(_) => {}
+            _ => self.commits = Some(false),
+        }
+    }
+}
+
+/// Why a submission was not decided.
+enum Failure {
+    /// The store could not be read.
+    Store(Error),
+    /// It can never be decided.
+    Rejected(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// The state, its store, and what waits in it.
@@ -86,11 +118,10 @@ struct Made {
 }
 
 impl Turn {
-    /// Takes over a store: reads what waits in it. What must be told first comes back as a submission: calls whose attempt was cut off.
-    pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>) -> Result<(Self, Submission), Error> {
+    /// Takes over a store: reads what waits in it. What must be told first comes back: outcomes of calls that were cut off.
+    pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>, now: Timestamp) -> Result<(Self, Vec<Draft>), Error> {
         let mut dispatch = Dispatch::default();
         let mut cut_off = Vec::new();
-        let now = Timestamp::now();
         for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET] {
             let mut after = None;
             loop {
@@ -106,13 +137,7 @@ impl Turn {
             }
         }
         let last = store.last()?;
-        let turn = Self { store, state: State::default(), definitions, last, dispatch };
-        Ok((turn, Submission { drafts: cut_off, reply: None }))
-    }
-
-    /// The definitions in force.
-    pub fn definitions(&self) -> &Arc<Definitions> {
-        &self.definitions
+        Ok((Self { store, state: State::default(), definitions, last, dispatch }, cut_off))
     }
 
     /// When something is due by itself, at the earliest.
@@ -121,9 +146,8 @@ impl Turn {
     }
 
     /// What is due by now: timers, then calls that may start.
-    pub fn due(&mut self, now: Timestamp, calls: bool) -> Vec<Submission> {
-        let drafts = self.dispatch.due(&self.definitions, now, calls);
-        drafts.into_iter().map(|d| Submission { drafts: vec![d], reply: None }).collect()
+    pub fn due(&mut self, now: Timestamp) -> Vec<Submission> {
+        self.dispatch.due(&self.definitions, now).into_iter().map(Submission::own).collect()
     }
 
     /// Calls that are not done, dead ones not counted; and those being performed.
@@ -136,17 +160,19 @@ impl Turn {
         let before = std::mem::replace(&mut self.definitions, definitions);
         let body = Body::Loaded { hash: self.definitions.hash.clone(), detail };
         let mut made = Made::default();
-        let mark = self.state.mark();
-        let numbers = self.last;
-        let done = self.decide(&mut made, Draft::own("ifthen.loaded", now, body), now).map(|_| ());
-        let done = done.map_err(|e| Error::Refused(e.to_string())).and_then(|()| self.commit(&mut made).map(|_| ()));
-        if let Err(error) = done {
+        let (mark, numbers) = (self.state.mark(), self.last);
+        let decided = self.decide(&mut made, Draft::own("ifthen.loaded", now, body), now);
+        let done = match decided {
+            Ok(_) => self.commit(&mut made).map(|_| ()),
+            Err(Failure::Store(error)) => Err(error),
+            Err(Failure::Rejected(why)) => Err(Error::Refused(why)),
+        };
+        if done.is_err() {
             self.state.rollback(mark);
             self.last = numbers;
             self.definitions = before;
-            return Err(error);
         }
-        Ok(())
+        done
     }
 
     /// One turn over these submissions.
@@ -154,7 +180,7 @@ impl Turn {
         let mut taken = Taken::default();
         self.attempt(submissions, now, &mut taken);
         match self.store.maintain() {
-            Err(Error::Broken(why)) => taken.broken = Some(why),
+            Err(error @ (Error::Broken(_) | Error::Corrupt(_))) => taken.note(&error),
             Err(error) => warn!(%error, "housekeeping has to wait"),
             Ok(()) => {}
         }
@@ -172,88 +198,95 @@ impl Turn {
         let begun = std::time::Instant::now();
         match self.commit(&mut made) {
             Ok(started) => {
-                metrics::histogram!("ifthen_commit_seconds").record(begun.elapsed().as_secs_f64());
-                metrics::histogram!("ifthen_batch_events").record(made.batch.events.len() as f64);
-                metrics::counter!("ifthen_turns_total").increment(1);
-                taken.committed = true;
+                if !made.batch.is_empty() {
+                    taken.commits = Some(true);
+                    metrics::histogram!("ifthen_commit_seconds").record(begun.elapsed().as_secs_f64());
+                    metrics::histogram!("ifthen_batch_events").record(made.batch.events.len() as f64);
+                    metrics::counter!("ifthen_turns_total").increment(1);
+                }
                 taken.started.extend(started);
                 for (submission, answer) in answers {
-                    self.settle(submission, answer, taken);
+                    match answer {
+                        Ok(accepted) => self.acknowledge(submission, accepted),
+                        Err(Failure::Store(error)) => self.put_off(submission, &error, taken),
+                        Err(Failure::Rejected(why)) => self.reject(submission, why, taken),
+                    }
                 }
             }
             Err(error) => {
                 self.state.rollback(mark);
                 self.last = numbers;
                 metrics::counter!("ifthen_commit_failures_total").increment(1);
-                self.redo(answers.into_iter().map(|(s, _)| s).collect(), error, now, taken);
+                self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, now, taken);
             }
         }
     }
 
-    /// The batch failed as a whole: each submission is redone in a transaction of its own, so that a bad one fails alone.
-    fn redo(&mut self, submissions: Vec<Submission>, error: Error, now: Timestamp, taken: &mut Taken) {
-        if let Error::Broken(why) = &error {
-            taken.broken = Some(why.clone());
-        }
+    /// The batch failed. One that cannot be written at all must not take the others along: each is redone in a transaction of
+    /// its own. For want of space or of a healthy disk, all of them wait.
+    fn redo(&mut self, submissions: Vec<Submission>, error: &Error, now: Timestamp, taken: &mut Taken) {
+        taken.note(error);
         let alone = submissions.len() == 1;
         for submission in submissions {
-            if taken.broken.is_none() && !alone && !matches!(error, Error::Full) {
-                self.attempt(vec![submission], now, taken);
-                continue;
-            }
-            self.dispatch.give_up(&submission.drafts);
-            let refusal = match &error {
-                Error::Refused(why) => Refusal::Rejected(why.clone()),
-                other => Refusal::Unavailable(other.to_string()),
-            };
-            match submission.reply {
-                Some(reply) => drop(reply.send(Err(refusal))), // a sender who has gone needs no answer
-                None if matches!(error, Error::Refused(_)) => error!(%error, "dropped, it can never be written"),
-                None => taken.again.push(submission),
+            match error {
+                Error::Refused(why) if alone => self.reject(submission, why.clone(), taken),
+                Error::Refused(_) if taken.broken.is_none() => self.attempt(vec![submission], now, taken),
+                _ => self.put_off(submission, error, taken),
             }
         }
     }
 
-    /// Acknowledges; what cannot be decided is refused, or, if it is our own, said and dropped.
-    fn settle(&mut self, submission: Submission, answer: Result<Vec<Accepted>, Refusal>, taken: &mut Taken) {
-        // What can never be decided is not told again: until a restart it stays as if it were still being told.
-        if !matches!((&submission.reply, &answer), (None, Err(Refusal::Rejected(_)))) {
-            self.dispatch.give_up(&submission.drafts);
+    fn acknowledge(&mut self, submission: Submission, accepted: Vec<Accepted>) {
+        self.dispatch.give_up(&submission.drafts);
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Ok(accepted))); // a sender who has gone needs no answer
         }
-        match (submission.reply, answer) {
-            (Some(reply), answer) => drop(reply.send(answer)), // a sender who has gone needs no answer
-            (None, Err(Refusal::Unavailable(why))) => {
-                warn!(%why, "will be tried again");
-                taken.again.push(Submission { drafts: submission.drafts, reply: None });
+    }
+
+    /// Not now: a sender is told so, what is our own is kept. What waits in the dispatch is told by it again.
+    fn put_off(&mut self, mut submission: Submission, error: &Error, taken: &mut Taken) {
+        taken.note(error);
+        self.dispatch.give_up(&submission.drafts);
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Err(Refusal::Unavailable(error.to_string())))); // a sender who has gone needs no answer
+            return;
+        }
+        submission.drafts.retain(|d| !matches!(d.body, Body::Due(_) | Body::Start(_)));
+        if !submission.drafts.is_empty() {
+            taken.again.push(submission);
+        }
+    }
+
+    /// Never: a sender is told so. Of our own, an outcome that cannot be booked as it is is booked as a refusal, so that its
+    /// call does not stay on its way; the rest is said and let go, and not told again before a restart.
+    fn reject(&mut self, submission: Submission, why: String, taken: &mut Taken) {
+        if let Some(reply) = submission.reply {
+            drop(reply.send(Err(Refusal::Rejected(why)))); // a sender who has gone needs no answer
+            return;
+        }
+        for draft in submission.drafts {
+            error!(event = %draft.name, %why, "an event of our own cannot be decided");
+            if let Body::Ended { call, attempt, outcome } = &draft.body {
+                let class = Class::Permanent;
+                if !matches!(outcome, Outcome::Failed { class: Class::Permanent, .. }) {
+                    let outcome = Outcome::Failed { class, detail: format!("its outcome could not be booked: {why}") };
+                    let body = Body::Ended { call: *call, attempt: *attempt, outcome };
+                    taken.again.push(Submission::own(Draft { body, ..draft }));
+                }
             }
-            (None, Err(why)) => error!(%why, "an event of our own cannot be decided"),
-            (None, Ok(_)) => {}
         }
     }
 
     /// All or nothing of one submission.
-    fn decide_all(&mut self, made: &mut Made, drafts: &[Draft], now: Timestamp) -> Result<Vec<Accepted>, Refusal> {
+    fn decide_all(&mut self, made: &mut Made, drafts: &[Draft], now: Timestamp) -> Result<Vec<Accepted>, Failure> {
         let (mark, numbers) = (self.state.mark(), self.last);
         let lengths = (made.batch.events.len(), made.batch.changes.len(), made.batch.log.len());
         let mut fresh: Vec<(String, String)> = Vec::new();
         let mut accepted = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let known = draft.delivery.as_ref().map(|d| (draft.origin.clone(), d.clone()));
-            let former = known.as_ref().map(|k| self.delivered(made, k)).transpose();
-            let one = match former {
-                Ok(Some(Some(seq))) => Ok(Accepted { seq, duplicate: true }),
-                Ok(_) => self.decide(made, draft.clone(), now),
-                Err(error) => Err(Refusal::Unavailable(error.to_string())),
-            };
-            match one {
-                Ok(one) => {
-                    if let (Some(known), false) = (known, one.duplicate) {
-                        made.deliveries.insert(known.clone(), one.seq);
-                        fresh.push(known);
-                    }
-                    accepted.push(one);
-                }
-                Err(refusal) => {
+            match self.decide_once(made, draft, &mut fresh, now) {
+                Ok(one) => accepted.push(one),
+                Err(failure) => {
                     self.state.rollback(mark);
                     self.last = numbers;
                     made.batch.events.truncate(lengths.0);
@@ -262,52 +295,69 @@ impl Turn {
                     for known in fresh {
                         made.deliveries.remove(&known);
                     }
-                    return Err(refusal);
+                    return Err(failure);
                 }
             }
         }
         Ok(accepted)
     }
 
-    fn delivered(&self, made: &Made, known: &(String, String)) -> Result<Option<u64>, Error> {
-        match made.deliveries.get(known) {
-            Some(seq) => Ok(Some(*seq)),
-            None => self.store.delivery(&known.0, &known.1),
+    /// Decides a draft unless its delivery was there before, in this batch or in the store.
+    fn decide_once(
+        &mut self,
+        made: &mut Made,
+        draft: &Draft,
+        fresh: &mut Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Accepted, Failure> {
+        let Some(delivery) = &draft.delivery else { return self.decide(made, draft.clone(), now) };
+        let known = (draft.origin.clone(), delivery.clone());
+        let former = match made.deliveries.get(&known) {
+            Some(seq) => Some(*seq),
+            None => self.store.delivery(&known.0, &known.1)?,
+        };
+        if let Some(seq) = former {
+            return Ok(Accepted { seq, duplicate: true });
         }
+        let one = self.decide(made, draft.clone(), now)?;
+        made.deliveries.insert(known.clone(), one.seq);
+        fresh.push(known);
+        Ok(one)
     }
 
     /// One root event and all it causes, loading what is needed.
-    fn decide(&mut self, made: &mut Made, draft: Draft, now: Timestamp) -> Result<Accepted, Refusal> {
+    fn decide(&mut self, made: &mut Made, draft: Draft, now: Timestamp) -> Result<Accepted, Failure> {
         let root = draft.event(self.last.event + 1);
-        self.preload(&root).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        for _ in 0..MAX_NEEDS {
-            match cascade(&self.definitions, &mut self.state, root.clone(), now) {
-                Ok(done) => {
-                    let seq = root.seq;
-                    self.last.event += done.events.len() as u64;
-                    for mut line in done.log {
-                        self.last.log += 1;
-                        line.seq = self.last.log;
-                        made.batch.log.push(line);
-                    }
-                    made.batch.events.extend(done.events);
-                    made.batch.changes.extend(done.changes);
-                    return Ok(Accepted { seq, duplicate: false });
-                }
-                Err(Need::Key(key)) => {
-                    let entry = self.store.load(&key).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-                    self.state.load(key, entry);
-                }
+        let seq = root.seq;
+        self.preload(&root)?;
+        let mut needs = 0;
+        let store = &self.store;
+        let load = |state: &mut State, Need::Key(key): Need| {
+            needs += 1;
+            if needs > MAX_NEEDS {
+                return Err(Failure::Rejected(format!("deciding it needs more than {MAX_NEEDS} values")));
             }
+            let entry = store.load(&key)?;
+            state.load(key, entry);
+            Ok(())
+        };
+        let done = cascade::settle(&self.definitions, &mut self.state, root, now, load)?;
+        self.last.event += done.events.len() as u64;
+        for mut line in done.log {
+            self.last.log += 1;
+            line.seq = self.last.log;
+            made.batch.log.push(line);
         }
-        Err(Refusal::Rejected(format!("deciding {} needs more than {MAX_NEEDS} values", root.name)))
+        made.batch.events.extend(done.events);
+        made.batch.changes.extend(done.changes);
+        Ok(Accepted { seq, duplicate: false })
     }
 
     /// Loads what every decision of this event asks for first, so that it need not ask.
-    fn preload(&mut self, event: &event::Event) -> Result<(), Error> {
+    fn preload(&mut self, event: &Event) -> Result<(), Error> {
         let key = match (&event.record, &event.body) {
+            (_, Body::Ended { call, .. }) => Key::Call(*call),
             (Some(record), _) => Key::Record(record.clone()),
-            (None, Body::Ended { call, .. }) => Key::Call(*call),
             _ => return Ok(()),
         };
         if self.state.get(&key).is_err() {
@@ -320,31 +370,36 @@ impl Turn {
     /// Writes the batch; then what it changed is in force. The calls that may now be performed.
     fn commit(&mut self, made: &mut Made) -> Result<Vec<Call>, Error> {
         made.batch.definitions.clone_from(&self.definitions.hash);
-        if !made.batch.events.is_empty() {
+        if !made.batch.is_empty() {
             self.store.commit(&made.batch)?;
         }
         self.state.publish(KEEP);
-        let mut started = Vec::new();
+        let mut started: HashMap<_, Call> = HashMap::new();
         for (_, change) in &made.batch.changes {
-            started.extend(self.dispatch.apply(change));
+            let Key::Call(id) = &change.key else {
+                self.dispatch.apply(change);
+                continue;
+            };
+            // The last word of the batch counts: a call may have started and ended in it.
+            match self.dispatch.apply(change) {
+                Some(call) => drop(started.insert(*id, call)),
+                None => drop(started.remove(id)),
+            }
         }
         metrics::counter!("ifthen_events_total").increment(made.batch.events.len() as u64);
         for line in &made.batch.log {
             metrics::counter!("ifthen_log_lines_total", "action" => line.action.clone(), "outcome" => line.outcome.word()).increment(1);
         }
-        // What a rule did is the last word on a call that started and ended in one batch.
-        started.retain(|c| made.batch.changes.iter().rev().find(|(_, ch)| ch.key == Key::Call(c.id)).is_some_and(|(_, ch)| is_started(ch)));
-        Ok(started)
+        debug_assert!(started.values().all(|c| c.status == Status::Started));
+        Ok(started.into_values().collect())
     }
 }
 
-fn is_started(change: &Change) -> bool {
-    use crate::engine::call::Status;
-    matches!(change.entry.as_deref(), Some(Entry::Call(c)) if c.status == Status::Started)
-}
-
 /// The event that says how an attempt ended.
-pub fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
+pub(super) fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
     let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
     Draft { record: call.record.clone(), ..Draft::own("ifthen.call.ended", now, body) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use super::record::Record;
 use super::scope::{Scope, Stop};
 use super::state::{Entry, Key};
 use super::template::Template;
-use super::value::{Map, Value};
+use super::value::{MAX_DEPTH, Map, Value};
 use super::view::View;
 
 /// For whom and over what an action is done.
@@ -71,14 +71,19 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
     Ok(Vec::new())
 }
 
-/// The value of a term.
-fn term(term: &Term, view: &dyn Scope) -> Result<Value, Stop> {
+/// The value of a term, which must be able to travel: inside an event, a call, a run.
+fn term(source: &Term, view: &dyn Scope) -> Result<Value, Stop> {
+    let value = made(source, view)?;
+    if value.depth() > MAX_DEPTH { Err(unevaluable(format!("nested deeper than {MAX_DEPTH}"))) } else { Ok(value) }
+}
+
+fn made(term: &Term, view: &dyn Scope) -> Result<Value, Stop> {
     Ok(match term {
         Term::Value(v) => v.clone(),
         Term::Expr(e) => e.eval(view)?,
         Term::Template(t) => t.render(view)?.into(),
-        Term::List(l) => Value::List(l.iter().map(|t| self::term(t, view)).collect::<Result<_, _>>()?),
-        Term::Map(m) => Value::Map(terms(m, view)?),
+        Term::List(l) => Value::List(l.iter().map(|t| made(t, view)).collect::<Result<_, _>>()?),
+        Term::Map(m) => Value::Map(m.iter().map(|(k, t)| Ok((k.clone(), made(t, view)?))).collect::<Result<_, Stop>>()?),
     })
 }
 

@@ -61,6 +61,16 @@ pub struct Call {
     /// Counts what it was edited to; part of the idempotency key, since other content is another message.
     #[serde(default)]
     pub generation: u32,
+    /// How many steps the event that ordered it is from its root; what its outcome emits counts on from there, so that a rule
+    /// on dead calls that makes calls which die comes to an end.
+    #[serde(default)]
+    pub depth: u32,
+    /// An attempt of this content may have reached the other side: it stays as it is, under its key.
+    #[serde(default)]
+    pub tried: bool,
+    /// What it said before others were merged into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Box<Request>>,
     /// Calls whose content was merged into this one; they end as it ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<CallId>,

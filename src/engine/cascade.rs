@@ -28,41 +28,82 @@ pub struct Root {
     pub log: Vec<Line>,
 }
 
-/// Decides a root event and everything it causes, and applies it to `state`. `root.seq` is given; what follows gets the numbers
-/// after it. On [`Need`] nothing is applied.
+/// A root event being decided, and how far.
 ///
-/// Beyond the limits the whole root is rolled back and parked: it stays in the history, is listed, and its cycle is named.
-pub fn cascade(definitions: &Definitions, state: &mut State, root: Event, now: Timestamp) -> Result<Root, Need> {
-    let mark = state.mark();
-    let mut done = Root::default();
-    let mut next_seq = root.seq + 1;
-    let mut queue = VecDeque::from([root]);
-    while let Some(event) = queue.pop_front() {
-        let Decision { changes, emits, log } = match decide(definitions, state, &event, now) {
-            Ok(decision) => decision,
-            Err(need) => {
-                state.rollback(mark);
-                return Err(need);
+/// On [`Need`] it stands still: load the value and [`run`](Cascade::run) on. Whoever gives it up rolls the state back to where
+/// it was when the cascade began.
+#[derive(Debug)]
+pub struct Cascade {
+    queue: VecDeque<Event>,
+    next_seq: u64,
+    mark: usize,
+    done: Root,
+}
+
+impl Cascade {
+    /// Begins with a root event, whose number is given; what follows gets the numbers after it.
+    pub fn new(root: Event, state: &State) -> Self {
+        Self { next_seq: root.seq + 1, queue: VecDeque::from([root]), mark: state.mark(), done: Root::default() }
+    }
+
+    /// Decides what is left and applies it to `state`.
+    ///
+    /// Beyond the limits the whole root is rolled back and parked: it stays in the history, is listed, and its cycle is named.
+    pub fn run(&mut self, definitions: &Definitions, state: &mut State, now: Timestamp) -> Result<Root, Need> {
+        while let Some(event) = self.queue.pop_front() {
+            let Decision { changes, emits, log } = match decide(definitions, state, &event, now) {
+                Ok(decision) => decision,
+                Err(need) => {
+                    self.queue.push_front(event);
+                    return Err(need);
+                }
+            };
+            for change in changes {
+                state.apply(&change);
+                self.done.changes.push((event.seq, change));
             }
-        };
-        for change in changes {
-            state.apply(&change);
-            done.changes.push((event.seq, change));
+            self.done.log.extend(log);
+            self.done.events.push(event);
+            let mut deep = None;
+            for draft in emits {
+                let emitted = draft.event(self.next_seq);
+                self.next_seq += 1;
+                if emitted.cause.as_ref().is_some_and(|c| c.depth > MAX_DEPTH) {
+                    deep.get_or_insert_with(|| emitted.clone());
+                }
+                self.queue.push_back(emitted);
+            }
+            if deep.is_some() || self.done.events.len() + self.queue.len() > MAX_EVENTS {
+                state.rollback(self.mark);
+                let last = deep.or_else(|| self.queue.pop_back());
+                self.queue.clear();
+                return park(definitions, state, std::mem::take(&mut self.done).events, last.as_ref(), now);
+            }
         }
-        done.log.extend(log);
-        for draft in emits {
-            queue.push_back(draft.event(next_seq));
-            next_seq += 1;
-        }
-        done.events.push(event);
-        let deep = queue.iter().find(|e| e.cause.as_ref().is_some_and(|c| c.depth > MAX_DEPTH)).cloned();
-        if deep.is_some() || done.events.len() + queue.len() > MAX_EVENTS {
-            state.rollback(mark);
-            let last = deep.or_else(|| queue.pop_back());
-            return park(definitions, state, done.events, last.as_ref(), now);
+        Ok(std::mem::take(&mut self.done))
+    }
+}
+
+/// A whole cascade, with `load` bringing what is needed into the state. On its error nothing is applied.
+pub fn settle<E>(
+    definitions: &Definitions,
+    state: &mut State,
+    root: Event,
+    now: Timestamp,
+    mut load: impl FnMut(&mut State, Need) -> Result<(), E>,
+) -> Result<Root, E> {
+    let mut cascade = Cascade::new(root, state);
+    loop {
+        match cascade.run(definitions, state, now) {
+            Ok(done) => return Ok(done),
+            Err(need) => {
+                if let Err(error) = load(state, need) {
+                    state.rollback(cascade.mark);
+                    return Err(error);
+                }
+            }
         }
     }
-    Ok(done)
 }
 
 fn park(
@@ -81,7 +122,7 @@ fn park(
     events.truncate(1);
     let root = &events[0];
     let reason = format!("{limit}: {cycle}");
-    // A timer that fired has fired, a call that ended has ended, whatever came of it.
+    // A timer that fired has fired, a call that ended has ended, whatever came of it. All it needs was loaded before.
     let own = if root.body.is_own() { decide(definitions, state, root, now)? } else { Decision::default() };
     let parked = Change { key: Key::Parked(root.seq), entry: Some(Arc::new(Entry::Parked(reason))) };
     let changes: Vec<(u64, Change)> = own.changes.into_iter().chain([parked]).map(|change| (root.seq, change)).collect();

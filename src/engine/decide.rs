@@ -43,7 +43,7 @@ pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Time
             wake(&mut draft, data, None)?;
         }
         Body::Created { by } => wake(&mut draft, &Value::from([("by", by.as_str().into())]), None)?,
-        Body::Changed { old, by } => {
+        Body::Changed { old, by, .. } => {
             let names = Value::List(old.keys().map(|k| k.as_str().into()).collect());
             wake(&mut draft, &Value::from([("by", by.as_str().into()), ("fields", names)]), Some(old))?;
         }
@@ -68,8 +68,10 @@ pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Time
 
 /// Rules and flows that the event wakes.
 fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
-    rule::wake(draft, data, old)?;
-    flow::wake(draft, data, old)
+    // Rules and flows alike see the record as it was when the event arrived.
+    let record = rule::seen(draft)?;
+    rule::wake(draft, &record, data, old)?;
+    flow::wake(draft, &record, data, old)
 }
 
 /// Merges what a source tells about a record, before any rule sees the event.
@@ -204,7 +206,17 @@ impl<'a> Deciding<'a> {
 
     /// Emits an event, to be decided in the same turn.
     pub(super) fn emit(&mut self, name: String, record: Option<RecordRef>, by: String, body: Body) {
-        let depth = self.event.cause.as_ref().map_or(0, |c| c.depth) + 1;
+        self.emit_from(self.depth(), name, record, by, body);
+    }
+
+    /// How many steps this event is from its root.
+    pub(super) fn depth(&self) -> u32 {
+        self.event.cause.as_ref().map_or(0, |c| c.depth)
+    }
+
+    /// Emits an event that continues a chain begun elsewhere: what a call's outcome causes counts from what ordered the call.
+    pub(super) fn emit_from(&mut self, depth: u32, name: String, record: Option<RecordRef>, by: String, body: Body) {
+        let depth = depth + 1;
         self.emits.push(Draft {
             name,
             at: self.event.at,
@@ -246,6 +258,8 @@ impl<'a> Deciding<'a> {
     }
 
     fn finish(mut self) -> Decision {
+        // What happened to records first, then what rules said about it.
+        let said = std::mem::take(&mut self.emits);
         for (record, (before, by)) in std::mem::take(&mut self.touched) {
             let after = self.changed.get(&Key::Record(record.clone())).cloned().flatten();
             let Some(Entry::Record(after)) = after.as_deref() else { continue };
@@ -254,7 +268,8 @@ impl<'a> Deciding<'a> {
                     let old = after.difference(before);
                     if !old.is_empty() {
                         let name = format!("{}.changed", record.entity);
-                        self.emit(name, Some(record), by.clone(), Body::Changed { old, by });
+                        let new = old.keys().map(|field| (field.clone(), after.seen(field))).collect();
+                        self.emit(name, Some(record), by.clone(), Body::Changed { old, new, by });
                     }
                 }
                 _ => {
@@ -263,6 +278,7 @@ impl<'a> Deciding<'a> {
                 }
             }
         }
+        self.emits.extend(said);
         let changes = self.changed.into_iter().map(|(key, entry)| Change { key, entry }).collect();
         Decision { changes, emits: self.emits, log: self.log }
     }

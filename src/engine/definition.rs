@@ -456,6 +456,16 @@ pub enum ConnectionKind {
     Wecom,
 }
 
+impl Rate {
+    /// The same pace in windows of at most 100, since a budget remembers every attempt of its window: 20,000 an hour are 100
+    /// in 18 seconds, which never exceeds what was said.
+    pub fn smoothed(self) -> Self {
+        let parts = self.count.div_ceil(100).max(1);
+        let per = self.per.checked_div(i32::try_from(parts).unwrap_or(i32::MAX)).unwrap_or(self.per);
+        Self { count: (self.count / parts).max(1), per }
+    }
+}
+
 /// A sliding budget: `20 per minute` is 20 in any 60 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {

@@ -140,8 +140,11 @@ pub enum Body {
     },
     /// Fields of a record changed. The event's name is `<entity>.changed`.
     Changed {
-        /// Former values of just the fields that changed (null: there was none); the record holds the new ones.
+        /// Former values of just the fields that changed (null: there was none).
         old: Map,
+        /// Their new values: by the time this is decided, another event of the same root may have changed the record again.
+        #[serde(default)]
+        new: Map,
         /// Who did it.
         by: String,
     },

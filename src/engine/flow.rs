@@ -11,7 +11,7 @@ use super::decide::{By, Deciding};
 use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
 use super::log::Outcome;
-use super::rule;
+use super::rule::Seen;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need, TimerId, Wake};
 use super::value::{Map, Value};
@@ -63,16 +63,15 @@ pub enum Wait {
 }
 
 /// Flows that the event starts.
-pub(super) fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+pub(super) fn wake(draft: &mut Deciding<'_>, record: &Seen, data: &Value, old: Option<&Map>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     for id in definitions.index.flows(&draft.event.name) {
         let Some(flow) = definitions.flows.get(&id) else { continue };
-        let record = rule::seen(draft)?;
-        if !flow.when.iter().any(|t| t.matches(draft.event, record.as_ref().map(|(_, r)| r.as_ref()))) {
+        if !flow.when.iter().any(|t| t.matches(draft.event)) {
             continue;
         }
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
-        let view = View { deciding: draft, record, data, old, steps: None };
+        let view = View { deciding: draft, record: record.clone(), data, old, steps: None };
         match flow.condition.as_ref().map_or(Ok(true), |c| c.test(&view)) {
             Ok(true) => {
                 let record = draft.event.record.clone();
@@ -107,9 +106,17 @@ pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRe
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
         if let Some(Entry::Enrolled(running)) = draft.get(&key)?.as_deref() {
+            let former = draft.get(&Key::Run(running.clone()))?;
+            let stuck = matches!(former.as_deref(), Some(Entry::Run(run)) if run.failed.is_some());
+            if stuck {
+                // A run that is parked for good must not keep the record out for good.
+                draft.remove(Key::Run(running.clone()));
+            }
             let detail = Value::from([("reason", "already runs".into()), ("by", running.as_str().into())]);
-            draft.say_of(&line, Some(record.clone()), "start", Outcome::Suppressed, detail);
-            return Ok(());
+            if !stuck {
+                draft.say_of(&line, Some(record.clone()), "start", Outcome::Suppressed, detail);
+                return Ok(());
+            }
         }
         draft.put(key, Entry::Enrolled(run_id.clone()));
     }
@@ -149,6 +156,23 @@ pub(super) fn answered(draft: &mut Deciding<'_>, run: &str, call: CallId, answer
     resume(draft, run, &Wait::Call(call), Some(answer))
 }
 
+/// A call that a run waits for was discarded by hand: the run ends with it, so that its record can begin anew.
+pub(super) fn abandon(draft: &mut Deciding<'_>, id: &str) -> Result<(), Need> {
+    let Some(entry) = draft.get(&Key::Run(id.to_owned()))? else { return Ok(()) };
+    let Entry::Run(run) = entry.as_ref() else { return Ok(()) };
+    draft.say_of(&by(run, None), run.record.clone(), "run", Outcome::Suppressed, Value::from([("reason", "discarded".into())]));
+    leave(draft, run);
+    Ok(())
+}
+
+/// The run is over: its place is free.
+fn leave(draft: &mut Deciding<'_>, run: &Run) {
+    if let Some(record) = &run.record {
+        draft.remove(Key::Enrolled { flow: run.flow.clone(), subject: record.to_string() });
+    }
+    draft.remove(Key::Run(run.id.clone()));
+}
+
 /// What a run waits for has come; it goes on once nothing else is waited for.
 fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result<&Value, &str>>) -> Result<(), Need> {
     let Some(entry) = draft.get(&Key::Run(id.to_owned()))? else { return Ok(()) };
@@ -175,8 +199,8 @@ fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result
         }
         None => {}
     }
-    run.failed = None;
     if run.waits.is_empty() {
+        run.failed = None;
         run.step += 1;
         return advance(draft, run, flow);
     }
@@ -203,10 +227,7 @@ fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Ne
     }
     let by = by(&run, None);
     draft.say_of(&by, run.record.clone(), "end", Outcome::Done, Value::from([("steps", (run.step as u64).into())]));
-    if let Some(record) = &run.record {
-        draft.remove(Key::Enrolled { flow: run.flow.clone(), subject: record.to_string() });
-    }
-    draft.remove(Key::Run(run.id));
+    leave(draft, &run);
     Ok(())
 }
 
@@ -226,7 +247,7 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
         StepKind::Wait(duration) => {
             // Counted from the instant of the event, not of the decision: a run that was resumed late does not drift.
             let due = draft.event.at.saturating_add(*duration).unwrap_or(Timestamp::MAX);
-            let timer = TimerId { due: due.as_millisecond(), seq: draft.event.seq, n: draft.number() };
+            let timer = TimerId { due: due.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
             draft.put(Key::Timer(timer), Entry::Timer(Wake::Run(run.id.clone())));
             draft.say_of(by, run.record.clone(), "wait", Outcome::Fired, Value::from([("until", due.into())]));
             run.waits.push(Wait::Timer(timer));

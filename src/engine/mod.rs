@@ -8,6 +8,7 @@
 
 mod action;
 pub mod assignment;
+pub mod budget;
 pub mod call;
 pub mod cascade;
 pub mod decide;

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-
+use jiff::SignedDuration;
 use super::action::Doing;
+use super::budget::{Budget, after};
 use super::call::{Call, CallId, Class, Outcome as Ended, Request, Retry, Status};
 use super::decide::{By, Deciding};
-use super::definition::{Connection, Deliver, Rate};
+use super::definition::{Connection, Deliver};
 use super::event::{Body, Command};
 use super::flow;
 use super::log::Outcome;
@@ -19,67 +18,6 @@ use super::merging;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need};
 use super::value::{Map, Value};
-
-/// How long a connection is held when it throttles without saying for how long; doubled each time in a row.
-const THROTTLE: SignedDuration = SignedDuration::from_secs(60);
-/// The longest hold: long enough to spare a login, short enough that a repaired connection works again before anyone asks.
-const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(30);
-/// What the other side's window may be off from ours: messages are counted there when they arrive, not when they leave.
-const MARGIN: SignedDuration = SignedDuration::from_millis(500);
-
-/// What a connection's budget has spent, and whether the connection is held.
-///
-/// Stored format: JSON; new fields need `#[serde(default)]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Budget {
-    /// When attempts started, latest last; only those still in the rate's window.
-    #[serde(default)]
-    pub sent: Vec<Timestamp>,
-    /// No attempt before then: throttled by the other side, or misconfigured.
-    #[serde(default)]
-    pub held_until: Option<Timestamp>,
-    /// How many times in a row it was held, for a longer hold each time.
-    #[serde(default)]
-    pub holds: u32,
-}
-
-impl Budget {
-    /// When the next attempt may start; `None`: now.
-    pub fn opens(&self, rate: Option<Rate>, now: Timestamp) -> Option<Timestamp> {
-        let held = self.held_until.filter(|until| *until > now);
-        let spent = rate.and_then(|rate| {
-            let first = self.sent.len().checked_sub(rate.count as usize)?;
-            Some(after(*self.sent.get(first)?, rate.per + MARGIN)).filter(|t| *t > now)
-        });
-        held.max(spent)
-    }
-
-    fn spend(&mut self, rate: Option<Rate>, now: Timestamp) {
-        let Some(rate) = rate else { return };
-        self.sent.retain(|t| after(*t, rate.per + MARGIN) > now);
-        self.sent.push(now);
-    }
-
-    /// How many more attempts the window has room for.
-    fn room(&self, rate: Option<Rate>, now: Timestamp) -> usize {
-        rate.map_or(usize::MAX, |rate| {
-            let used = self.sent.iter().filter(|t| after(**t, rate.per + MARGIN) > now).count();
-            (rate.count as usize).saturating_sub(used)
-        })
-    }
-
-    fn hold(&mut self, least: SignedDuration, now: Timestamp) -> Timestamp {
-        let doubled = least.saturating_mul(1i32.checked_shl(self.holds.min(10)).unwrap_or(1)).min(LONGEST_HOLD.max(least));
-        self.holds = self.holds.saturating_add(1);
-        let until = after(now, doubled);
-        self.held_until = Some(until);
-        until
-    }
-}
-
-fn after(t: Timestamp, d: SignedDuration) -> Timestamp {
-    t.saturating_add(d).unwrap_or(Timestamp::MAX)
-}
 
 /// A call to be made.
 pub(super) struct Order<'a> {
@@ -122,6 +60,9 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         emit,
         request,
         generation: 0,
+        depth: draft.depth(),
+        tried: false,
+        own: None,
         carries: Vec::new(),
         status: Status::Queued,
         attempt: 0,
@@ -198,25 +139,22 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     let Some(mut call) = load(draft, *first)?.filter(|c| c.status == Status::Queued) else { return Ok(()) };
     let key = Key::Budget(call.connection.clone());
     let mut budget = budget(draft, &call.connection)?;
-    let rate = draft.definitions.connections.get(&call.connection).and_then(|c: &Connection| c.rate);
+    let connection: Option<&Connection> = draft.definitions.connections.get(&call.connection);
+    let rate = connection.and_then(|c| c.rate);
+    if connection.is_some_and(|c| c.deliver == Deliver::Preview) {
+        return withdraw(draft, &call, "preview");
+    }
+    if call.due > now {
+        return Ok(()); // told too early; it is told again
+    }
     if let Some(opens) = budget.opens(rate, now) {
         call.due = opens;
         draft.put(Key::Call(*first), Entry::Call(call));
         return Ok(());
     }
     // One that was tried before may have arrived: its content, like its key, stays as it was.
-    if call.attempt == 0 && budget.room(rate, now) <= waiting.len() {
-        for id in waiting {
-            let Some(mut next) = load(draft, *id)? else { continue };
-            if next.status != Status::Queued || next.attempt > 0 || next.run.is_some() || next.connection != call.connection {
-                break;
-            }
-            let Some(merged) = merging::merge(&call.request, &next.request) else { break };
-            call.request = merged;
-            call.carries.push(*id);
-            next.status = Status::Merged(*first);
-            draft.put(Key::Call(*id), Entry::Call(next));
-        }
+    if !call.tried && budget.room(rate, now) <= waiting.len() {
+        carry(draft, &mut call, waiting)?;
     }
     budget.spend(rate, now);
     if rate.is_some() {
@@ -224,8 +162,64 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     }
     call.status = Status::Started;
     call.attempt += 1;
+    call.tried = true;
     draft.put(Key::Call(*first), Entry::Call(call));
     Ok(())
+}
+
+/// Merges those waiting into the first, in order, as far as they fit. What may have arrived already stays out of it.
+fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Result<(), Need> {
+    for id in waiting {
+        let Some(mut next) = load(draft, *id)? else { continue };
+        let alone = next.tried || next.run.is_some() || !next.carries.is_empty() || next.due > draft.now;
+        if next.status != Status::Queued || alone || next.connection != call.connection {
+            break;
+        }
+        let Some(merged) = merging::merge(&call.request, &next.request) else { break };
+        let before = std::mem::replace(&mut call.request, merged);
+        call.own.get_or_insert_with(|| Box::new(before));
+        call.carries.push(*id);
+        next.status = Status::Merged(call.id);
+        draft.put(Key::Call(*id), Entry::Call(next));
+    }
+    Ok(())
+}
+
+/// Takes a carrier apart again: each goes its own way, and none travels with others any more.
+fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
+    say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())]);
+    for id in std::mem::take(&mut call.carries) {
+        if let Some(mut carried) = load(draft, id)? {
+            carried.status = Status::Queued;
+            carried.tried = true;
+            draft.put(Key::Call(id), Entry::Call(carried));
+        }
+    }
+    if let Some(own) = call.own.take() {
+        call.request = *own;
+        call.generation += 1; // other content, another key
+    }
+    call.status = Status::Queued;
+    call.attempt = 0;
+    draft.put(Key::Call(call.id), Entry::Call(call));
+    Ok(())
+}
+
+/// Takes a call, and what it carries, out of the outbox without sending it.
+fn withdraw(draft: &mut Deciding<'_>, call: &Call, reason: &str) -> Result<(), Need> {
+    for id in &call.carries {
+        if let Some(carried) = load(draft, *id)? {
+            say(draft, &carried, Outcome::Suppressed, vec![("reason", reason.into()), ("merged", call.id.to_string().into())]);
+        }
+        draft.remove(Key::Call(*id));
+    }
+    say(draft, call, Outcome::Suppressed, vec![("reason", reason.into())]);
+    draft.remove(Key::Call(call.id));
+    match &call.run {
+        Some(run) if reason == "preview" => flow::answered(draft, run, call.id, Ok(&Value::Null)),
+        Some(run) => flow::abandon(draft, run),
+        None => Ok(()),
+    }
 }
 
 /// What the outcome of an attempt means.
@@ -243,16 +237,18 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
         }
         Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
         Ended::Failed { class: Class::Throttled { seconds }, detail } => {
+            // Refused, so it has not arrived; it may still be merged.
             call.attempt -= 1;
-            let least = seconds.map_or(THROTTLE, |s| SignedDuration::from_secs(i64::from(s)));
-            hold(draft, call, least, detail)
+            call.tried = call.attempt > 0;
+            hold(draft, call, seconds.map(|s| SignedDuration::from_secs(i64::from(s))), detail)
         }
+        Ended::Failed { class: Class::Permanent, detail } if !call.carries.is_empty() => split(draft, call, detail),
         Ended::Failed { class: Class::Permanent, detail } => dead(draft, call, detail),
         Ended::Failed { class: Class::Configuration, detail } => {
             if call.retry.len() < call.attempt as usize {
                 return dead(draft, call, detail);
             }
-            hold(draft, call, THROTTLE, detail)
+            hold(draft, call, None, detail)
         }
     }
 }
@@ -260,8 +256,8 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
 fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need> {
     let mut state = budget(draft, &call.connection)?;
     if state.holds > 0 {
+        // A hold in force stays: this attempt began before it.
         state.holds = 0;
-        state.held_until = None;
         draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
     }
     let status = answer.at(&["status"]).cloned();
@@ -275,7 +271,7 @@ fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need
     draft.remove(Key::Call(call.id));
     if let Some(name) = &call.emit {
         let body = Body::Happened { data: answer.clone(), upsert: None };
-        draft.emit(name.clone(), call.record.clone(), call.by.clone(), body);
+        draft.emit_from(call.depth, name.clone(), call.record.clone(), call.by.clone(), body);
     }
     match &call.run {
         Some(run) => flow::answered(draft, run, call.id, Ok(answer)),
@@ -306,9 +302,9 @@ fn jittered(wait: SignedDuration, id: CallId, attempt: u32) -> SignedDuration {
 }
 
 /// The whole connection pauses, and the call with it.
-fn hold(draft: &mut Deciding<'_>, mut call: Call, least: SignedDuration, error: &str) -> Result<(), Need> {
+fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, error: &str) -> Result<(), Need> {
     let mut state = budget(draft, &call.connection)?;
-    let until = state.hold(least, draft.now);
+    let until = state.hold(said, draft.now);
     draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
     call.due = until;
     call.status = Status::Queued;
@@ -338,7 +334,8 @@ fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Nee
         ("action", call.request.action().into()),
         ("error", error.into()),
     ]);
-    draft.emit("ifthen.call.dead".into(), call.record.clone(), call.by.clone(), Body::Happened { data, upsert: None });
+    let body = Body::Happened { data, upsert: None };
+    draft.emit_from(call.depth, "ifthen.call.dead".into(), call.record.clone(), call.by.clone(), body);
     if let Some(run) = &call.run {
         flow::answered(draft, run, call.id, Err(error))?;
     }
@@ -361,20 +358,24 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
     match command {
         Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
         Command::Edit(_, request) => {
+            if request.action() != call.request.action() {
+                say(draft, &call, Outcome::Failed, vec![("reason", "another kind".into()), ("error", request.action().into())]);
+                return Ok(());
+            }
             call.request = (**request).clone();
             call.generation += 1;
+            call.tried = false;
             say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
         }
         Command::Discard(_) => {
-            say(draft, &call, Outcome::Suppressed, vec![("reason", "discarded".into())]);
-            for carried in call.carries.iter().chain([id]) {
-                draft.remove(Key::Call(*carried));
-            }
-            return match &call.run {
-                Some(run) => flow::answered(draft, run, *id, Err("discarded")),
-                None => Ok(()),
-            };
+            return withdraw(draft, &call, "discarded");
         }
+    }
+    // Whoever asks has seen to the connection: it is not held any longer.
+    let mut state = budget(draft, &call.connection)?;
+    if state.held_until.take().is_some() {
+        state.holds = 0;
+        draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
     }
     call.attempt = 0;
     call.status = Status::Queued;
@@ -386,47 +387,6 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_790_000_000 + seconds).unwrap()
-    }
-
-    #[test]
-    fn a_budget_of_three_a_minute_never_lets_four_into_any_minute() {
-        let rate = Some(Rate { count: 3, per: SignedDuration::from_secs(60) });
-        let mut budget = Budget::default();
-        let mut went = Vec::new();
-        let mut now = at(0);
-        while went.len() < 12 {
-            match budget.opens(rate, now) {
-                Some(later) => now = later,
-                None => {
-                    budget.spend(rate, now);
-                    went.push(now);
-                    now = after(now, SignedDuration::from_secs(1));
-                }
-            }
-        }
-        for four in went.windows(4) {
-            assert!(four[3].duration_since(four[0]) > SignedDuration::from_secs(60), "{four:?}");
-        }
-        assert!(budget.sent.len() <= 4);
-    }
-
-    #[test]
-    fn holds_grow_and_end() {
-        let mut budget = Budget::default();
-        assert_eq!(budget.hold(THROTTLE, at(0)), at(60));
-        assert_eq!(budget.opens(None, at(59)), Some(at(60)));
-        assert_eq!(budget.opens(None, at(60)), None);
-        assert_eq!(budget.hold(THROTTLE, at(60)), at(180));
-        for _ in 0..40 {
-            budget.hold(THROTTLE, at(0));
-        }
-        assert_eq!(budget.held_until, Some(at(1_800)));
-        // What the other side says counts, even when it is longer than our longest.
-        assert_eq!(Budget::default().hold(SignedDuration::from_hours(2), at(0)), at(7_200));
-    }
 
     #[test]
     fn jitter_is_small_and_repeatable() {

@@ -35,9 +35,42 @@ pub struct Record {
 pub struct Told {
     /// Its values, normalised.
     pub fields: Map,
-    /// As of when, by the source's own clock.
+    /// As of when, by the source's own clock: the newest of all.
     #[serde(default)]
     pub at: Option<Timestamp>,
+    /// Fields that were told last as of an earlier time than `at`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub older: BTreeMap<String, Timestamp>,
+}
+
+impl Told {
+    /// Whether news of a field as of `at` are older than what was told of it last.
+    fn is_late(&self, field: &str, at: Option<Timestamp>) -> bool {
+        let last = self.older.get(field).copied().or(self.at);
+        self.fields.contains_key(field) && matches!((at, last), (Some(new), Some(last)) if new < last)
+    }
+
+    /// Takes note that these fields were told as of `at`.
+    fn note<'f>(&mut self, fields: impl Iterator<Item = &'f String>, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
+        let newest = self.at;
+        if newest.is_none_or(|last| at > last) {
+            // What this time says nothing of keeps its own time.
+            if let Some(last) = newest {
+                for field in self.fields.keys() {
+                    self.older.entry(field.clone()).or_insert(last);
+                }
+            }
+            self.at = Some(at);
+        }
+        for field in fields {
+            if self.at == Some(at) {
+                self.older.remove(field);
+            } else {
+                self.older.insert(field.clone(), at);
+            }
+        }
+    }
 }
 
 /// A field that a source told and that was not taken, with the reason.
@@ -56,16 +89,19 @@ impl Record {
     /// write-back, changes nothing. News older than the last told are not news.
     pub fn merge(&mut self, source: &str, upsert: &Upsert, entity: &Entity) -> Vec<Refused> {
         let told = self.told.entry(source.to_owned()).or_default();
-        let late = matches!((upsert.at, told.at), (Some(new), Some(last)) if new < last);
         let mut refused = Vec::new();
+        let mut noted = Vec::new();
         for (field, value) in &upsert.fields {
-            let base = told.fields.get(field);
-            if base == Some(value) {
+            let mut refuse = |reason| refused.push(Refused { field: field.clone(), reason });
+            let same = told.fields.get(field) == Some(value);
+            if told.is_late(field, upsert.at) {
+                if !same {
+                    refuse("older than what this source told last");
+                }
                 continue;
             }
-            let mut refuse = |reason| refused.push(Refused { field: field.clone(), reason });
-            if late && base.is_some() {
-                refuse("older than what this source told last");
+            noted.push(field);
+            if same {
                 continue;
             }
             told.fields.insert(field.clone(), value.clone());
@@ -77,9 +113,7 @@ impl Record {
                 }
             }
         }
-        if !late {
-            told.at = upsert.at.or(told.at);
-        }
+        told.note(noted.into_iter(), upsert.at);
         refused
     }
 
@@ -159,6 +193,12 @@ mod tests {
         let mut r = Record::default();
         check(&mut r, "crm", Some("2026-09-21T02:00:00Z"), &[("owner", "lisi")], &[("owner", "lisi")]);
         check(&mut r, "crm", Some("2026-09-21T01:00:00Z"), &[("owner", "crm-user"), ("stage", "new")], &[("stage", "new")]);
+        // Each field has its own time: this is older than the owner, newer than the stage.
+        check(&mut r, "crm", Some("2026-09-21T01:30:00Z"), &[("stage", "won")], &[("stage", "won")]);
+        check(&mut r, "crm", Some("2026-09-21T01:15:00Z"), &[("stage", "lost")], &[]);
+        check(&mut r, "crm", Some("2026-09-21T03:00:00Z"), &[("owner", "wang")], &[("owner", "wang")]);
+        check(&mut r, "crm", Some("2026-09-21T01:20:00Z"), &[("stage", "lost")], &[]);
+        check(&mut r, "crm", Some("2026-09-21T02:00:00Z"), &[("stage", "lost")], &[("stage", "lost")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::action::{self, Doing};
 use super::decide::{By, Deciding};
 use super::definition::{Action, Definitions, Deliver, Rule};
-use super::event::RecordRef;
+use super::event::{Body, RecordRef};
 use super::log::Outcome;
 use super::record::Record;
 use super::scope::Stop;
@@ -18,16 +18,15 @@ pub(super) type Seen = Option<(RecordRef, Arc<Record>)>;
 
 /// Decides every rule that the event may wake, in their order. Every condition sees the record as it was when the event
 /// arrived; what the actions change is seen by later actions only.
-pub(super) fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+pub(super) fn wake(draft: &mut Deciding<'_>, record: &Seen, data: &Value, old: Option<&Map>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     let candidates = definitions.index.rules(&draft.event.name);
     if candidates.is_empty() {
         return Ok(());
     }
-    let record = seen(draft)?;
     let mut stopped_by: Option<&str> = None;
     for rule in candidates.into_iter().map(|at| &definitions.rules[at]) {
-        if !rule.when.iter().any(|t| t.matches(draft.event, record.as_ref().map(|(_, r)| r.as_ref()))) {
+        if !rule.when.iter().any(|t| t.matches(draft.event)) {
             continue;
         }
         let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
@@ -56,24 +55,30 @@ pub(super) fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) ->
                 continue;
             }
             draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
-            perform(draft, &rule.then, &by, &record, data, old)?;
+            perform(draft, &rule.then, &by, record, data, old)?;
             if rule.stop {
                 stopped_by = Some(&rule.id);
             }
         } else if !rule.otherwise.is_empty() && stopped_by.is_none() {
             draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
-            perform(draft, &rule.otherwise, &by, &record, data, old)?;
+            perform(draft, &rule.otherwise, &by, record, data, old)?;
         }
     }
     Ok(())
 }
 
-/// The event's record as it is now.
+/// The event's record as it was when the event happened: a change that another event of the same root made meanwhile is not seen.
 pub(super) fn seen(draft: &Deciding<'_>) -> Result<Seen, Need> {
-    match &draft.event.record {
-        Some(at) => Ok(draft.record(at)?.map(|r| (at.clone(), r))),
-        None => Ok(None),
+    let Some(at) = &draft.event.record else { return Ok(None) };
+    let Some(mut record) = draft.record(at)? else { return Ok(None) };
+    if let Body::Changed { new, .. } = &draft.event.body {
+        for (field, value) in new.iter().filter(|(field, _)| *field != "tags") {
+            if record.value(field) != value {
+                Arc::make_mut(&mut record).fields.insert(field.clone(), value.clone());
+            }
+        }
     }
+    Ok(Some((at.clone(), record)))
 }
 
 /// The gate `cooldown`: whether the rule fired for this record too short a time ago. Marks it as fired if not.

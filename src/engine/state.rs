@@ -182,7 +182,7 @@ pub enum Entry {
     /// Under [`Key::Graph`].
     Graph(Arc<Flow>),
     /// Under [`Key::Budget`].
-    Budget(super::outbox::Budget),
+    Budget(super::budget::Budget),
     /// Under [`Key::Cursor`].
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Flow, Rule};
 use super::event::{Body, Event};
-use super::record::Record;
 use super::value::Value;
 
 /// What wakes a rule.
@@ -40,16 +39,16 @@ impl Trigger {
         }
     }
 
-    /// Whether the event wakes it; `record` is the record as it is after the change.
-    pub fn matches(&self, event: &Event, record: Option<&Record>) -> bool {
+    /// Whether the event wakes it.
+    pub fn matches(&self, event: &Event) -> bool {
         match self {
             Self::Event(pattern) => glob(pattern, &event.name),
             Self::Changed { entity, field, from, to } => {
-                let Body::Changed { old, .. } = &event.body else { return false };
-                let (Some(was), Some(record)) = (old.get(field), record) else { return false };
+                let Body::Changed { old, new, .. } = &event.body else { return false };
+                let (Some(was), Some(is)) = (old.get(field), new.get(field)) else { return false };
                 event.record.as_ref().is_some_and(|r| r.entity == *entity)
                     && (from.is_empty() || from.contains(was))
-                    && (to.is_empty() || to.contains(&record.seen(field)))
+                    && (to.is_empty() || to.contains(is))
             }
         }
     }

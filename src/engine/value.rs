@@ -19,6 +19,9 @@ pub type Map = BTreeMap<String, Value>;
 /// How deep lists and objects may nest, in a webhook's body as in our own store.
 pub const MAX_DEPTH: usize = 64;
 
+/// How deep what we stored ourselves may nest: a payload inside an event, an answer inside a run. serde_json stops at 128.
+const STORED_DEPTH: usize = 112;
+
 /// The member name under which a stored time is told from text.
 const TIME: &str = "$time";
 /// What serde_json calls the one member of a number it hands over with all its digits.
@@ -64,6 +67,15 @@ impl Value {
             Self::List(l) => l.get(name.as_ref().parse::<usize>().ok()?),
             _ => None,
         })
+    }
+
+    /// How deep it nests: 0 for what is no list or object.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::List(l) => 1 + l.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Map(m) => 1 + m.values().map(Self::depth).max().unwrap_or(0),
+            _ => 0,
+        }
     }
 
     /// Null, empty text or blanks, an empty list or object.
@@ -224,8 +236,9 @@ struct Reader {
 
 impl Reader {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
+        let most = if self.stored { STORED_DEPTH } else { MAX_DEPTH };
+        if self.depth >= most {
+            return Err(E::custom(format_args!("nested deeper than {most}")));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }

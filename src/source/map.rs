@@ -80,7 +80,7 @@ pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now
     let delivery = delivery(map, &told)?;
     let said = map.time.as_ref().map(|path| time(&told, path, zone)).transpose()?.flatten();
     let at = said.or(told.time).unwrap_or(now).min(now);
-    let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told)).transpose()?;
+    let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told, now)).transpose()?;
     Ok(Draft {
         name,
         at,
@@ -202,7 +202,7 @@ fn time(told: &Told, path: &str, zone: &TimeZone) -> Result<Option<Timestamp>, F
     }
 }
 
-fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told) -> Result<Upsert, Fault> {
+fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told, now: Timestamp) -> Result<Upsert, Fault> {
     let zone = &definitions.zone.0;
     let ours = |detail: String| Fault { ours: true, ..Fault::new(detail) };
     let entity = definitions
@@ -222,7 +222,8 @@ fn upsert(map: &RecordMapping, definitions: &Definitions, told: &Told) -> Result
         fields.insert(field.clone(), value);
     }
     let record = RecordRef { entity: map.entity.clone(), id: key(entity, map, &fields)? };
-    let at = map.at.as_ref().map(|path| time(told, path, zone)).transpose()?.flatten();
+    // A clock ahead of ours must not make all later news look old.
+    let at = map.at.as_ref().map(|path| time(told, path, zone)).transpose()?.flatten().map(|at| at.min(now));
     Ok(Upsert { record, fields, at })
 }
 

@@ -237,6 +237,7 @@ fn scan_pages(kind: &mut impl Kind) {
     assert_eq!(keys("", None, 99).len(), expect.len() + 2);
     assert_eq!(keys("record/lead/中/", None, 99), ["record/lead/中/一", "record/lead/中/二"]);
     assert_eq!(keys("record/lead/\u{10FFFF}", None, 99).len(), 2);
+    assert_eq!(keys("record/lead/\u{D7FF}", None, 99), ["record/lead/\u{D7FF}"]);
     assert_eq!(keys("record/lead/", Some(&mark), 1), expect[..1]);
     assert_eq!(keys("mark/", Some(&record("L1")), 9), [""; 0]);
     assert_eq!(keys("", None, 0), [""; 0]);

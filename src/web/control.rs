@@ -35,7 +35,7 @@ pub(super) async fn call(
         _ => return problem(StatusCode::NOT_FOUND, "not-found", "retry, edit or discard"),
     };
     let draft = Draft::own("ifthen.command", Timestamp::now(), Body::Command(command));
-    match handle.submit(vec![draft]).await {
+    match handle.command(vec![draft]).await {
         Ok(accepted) => {
             let id = accepted.first().map(|a| event::id(a.seq));
             json(StatusCode::OK, "application/json", &serde_json::json!({ "event": id }))

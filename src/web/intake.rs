@@ -61,12 +61,14 @@ async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -
     let source = source.ok_or_else(|| refusal(404, "unknown-source", format!("there is no webhook source `{id}` in config.yaml")))?;
     let now = Timestamp::now();
     let SourceKind::Webhook(webhook) = &source.kind else { unreachable!("filtered above") };
-    intake.rates.lock().unwrap_or_else(PoisonError::into_inner).admit(id, webhook.rate, now)?;
     let (parts, body) = request.into_parts();
     let body = read(body, live.settings.limits.body).await?;
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let request = webhook::Request { method: &parts.method, path, headers: &parts.headers, body: &body, peer: peer.ip(), now };
-    let drafts = webhook::receive(id, source, &live.definitions, &live.settings.limits, &request)?;
+    webhook::check(source, &live.settings.limits, &request)?;
+    // After the proof: strangers must not use up the rate of the real sender.
+    intake.rates.lock().unwrap_or_else(PoisonError::into_inner).admit(id, webhook.rate, now)?;
+    let drafts = webhook::read(id, source, &live.definitions, &live.settings.limits, &request)?;
     if drafts.is_empty() {
         return Ok(Vec::new());
     }

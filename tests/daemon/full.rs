@@ -58,7 +58,7 @@ fn a_full_disk_is_answered_503_and_passes_by_itself() {
         tries += 1;
         (post(format!("c{tries}")) == 202).then_some(())
     });
-    assert_eq!(daemon.get("/readyz").0, 200);
+    wait("ready again", || (daemon.get("/readyz").0 == 200).then_some(()));
     let daemon = {
         daemon.kill();
         folder.start()

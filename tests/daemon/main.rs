@@ -5,6 +5,7 @@ mod harness;
 #[path = "../standin/mod.rs"]
 mod standin;
 
+mod action;
 mod backup;
 mod crash;
 mod full;
@@ -13,3 +14,5 @@ mod outage;
 mod poll;
 mod reload;
 mod stale;
+mod stop;
+mod webhook;

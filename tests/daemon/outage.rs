@@ -36,7 +36,8 @@ fn every_class_of_answer_is_treated_as_what_it_is() {
     world.smtp.next_for("gone@example.com", 1, Stage::Recipient, Act::Reply("550 5.1.1 no such user"));
     // Robots: busy, then nonsense, then fine.
     world.dingtalk.script.next(1, Mode::busy());
-    world.dingtalk.script.next(1, Mode::html());
+    world.dingtalk.script.next(1, Mode::Instead(Reply::text(502, "text/html", "<html>Bad Gateway</html>")));
+    world.dingtalk.script.next(1, Mode::Instead(Reply::text(200, "text/plain", "???")));
     let daemon = world.folder.start();
     for id in ["grey", "gone", "fine"] {
         lead(&daemon, id);

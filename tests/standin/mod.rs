@@ -4,6 +4,7 @@
 //! Use: `mod standin;` in an integration test.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "every test uses a part of it, and a stand-in that fails shall fail the test"

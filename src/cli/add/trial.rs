@@ -1,24 +1,22 @@
 //! A draft tried on its own payload: compiled together with what is there, mapped as the webhook would, decided as the daemon
 //! would, on an empty state with everything on preview. Nothing is stored, nothing leaves.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::draft::Draft;
 use crate::config::{self, Lang, Loaded, Options, Report};
-use crate::engine::cascade::cascade;
+use crate::engine::cascade::settle;
 use crate::engine::definition::{Definitions, Deliver};
 use crate::engine::event::Event;
 use crate::engine::log::Line;
 use crate::engine::state::{Need, State};
 use crate::engine::value::Value;
 use crate::source::webhook::{self, Request};
-
-/// Values that one event may ask for.
-const MAX_NEEDS: usize = 10_000;
 
 /// What the draft would do.
 #[derive(Debug)]
@@ -80,23 +78,20 @@ pub(super) fn run(
     let mut state = State::default();
     for draft in drafts.into_iter().take(1) {
         let root = draft.event(1);
-        decide(&mut trial, &mut state, &root, now)?;
+        decide(&mut trial, &mut state, &root, now);
     }
     Ok(trial)
 }
 
-fn decide(trial: &mut Trial, state: &mut State, root: &Event, now: jiff::Timestamp) -> anyhow::Result<()> {
-    for _ in 0..MAX_NEEDS {
-        match cascade(&trial.definitions, state, root.clone(), now) {
-            Ok(done) => {
-                trial.events.extend(done.events);
-                trial.log.extend(done.log);
-                return Ok(());
-            }
-            Err(Need::Key(key)) => state.load(key, None),
-        }
-    }
-    bail!("deciding it needs more than {MAX_NEEDS} values")
+fn decide(trial: &mut Trial, state: &mut State, root: &Event, now: jiff::Timestamp) {
+    // There is nothing in the store of a trial.
+    let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
+        state.load(key, None);
+        Ok(())
+    };
+    let Ok(done) = settle(&trial.definitions, state, root.clone(), now, load);
+    trial.events.extend(done.events);
+    trial.log.extend(done.log);
 }
 
 /// The configuration with the draft in it, in a folder of its own; the definitions that are there are read where they are.

@@ -112,13 +112,13 @@ impl Compiler<'_> {
             }
             self.constants.insert(item.id.to_owned(), scalar::value(item.node));
         }
-        for (name, node) in &self.around.constants {
+        for (name, at, node) in &self.around.constants {
             if self.constants.contains_key(name) {
                 self.constants.insert(name.clone(), scalar::value(node));
             } else if !self.lost {
                 let near = scalar::nearest(name, self.constants.keys().map(String::as_str));
                 let help = near.map(|n| t::DID_YOU_MEAN.with([n.into()]));
-                self.sink.add(Problem::new(node.at, t::UNKNOWN_CONSTANT.with([name.as_str().into()])).help(help));
+                self.sink.add(Problem::new(*at, t::UNKNOWN_CONSTANT.with([name.as_str().into()])).help(help));
             }
         }
     }

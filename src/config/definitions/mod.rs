@@ -33,7 +33,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) zone: TimeZone,
     pub(super) lang: String,
     /// Overrides of constants.
-    pub(super) constants: Vec<(String, Node)>,
+    pub(super) constants: Vec<(String, At, Node)>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,

@@ -7,6 +7,7 @@ use super::super::scalar;
 use super::super::tree::Node;
 use super::{Compiler, Item, word};
 use crate::engine::definition::{ConnectionKind, Mail, MailTemplate, Person, Team};
+use crate::engine::entity::FieldKind;
 
 impl Compiler<'_> {
     pub(super) fn read_people(&mut self, items: &[Item<'_>]) {
@@ -21,14 +22,9 @@ impl Compiler<'_> {
     fn person(&self, item: Item<'_>) -> Person {
         let node = item.node;
         let text = |key: &str| node.text_at(key).map(str::to_owned);
-        if let (Some(email), Some(at)) = (node.text_at("email"), node.get("email")) {
-            if !crate::engine::entity::is_email(email) {
-                self.sink.say(at.at, &t::FIELD_VALUE, ["email".into(), (&t::H_EMAIL).into(), email.into()]);
-            }
-        }
-        if let (Some(mobile), Some(at)) = (node.text_at("mobile"), node.get("mobile")) {
-            if crate::engine::entity::phone(mobile, "CN").is_none() {
-                self.sink.say(at.at, &t::FIELD_VALUE, ["mobile".into(), (&t::H_PHONE).into(), mobile.into()]);
+        for (key, kind) in [("email", FieldKind::Email), ("mobile", FieldKind::Phone("CN".into()))] {
+            if let Some(value) = node.get(key) {
+                self.fits(value, key, &kind);
             }
         }
         let manager = node.get("manager").and_then(|m| {

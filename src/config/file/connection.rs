@@ -7,8 +7,9 @@ use secrecy::SecretString;
 
 use super::super::catalogue as t;
 use super::super::definitions::PLAIN_HTTP;
+use super::super::grammar::found;
 use super::super::problem::Problem;
-use super::super::scalar;
+use super::super::scalar::{self, nearest};
 use super::super::settings::{Connection, Http, Robot, Security, Smtp};
 use super::super::tree::{Kind, Node, Style};
 use super::File;
@@ -116,7 +117,8 @@ fn timeout(node: &Node, usual: i64) -> SignedDuration {
 
 /// A key that a live connection cannot do without.
 fn needed(file: &File<'_>, node: &Node, live: bool, key: &str, what: &str) {
-    if live && !node.has(key) && !node.is_broken() {
+    let misspelt = node.entries().iter().any(|e| nearest(&e.key, [key]).is_some());
+    if live && !node.has(key) && !node.is_broken() && !misspelt {
         file.sink.say(node.at, &t::NEEDED_LIVE, [key.into(), format!("`{what}`").into()]);
     }
 }
@@ -137,8 +139,8 @@ fn smtp(file: &File<'_>, node: &Node, live: bool) -> Option<Smtp> {
     if let Some(text) = from.and_then(Node::text) {
         let bare = text.rsplit_once('<').map_or(text, |(_, a)| a.trim_end_matches('>'));
         if !crate::engine::entity::is_email(bare.trim()) || text.chars().any(char::is_control) {
-            let at = from.map_or(node.at, |f| f.at);
-            file.sink.say(at, &t::EXPECTED, [(&t::K_MAILBOX).into(), (&t::K_TEXT).into()]);
+            let from = from.unwrap_or(node);
+            file.sink.say(from.at, &t::EXPECTED, [(&t::K_MAILBOX).into(), found(file.texts, from).into()]);
         }
     }
     Some(Smtp {

@@ -70,7 +70,7 @@ impl File<'_> {
         Surroundings {
             zone: self.zone(),
             lang: lang.code().to_owned(),
-            constants: entries("constants").iter().map(|e| (e.key.clone(), e.value.clone())).collect(),
+            constants: entries("constants").iter().map(|e| (e.key.clone(), e.at, e.value.clone())).collect(),
             connections,
             baseless: connection::baseless(self),
             sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),

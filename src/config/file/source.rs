@@ -145,7 +145,7 @@ fn hmac(file: &File<'_>, node: &Node) -> Option<Hmac> {
         tolerance: node.get("tolerance").and_then(scalar::duration).unwrap_or(base.tolerance),
     };
     let needs = |what: &str| file.sink.say(node.at, &t::MISSING_KEY, [what.into(), "`hmac`".into()]);
-    if hmac.header.is_empty() {
+    if hmac.header.is_empty() && !node.has("preset") {
         needs("header");
     }
     if !hmac.signed.contains("{body}") {

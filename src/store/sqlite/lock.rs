@@ -5,9 +5,16 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::of_disk;
 use crate::store::Error;
+
+/// How often the lock is asked for before someone is said to have it: a process that is just ending lets it go in a moment, and
+/// one that has just been forked holds a copy until it becomes another program.
+const TRIES: u32 = 20;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Held while it lives.
 #[derive(Debug)]
@@ -21,7 +28,15 @@ impl Lock {
         let beside = beside(path, ".lock");
         let disk = |e: std::io::Error| of_disk(&beside, &e);
         let mut file = File::options().create(true).read(true).write(true).truncate(false).open(&beside).map_err(disk)?;
-        match file.try_lock() {
+        let mut tries = TRIES;
+        let taken = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if tries > 0 => tries -= 1,
+                taken => break taken,
+            }
+            std::thread::sleep(PAUSE);
+        };
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
