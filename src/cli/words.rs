@@ -77,6 +77,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("on its way", "on its way right now; try again in a moment", "正在发送,请稍后再试"),
     ("no such call", "there is no such call", "没有这个调用"),
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
+    ("start", "at start", "启动"),
     ("entity", "there is no such entity", "没有这个实体"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),
