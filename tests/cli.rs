@@ -229,7 +229,11 @@ fn filled() -> Here {
     let mut store = Sqlite::open(&here.path().join("data/ifthen.db"), Options::default()).unwrap();
     let (events, log) = (events(), log());
     let fields = Map::from([("id".into(), "刘洋".into()), ("name".into(), "刘洋".into()), ("amount".into(), 120_000i64.into())]);
-    let told = Told { fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]), at: Some(at(0)), ..Told::default() };
+    let told = Told {
+        fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]),
+        at: Some(at(0)),
+        ..Told::default()
+    };
     let tags = [String::from("官网")].into();
     let record = Record { fields, tags, told: [("website".to_owned(), told)].into(), created: at(0), changed: at(1) };
     let change = |key, entry| (2, Change { key, entry: Some(Arc::new(entry)) });
