@@ -74,6 +74,8 @@ const SAID: &[(&str, &str, &str)] = &[
     ("asked for", "asked for by hand", "人工重试"),
     ("edited", "edited by hand", "人工修改后重发"),
     ("discarded", "discarded by hand", "人工丢弃"),
+    ("apart", "refused together, each is sent on its own", "合并发送被拒,改为逐条发送"),
+    ("another kind", "the edited request is of another kind", "修改后的请求不是同一种类"),
     ("on its way", "on its way right now; try again in a moment", "正在发送,请稍后再试"),
     ("no such call", "there is no such call", "没有这个调用"),
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
