@@ -38,6 +38,7 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
     let mut watched = BTreeSet::new();
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return error!("SIGHUP cannot be received") };
+    let mut broken = false;
     loop {
         if let Some(debouncer) = &mut debouncer {
             look_at(debouncer, &handle, &path, &mut watched);
@@ -47,7 +48,8 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
             _ = told.recv() => false,
             _ = stopped.wait_for(|s| *s) => return,
         };
-        reload(&handle, &path, &options, asked).await;
+        // Whoever mended what did not compile wants to read that it is in order again, even if it is what it was.
+        broken = !reload(&handle, &path, &options, asked || broken).await;
     }
 }
 
@@ -72,8 +74,9 @@ fn look_at<C: FileIdCache>(
     }
 }
 
-/// One reload. Nothing happens when the definitions are those in force, unless someone asked: then the connections are set up anew.
-async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) {
+/// One reload; whether what the files say is in force. Nothing happens when it is already, unless someone asked: then the
+/// connections are set up anew.
+async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) -> bool {
     let (file, how) = (path.to_owned(), options.clone());
     let loaded = tokio::task::spawn_blocking(move || config::load(&file, &how)).await;
     let before = handle.live();
@@ -86,13 +89,16 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
                 report.render(report.lang, false)
             );
             let problems = value::from_json(report.to_json(report.lang).to_string().as_bytes()).unwrap_or_default();
-            return handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
+            handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
+            return false;
         }
-        Err(error) => return error!(%error, "reading the definitions failed"),
+        Err(error) => {
+            error!(%error, "reading the definitions failed");
+            return false;
+        }
     };
-    let same = loaded.definitions.hash == before.definitions.hash && loaded.summary == before.summary;
-    if same && !asked {
-        return;
+    if loaded.summary == before.summary && !asked {
+        return true;
     }
     if loaded.settings.listen != before.settings.listen || loaded.settings.data != before.settings.data {
         warn!("`listen` and `data` take effect at the next start");
@@ -103,10 +109,19 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
         Ok(live) => {
             let live = Arc::new(live);
             match handle.load(Arc::clone(&live), detail).await {
-                Ok(()) => info!(definitions = %live.definitions.hash, changed = %difference, "reloaded"),
-                Err(error) => error!(%error, "the new definitions are not in force"),
+                Ok(()) => {
+                    info!(definitions = %live.definitions.hash, changed = %difference, "reloaded");
+                    true
+                }
+                Err(error) => {
+                    error!(%error, "the new definitions are not in force");
+                    false
+                }
             }
         }
-        Err(error) => error!(%error, "a connection cannot be set up, the old definitions stay"),
+        Err(error) => {
+            error!(%error, "a connection cannot be set up, the old definitions stay");
+            false
+        }
     }
 }
