@@ -1,6 +1,7 @@
 //! Reload: on SIGHUP and whenever a file changes. What does not compile changes nothing and says so.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::engine::value::{self, Value};
 
 /// An editor writes a file in several steps; a checkout touches many: one reload for all of them.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// How often it is checked that the folders that are watched are still those that are meant: a few `stat` calls.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Reloads until told to stop.
 pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Options, mut stopped: watch::Receiver<bool>) {
@@ -35,17 +39,22 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
             None
         }
     };
-    let mut watched = BTreeSet::new();
+    let mut watched = BTreeMap::new();
+    let mut look = tokio::time::interval(LOOK);
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return error!("SIGHUP cannot be received") };
     let mut broken = false;
     loop {
-        if let Some(debouncer) = &mut debouncer {
-            look_at(debouncer, &handle, &path, &mut watched);
-        }
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = told.recv() => false,
+            // A folder that was replaced (a checkout, a deploy, a link that points elsewhere) is another folder to the system.
+            _ = look.tick() => {
+                if !debouncer.as_mut().is_some_and(|d| look_at(d, &handle, &path, &mut watched)) {
+                    continue;
+                }
+                false
+            }
             _ = stopped.wait_for(|s| *s) => return,
         };
         // Whoever mended what did not compile wants to read that it is in order again, even if it is what it was.
@@ -54,24 +63,36 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
 }
 
 /// Watches the folders in force: those of the definitions with all below, and the one of config.yaml, since editors replace files.
+/// Whether one of them is another than before: what changed before it was watched must be read.
 fn look_at<C: FileIdCache>(
     debouncer: &mut Debouncer<RecommendedWatcher, C>,
     handle: &Handle,
     path: &Path,
-    watched: &mut BTreeSet<PathBuf>,
-) {
+    watched: &mut BTreeMap<PathBuf, (u64, u64)>,
+) -> bool {
     let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let live = handle.live();
     let folders = live.settings.definitions.iter().map(|f| (f.as_path(), RecursiveMode::Recursive));
+    let mut other = false;
     for (folder, mode) in folders.chain([(home, RecursiveMode::NonRecursive)]) {
-        if watched.contains(folder) {
+        // Which folder it is, links followed; none for one that is not there (yet).
+        let now = std::fs::metadata(folder).ok().map(|m| (m.dev(), m.ino()));
+        if watched.get(folder).copied() == now {
             continue;
         }
+        if watched.remove(folder).is_some() {
+            drop(debouncer.unwatch(folder)); // the system has forgotten the former one already
+        }
+        let Some(now) = now else { continue };
         match debouncer.watch(folder, mode) {
-            Ok(()) => drop(watched.insert(folder.to_owned())),
+            Ok(()) => {
+                watched.insert(folder.to_owned(), now);
+                other = true;
+            }
             Err(error) => warn!(%error, folder = %folder.display(), "not watched; send SIGHUP to reload"),
         }
     }
+    other
 }
 
 /// One reload; whether what the files say is in force. Nothing happens when it is already, unless someone asked: then the
