@@ -2,7 +2,6 @@
 //!
 //! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
 
-mod dispatch;
 pub mod handle;
 mod poll;
 mod reload;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::dispatch::Dispatch;
+use crate::engine::dispatch::Dispatch;
 use crate::engine::call::{Call, Class, Outcome, Status};
 use crate::engine::cascade;
 use crate::engine::definition::Definitions;

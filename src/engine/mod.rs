@@ -13,6 +13,7 @@ pub mod call;
 pub mod cascade;
 pub mod decide;
 pub mod definition;
+pub mod dispatch;
 pub mod duration;
 pub mod entity;
 pub mod event;

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::engine::budget::Budget;
-use crate::engine::call::{Call, CallId, Status};
-use crate::engine::definition::{Definitions, Rate};
-use crate::engine::event::{Body, Draft};
-use crate::engine::state::{Change, Entry, Key, TimerId};
+use super::budget::Budget;
+use super::call::{Call, CallId, Status};
+use super::definition::{Definitions, Rate};
+use super::event::{Body, Draft};
+use super::state::{Change, Entry, Key, TimerId};
 
 /// Calls behind the first of a lane that are shown to the engine for merging.
 const SHOWN: usize = 64;
@@ -20,7 +20,7 @@ const TIMERS: usize = 256;
 
 /// Everything that waits.
 #[derive(Debug, Default)]
-pub(super) struct Dispatch {
+pub struct Dispatch {
     timers: BTreeSet<TimerId>,
     /// Told to the engine, not yet settled.
     telling: HashSet<TimerId>,
@@ -92,7 +92,7 @@ impl Connection {
 
 impl Dispatch {
     /// Takes a committed change in; a call whose attempt is committed comes back, to be performed.
-    pub(super) fn apply(&mut self, change: &Change) -> Option<Call> {
+    pub fn apply(&mut self, change: &Change) -> Option<Call> {
         match (&change.key, change.entry.as_deref()) {
             (Key::Timer(id), Some(_)) => {
                 self.timers.insert(*id);
@@ -153,7 +153,7 @@ impl Dispatch {
     }
 
     /// What is due: the timers in due order, then the calls that may start.
-    pub(super) fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
+    pub fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
         let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(TIMERS).copied().collect();
         for id in due {
@@ -185,7 +185,7 @@ impl Dispatch {
     }
 
     /// What was told is settled, committed or not: what still waits is due again.
-    pub(super) fn give_up(&mut self, drafts: &[Draft]) {
+    pub fn give_up(&mut self, drafts: &[Draft]) {
         for draft in drafts {
             match &draft.body {
                 // Committed, it was removed from the state and from `telling`.
@@ -210,7 +210,7 @@ impl Dispatch {
     }
 
     /// The earliest time at which [`Dispatch::due`] has something to say; the past: now.
-    pub(super) fn wake(&self, definitions: &Definitions) -> Option<Timestamp> {
+    pub fn wake(&self, definitions: &Definitions) -> Option<Timestamp> {
         let timer = self.timers.first().and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
             let rate = c.open(name, definitions)?;
@@ -221,7 +221,7 @@ impl Dispatch {
     }
 
     /// Calls that are neither done nor dead; and how many of them are being performed.
-    pub(super) fn waiting(&self) -> (usize, usize) {
+    pub fn waiting(&self) -> (usize, usize) {
         (self.calls.len(), self.connections.values().map(|c| c.started).sum())
     }
 }
