@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("store", &["engine"]),
     ("source", &["engine", "config"]),
     ("action", &["engine", "config"]),
-    ("check", &["engine", "config", "store"]),
+    ("check", &["engine", "config", "source", "action"]),
     ("web", &["engine", "config", "store", "source", "daemon"]),
     ("daemon", &["engine", "config", "store", "source", "action"]),
     ("cli", &["engine", "config", "store", "source", "action", "check", "web", "daemon"]),

@@ -213,6 +213,19 @@ fn judge_failure(failure: Failure, shown: &str, own: bool, safe: bool) -> Outcom
     }
 }
 
+/// What an answer that was not really given would mean: tests make answers up, and a real one must mean the same.
+pub fn answered(status: u16, headers: &[(String, String)], body: &Value, own: bool, now: Timestamp) -> Outcome {
+    let json = serde_json::to_vec(&body.plain()).unwrap_or_default();
+    let (kind, body) = match body {
+        Value::Null => (None, Vec::new()),
+        Value::Text(text) => (None, text.clone().into_bytes()),
+        _ => (Some(HeaderValue::from_static("application/json")), json),
+    };
+    let pairs = headers.iter().filter_map(|(name, value)| pair(name, value).ok());
+    let headers = kind.into_iter().map(|kind| (CONTENT_TYPE, kind)).chain(pairs).collect();
+    judge(&Answer { status, headers, body, cut: false, broken: None }, "it", own, false, now)
+}
+
 /// What a status means. 401 says that our credentials are bad, so it stops a service of ours; 403 may be about this one
 /// request, so it ends only that.
 fn judge(answer: &Answer, shown: &str, own: bool, safe: bool, now: Timestamp) -> Outcome {

@@ -23,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::settings::{self, Connection, Settings};
 use crate::engine::call::{Call, Class, Outcome, Request};
 
+pub use http::answered;
 pub use robot::{Kind, limit};
 
 /// Tells the time: the system's, or a test's.

@@ -23,6 +23,7 @@ mod run;
 mod schema;
 mod table;
 mod tail;
+mod test;
 mod when;
 mod words;
 mod yaml;
@@ -60,6 +61,8 @@ enum Command {
     Run(run::Args),
     /// Check the configuration and every definition; tells all problems at once
     Check(check::Args),
+    /// Run the tests that stand in the YAML, on a virtual clock
+    Test(test::Args),
     /// Draft source, entity and a first rule from a real payload, and show what they would do with it
     Add(add::Args),
     /// Show the action log
@@ -131,6 +134,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Init(args) => init::run(context, args, out),
         Command::Run(args) => run::run(context, args),
         Command::Check(args) => check::run(context, args, out),
+        Command::Test(args) => test::run(context, args, out),
         Command::Add(args) => add::run(context, args, out),
         Command::Tail(args) => tail::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),

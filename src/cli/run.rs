@@ -26,7 +26,8 @@ enum LogFormat {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    let loaded = match config::load(&context.config, &context.options) {
+    let options = config::Options { tests: false, ..context.options.clone() };
+    let loaded = match config::load(&context.config, &options) {
         Ok(loaded) => loaded,
         Err(report) => {
             eprintln(&report.render(report.lang, std::io::stderr().is_terminal()));
@@ -54,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         let mut out = std::io::stdout();
         drop(writeln!(out, "ready http://{address}").and_then(|()| out.flush())); // nobody may be listening
     };
-    let end = runtime.block_on(daemon::run(context.options.clone(), context.config.clone(), web::router, ready));
+    let end = runtime.block_on(daemon::run(options, context.config.clone(), web::router, ready));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match end {
         Ok(()) => Ok(Exit::Done),

@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x conditions and templates · E09x config.yaml. Texts without a code are parts of others.
+//! E07x conditions and templates · E09x config.yaml · E0Ax tests. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -238,6 +238,16 @@ texts! {
     BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
     SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
+
+    // Tests.
+    TIME_BACK "E0A0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"
+    AT_AND_AFTER "E0A1" "either `at` or `after`, not both" "`at` 和 `after` 只能写一个"
+    TELL_ONE "E0A2" "`tell` is about one record: `tell: { lead: { id: L1, … } }`" "`tell` 一次告知一条记录：`tell: { lead: { id: L1, … } }`"
+    TEST_KEY_MISSING "E0A3" "the key field `{0}` of this `{1}` is missing" "这条 `{1}` 缺少主键字段 `{0}`"
+    NOT_A_RECORD "E0A4" "`{0}` names no record; write entity and id: `lead/L1`" "`{0}` 不能表示记录，请写实体和标识：`lead/L1`"
+    UNKNOWN_RULE "E0A5" "there is no rule `{0}` in `rules:`" "`rules:` 中没有规则 `{0}`"
+    NOBODY_DOES "E0A6" "`{0}` is no rule, flow or action" "`{0}` 不是规则、流程或动作"
+    TIMES_OF_NOTHING "E0A7" "`times` needs something that happens: `event`, `tell` or `post`" "`times` 需要配合 `event`、`tell` 或 `post` 使用"
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::definitions::Items;
+use super::definitions::{Items, TESTS};
 use super::tree::Node;
 
 /// Digests of a load, by section and id (`rules` → `welcome` → digest); `files` has the files.
@@ -34,6 +34,7 @@ impl Summary {
     pub(super) fn new(items: &Items<'_>, config: &Node) -> Self {
         let sections = items
             .iter()
+            .filter(|(section, _)| **section != TESTS)
             .map(|(section, items)| (section.to_string(), items.iter().map(|i| (i.id.to_owned(), of_node(i.node))).collect()));
         let mut all: BTreeMap<String, BTreeMap<String, String>> = sections.collect();
         for top in config.entries() {

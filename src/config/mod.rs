@@ -16,6 +16,7 @@ mod mend;
 mod names;
 mod problem;
 mod scalar;
+pub mod scenario;
 mod schema;
 mod secret;
 pub mod settings;
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// From the folders; sealed, with their hash.
     pub definitions: Definitions,
+    /// From the folders, too; nothing that is decided depends on them.
+    pub tests: Vec<scenario::Test>,
     /// For the difference to the next load.
     pub summary: Summary,
     /// The language in force.
@@ -63,11 +66,13 @@ pub struct Options {
     pub locale: Lang,
     /// Whether `${env:…}` and `${file:…}` are there; without them, what holds one is not looked at.
     pub environment: bool,
+    /// Whether `tests:` are looked at; a test that is wrong does not keep the daemon from its rules.
+    pub tests: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lang: None, locale: Lang::En, environment: true }
+        Self { lang: None, locale: Lang::En, environment: true, tests: true }
     }
 }
 
@@ -82,21 +87,21 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let named = File { path, node: &config, vague: !whole, lost: false, texts: &[], sink: &sink };
     let lang = options.lang.or(named.lang()).unwrap_or(options.locale);
     let (folders, files) = folder::files(&named);
-    let (trees, lost) = read_definitions(path, &files, &mut texts, &sink);
+    let (trees, lost) = read_definitions(path, &files, options.tests, &mut texts, &sink);
 
     let roots: Vec<&Node> = trees.iter().collect();
     let items = definitions::collect(&roots, &sink);
     let file = File { path, node: &config, vague: !whole, lost, texts: &texts, sink: &sink };
     let connections = file.connections();
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
-    let mut definitions = definitions::compile(&items, &around, &texts, lost, &sink);
+    let (mut definitions, tests) = definitions::compile(&items, &around, &texts, lost, &sink);
     let settings = file.settings(&definitions, folders);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
     definitions.hash = hash(&texts, &definitions);
     let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
-    Ok(Loaded { settings, definitions: definitions.seal(), summary, lang })
+    Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang })
 }
 
 /// The tree of `config.yaml` and whether all of it could be read.
@@ -125,7 +130,13 @@ fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sin
 }
 
 /// The trees of the definitions files, and whether something in them could not be read at all.
-fn read_definitions(path: &Path, files: &[PathBuf], texts: &mut Vec<Text>, sink: &Sink) -> (Vec<Node>, bool) {
+fn read_definitions(
+    path: &Path,
+    files: &[PathBuf],
+    tests: bool,
+    texts: &mut Vec<Text>,
+    sink: &Sink,
+) -> (Vec<Node>, bool) {
     let mut trees = Vec::new();
     let mut lost = false;
     for place in files {
@@ -147,7 +158,11 @@ fn read_definitions(path: &Path, files: &[PathBuf], texts: &mut Vec<Text>, sink:
         match tree::read(&texts[number], number, sink) {
             Ok((node, whole)) => {
                 lost |= !whole;
-                if let Some(node) = node {
+                if let Some(mut node) = node {
+                    texts[number].tests = test_lines(&node);
+                    if let (Kind::Map(entries), false) = (&mut node.kind, tests) {
+                        entries.retain(|e| e.key != definitions::TESTS);
+                    }
                     root(&node, &table::FILE, texts, sink);
                     lost |= node.is_broken() || node.entries().iter().any(|e| e.value.is_broken());
                     trees.push(node);
@@ -157,6 +172,17 @@ fn read_definitions(path: &Path, files: &[PathBuf], texts: &mut Vec<Text>, sink:
         }
     }
     (trees, lost)
+}
+
+/// The lines of `tests:`, as indices; none where another key stands on one of them.
+fn test_lines(node: &Node) -> std::ops::Range<usize> {
+    let entries = node.entries();
+    let Some(place) = entries.iter().position(|e| e.key == definitions::TESTS) else { return 0..0 };
+    let from = entries[place].at.line.saturating_sub(1);
+    let to = entries.get(place + 1).map_or(usize::MAX, |next| next.at.line.saturating_sub(1));
+    // Braces around the whole file may put two keys on one line.
+    let block = entries.iter().all(|e| e.at.col == 0);
+    if block { from..to.max(from) } else { 0..0 }
 }
 
 /// Checks the shape of a whole file.
@@ -172,7 +198,12 @@ fn root(node: &Node, shape: &grammar::Shape, texts: &[Text], sink: &Sink) {
 fn hash(texts: &[Text], definitions: &Definitions) -> String {
     let mut sha = Sha256::new();
     for text in texts.iter().skip(1) {
-        sha.update(format!("{}\0{}\0", text.place, text.lines.join("\n")));
+        let lines: Vec<&str> = text.lines.iter().enumerate().filter(|(n, _)| !text.tests.contains(n)).map(|(_, l)| l.as_str()).collect();
+        // Tests decide nothing: a file of nothing else is as if it were not there.
+        let said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        if text.tests.is_empty() || lines.iter().any(said) {
+            sha.update(format!("{}\0{}\0", text.place, lines.join("\n")));
+        }
     }
     // Of config.yaml only what `decide` sees: no address, no secret.
     let zone = definitions.zone.0.iana_name().unwrap_or("");

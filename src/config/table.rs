@@ -1,5 +1,7 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
+pub(super) mod scenario;
+
 use super::grammar::Shape::{
     Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
 };
@@ -23,9 +25,10 @@ static FILE_KEYS: Keys = Keys {
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
+        may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports", "calendars", "tests"],
+    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports", "calendars"],
 };
 
 static ENTITY: Keys = Keys {

@@ -17,6 +17,8 @@ pub(super) struct Text {
     pub(super) hide: bool,
     /// Line from 1, column from 0 and width of what is known to be a secret.
     pub(super) hidden: Vec<(usize, usize, usize)>,
+    /// Which of the lines are tests: they do not count for the hash.
+    pub(super) tests: std::ops::Range<usize>,
 }
 
 /// What may stand behind a key whose name says secret.
@@ -34,7 +36,7 @@ impl Text {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // A lone carriage return is a line end for YAML, too.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide, hidden: Vec::new() }
+        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide, hidden: Vec::new(), tests: 0..0 }
     }
 
     /// A line as it may be shown; secrets keep their width, so that carets stay where they belong.

@@ -4,10 +4,12 @@
 
 mod action;
 mod entity;
+mod expectation;
 mod flow;
 mod message;
 mod people;
 mod rule;
+mod scenario;
 mod term;
 mod who;
 
@@ -22,6 +24,7 @@ use super::grammar::said;
 use super::names::Known;
 use super::problem::{At, Problem, Sink};
 use super::scalar::nearest;
+use super::scenario::Test;
 use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
@@ -54,7 +57,11 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("templates", ("the template", "模板")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
+    (TESTS, ("the test", "测试")),
 ];
+
+/// The section that no decision depends on.
+pub(super) const TESTS: &str = "tests";
 
 /// One item of a section.
 #[derive(Clone, Copy)]
@@ -90,7 +97,7 @@ pub(super) fn collect<'a>(files: &[&'a Node], sink: &Sink) -> Items<'a> {
 }
 
 /// Compiles all items. Whether the result may be used, the sink says.
-pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Text], lost: bool, sink: &Sink) -> Definitions {
+pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Text], lost: bool, sink: &Sink) -> (Definitions, Vec<Test>) {
     let ids = |section: &str| items.get(section).into_iter().flatten().map(|i| i.id.to_owned()).collect::<BTreeSet<_>>();
     let mut with = Compiler {
         texts,
@@ -104,6 +111,7 @@ pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Tex
         teams: BTreeMap::new(),
         templates: ids("templates"),
         flows: ids("flows"),
+        rules: ids("rules"),
         events: emitted(items),
     };
     with.read_entities(&items["entities"]);
@@ -113,7 +121,8 @@ pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Tex
     let templates = with.read_templates(&items["templates"]);
     let rules = items["rules"].iter().filter_map(|i| with.rule(*i)).collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
-    Definitions {
+    let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
+    let definitions = Definitions {
         zone: Zone(around.zone.clone()),
         lang: around.lang.clone(),
         constants: with.constants,
@@ -125,7 +134,8 @@ pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Tex
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()
-    }
+    };
+    (definitions, tests)
 }
 
 /// Names of the events that rules and flows emit.
@@ -159,6 +169,7 @@ struct Compiler<'a> {
     teams: BTreeMap<String, Team>,
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
+    rules: BTreeSet<String>,
     events: BTreeSet<String>,
 }
 

@@ -1,0 +1,12 @@
+//! Definitions tried out before they are in force: the tests that stand in the YAML, on a virtual clock.
+//!
+//! Architecture invariant: there is no second interpreter. What happens in a test is decided by the very `cascade::settle` of the
+//! daemon, told by the same dispatch, mapped and judged by the same source and channel. Nothing here knows a clock, a file or a
+//! socket, and nothing leaves.
+
+mod fact;
+mod matching;
+mod play;
+mod world;
+
+pub use play::{Failure, Found, Subject, play, ready};

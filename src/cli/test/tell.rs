@@ -1,0 +1,92 @@
+//! A test that failed, for people: where, what was expected against what is, and the log of that step.
+
+use super::super::line::View;
+use super::super::output::{Look, Out, clean, clip};
+use super::super::phrase::Speech;
+use super::super::when;
+use super::super::words::{Lang, Words as _};
+use super::Result;
+use crate::check::{Failure, Found};
+use crate::engine::value::Value;
+
+/// Cells of a value in a difference.
+const VALUE: usize = 200;
+/// Lines of the log that are shown; the first of them are left out.
+const LINES: usize = 40;
+
+/// One line, then the differences, then the log.
+pub(super) fn failed(result: &Result<'_>, speech: &Speech, out: &mut Out) -> std::io::Result<()> {
+    let Some(first) = result.failures.first() else { return Ok(()) };
+    let (lang, style) = (speech.lang, out.style);
+    let head = style.paint(Look::Red, lang.pick("failed", "失败"));
+    let name = style.paint(Look::Bold, &clean(&result.test.name));
+    out.line(format!("{head} {}: {name}", first.place))?;
+    for failure in &result.failures {
+        if failure.place != first.place {
+            out.line(format!("  {}", failure.place))?;
+        }
+        out.line(format!("  {}", sentence(failure, lang)))?;
+        for (mark, text) in differences(failure, lang) {
+            let look = if mark == '-' { Look::Green } else { Look::Red };
+            out.line(format!("    {}", style.paint(look, &format!("{mark} {text}"))))?;
+        }
+    }
+    let at = when::full(first.at, &speech.zone);
+    if first.log.is_empty() {
+        out.line(lang.pick(format!("  nothing happened in this step, {at}"), format!("  这一步什么都没有发生,{at}")))?;
+    } else {
+        out.line(lang.pick(format!("  log of this step, {at}:"), format!("  这一步的日志,{at}:")))?;
+    }
+    let left_out = first.log.len().saturating_sub(LINES);
+    if left_out > 0 {
+        out.line(format!("    … {left_out}"))?;
+    }
+    let shown = &first.log[left_out..];
+    let mut view = View::new(speech.clone(), style);
+    view.fit(shown);
+    for line in shown {
+        out.line(format!("    {}", view.human(line)))?;
+    }
+    out.line("")
+}
+
+/// What is wrong, in a sentence.
+pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
+    let text = match &failure.found {
+        Found::Missing { expected, nearest: Some(_) } => {
+            lang.pick(format!("expected, and happened otherwise: {expected}"), format!("应当发生,但内容不同:{expected}"))
+        }
+        Found::Missing { expected, nearest: None } => {
+            lang.pick(format!("expected, and did not happen: {expected}"), format!("应当发生而没有发生:{expected}"))
+        }
+        Found::Times { expected, found } => {
+            lang.pick(format!("happened {found} times: {expected}"), format!("发生了 {found} 次:{expected}"))
+        }
+        Found::Happened { never, .. } => {
+            lang.pick(format!("must never happen, and did: {never}"), format!("不应发生却发生了:{never}"))
+        }
+        Found::Something => lang.pick("nothing was expected, and something happened", "不应有任何动作,却有").to_owned(),
+        Found::Field { record, field, .. } => lang.pick(format!("{record} is another: {field}"), format!("{record} 不同:{field}")),
+        Found::Absent(record) => lang.pick(format!("there is no {record}"), format!("没有记录 {record}")),
+        Found::Present(record) => lang.pick(format!("there is a {record}"), format!("不应有记录 {record}")),
+        Found::Refused { code, detail } => lang.pick(format!("the post was refused ({code}): {detail}"), format!("推送被拒绝({code}):{detail}")),
+        Found::Endless => lang.pick("so much follows that it does not end", "后续动作没有尽头").to_owned(),
+    };
+    clean(&text)
+}
+
+/// Expected (`-`) against actual (`+`), a member a line.
+pub(super) fn differences(failure: &Failure, lang: Lang) -> Vec<(char, String)> {
+    let shown = |value: &Value| if value.is_empty() { lang.pick("nothing", "空").to_owned() } else { clip(&value.to_string(), VALUE) };
+    let pair = |name: &str, expected: &Value, found: &Value| {
+        [('-', format!("{name}: {}", shown(expected))), ('+', format!("{name}: {}", shown(found)))]
+    };
+    match &failure.found {
+        Found::Missing { nearest: Some(members), .. } => members.iter().flat_map(|(name, a, b)| pair(name, a, b)).collect(),
+        Found::Field { field, expected, found, .. } => pair(field, expected, found).into(),
+        Found::Times { expected, found } => {
+            pair("times", &u64::from(expected.times.unwrap_or(0)).into(), &Value::from(u64::from(*found))).into()
+        }
+        _ => Vec::new(),
+    }
+}
