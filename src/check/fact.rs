@@ -23,6 +23,8 @@ impl Fact {
         match thing {
             Thing::Rule => line.action == "rule" && line.outcome == Outcome::Fired,
             Thing::Notify => self.is_order() && !self.told(definitions).is_empty(),
+            // What is done inside has a word of its own.
+            Thing::Outcome(Outcome::Done) => line.outcome == Outcome::Done && self.call.is_some(),
             Thing::Outcome(outcome) => line.outcome == outcome,
             Thing::Action(action @ ("email" | "http" | "dingtalk" | "wecom")) => line.action == action && self.is_order(),
             Thing::Action(action @ ("start" | "wait")) => line.action == action && line.outcome == Outcome::Fired,

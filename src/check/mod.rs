@@ -10,3 +10,6 @@ mod play;
 mod world;
 
 pub use play::{Failure, Found, Subject, play, ready};
+
+#[cfg(test)]
+mod tests;

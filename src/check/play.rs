@@ -1,5 +1,7 @@
 //! One test from beginning to end: it stops at the first step at which something is not as expected, with all that is not.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::fact::Fact;
@@ -192,12 +194,17 @@ impl Look<'_> {
                 None => {}
             }
         }
-        let fits: Vec<Vec<usize>> = each.iter().map(|e| all(e, facts, definitions)).collect();
-        for n in missing(&fits, facts.len()) {
-            // One that is there, but taken by another that says the same, differs in nothing.
-            let near = nearest(each[n], facts, definitions).map(|(_, d)| d).filter(|d| !d.is_empty());
-            let near = near.map(|d| d.into_iter().map(|(name, a, b)| (name.to_owned(), a, b)).collect());
-            self.fail(&each[n].place, Found::Missing { expected: Box::new(each[n].clone()), nearest: near });
+        // Two that say the same need two facts; what one says of a mail, another may say of the person it is for.
+        let words: BTreeSet<&str> = each.iter().map(|e| e.word).collect();
+        for word in words {
+            let alike: Vec<&Expectation> = each.iter().filter(|e| e.word == word).copied().collect();
+            let fits: Vec<Vec<usize>> = alike.iter().map(|e| all(e, facts, definitions)).collect();
+            for n in missing(&fits, facts.len()) {
+                // One that is there, but taken by another that says the same, differs in nothing.
+                let near = nearest(alike[n], facts, definitions).map(|(_, d)| d).filter(|d| !d.is_empty());
+                let near = near.map(|d| d.into_iter().map(|(name, a, b)| (name.to_owned(), a, b)).collect());
+                self.fail(&alike[n].place, Found::Missing { expected: Box::new(alike[n].clone()), nearest: near });
+            }
         }
     }
 

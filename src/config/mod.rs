@@ -198,12 +198,16 @@ fn root(node: &Node, shape: &grammar::Shape, texts: &[Text], sink: &Sink) {
 fn hash(texts: &[Text], definitions: &Definitions) -> String {
     let mut sha = Sha256::new();
     for text in texts.iter().skip(1) {
-        let lines: Vec<&str> = text.lines.iter().enumerate().filter(|(n, _)| !text.tests.contains(n)).map(|(_, l)| l.as_str()).collect();
-        // Tests decide nothing: a file of nothing else is as if it were not there.
-        let said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-        if text.tests.is_empty() || lines.iter().any(said) {
-            sha.update(format!("{}\0{}\0", text.place, lines.join("\n")));
+        let lines = text.lines.iter().enumerate().filter(|(n, _)| !text.tests.contains(n));
+        let mut lines: Vec<&str> = lines.map(|(_, line)| line.as_str()).collect();
+        if !text.tests.is_empty() {
+            // Tests decide nothing: as if they were not there, nor a file of nothing else.
+            lines.truncate(lines.iter().rposition(|l| !l.trim().is_empty()).map_or(0, |last| last + 1));
+            if lines.iter().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
+                continue;
+            }
         }
+        sha.update(format!("{}\0{}\0", text.place, lines.join("\n")));
     }
     // Of config.yaml only what `decide` sees: no address, no secret.
     let zone = definitions.zone.0.iana_name().unwrap_or("");

@@ -337,3 +337,30 @@ fn the_language_is_the_files_then_the_locales() {
         assert_eq!(load(&folder.path().join("config.yaml"), options).unwrap().lang, expect, "{config}");
     }
 }
+
+#[test]
+fn tests_are_checked_and_change_nothing_that_is_decided() {
+    let folder = good();
+    let before = folder.loaded();
+    let tests = |steps: &str| format!("\n\ntests:\n  新线索:\n    steps:\n      - {{ {steps} }}\n");
+    // At the end, in between, and in a file of their own.
+    let good = tests("tell: { lead: { id: L1, level: A } }, expect: [ { assign: zhangsan } ]");
+    folder.write("rules/sales.yaml", &format!("{RULES}{good}"));
+    folder.write("flows/nurture.yml", &format!("\ntests: {{ other: {{ steps: [ {{ expect: nothing }} ] }} }}{FLOWS}"));
+    folder.write("rules/tests.yaml", &good.replace("新线索", "第三个"));
+    let after = folder.loaded();
+    assert_eq!((after.tests.len(), before.tests.len()), (3, 0));
+    assert_eq!(before.summary, after.summary);
+    let test = after.tests.iter().find(|t| t.name == "新线索").unwrap();
+    assert_eq!(test.steps[0].expect[0].place.to_string().rsplit('/').next(), Some("sales.yaml:57:59"));
+    // What is wrong in them is told, and does not keep the daemon from its rules.
+    folder.write("rules/tests.yaml", &tests("expect: [ { assing: zhangsan } ], never: [ { rule: welcom } ]").replace("新线索", "第三个"));
+    let codes: Vec<_> = folder.load().unwrap_err().problems.iter().map(|p| p.code()).collect();
+    assert_eq!(codes, ["E030", "E0A5"]);
+    let daemon = Options { tests: false, ..Options::default() };
+    assert_eq!(load(&folder.path().join("config.yaml"), &daemon).unwrap().summary, before.summary);
+    // A rule behind the tests counts.
+    folder.write("rules/tests.yaml", "");
+    folder.write("rules/sales.yaml", &format!("{RULES}{good}\nflows: {{ more: {{ steps: [ {{ log: x }} ] }} }}\n"));
+    assert_ne!(folder.loaded().definitions.hash, before.definitions.hash);
+}

@@ -119,7 +119,7 @@ static EXPECTATION: Keys = Keys {
         may("dingtalk", ScalarOr(&Text, &Object(&MESSAGE)), "A message with this in it", "含有此文字的钉钉消息"),
         may("wecom", ScalarOr(&Text, &Object(&MESSAGE)), "A message with this in it", "含有此文字的企业微信消息"),
         may("notify", ScalarOr(&Name, &Object(&NOTIFIED)), "This person was told, by whatever channel", "通知了此人,不论渠道"),
-        may("done", OUTCOME, "Done, by rule, flow or action", "已完成,写规则、流程或动作"),
+        may("done", OUTCOME, "A call was accepted, by rule, flow or action", "外发成功,写规则、流程或动作"),
         may("suppressed", OUTCOME, "Not done on purpose", "被拦下"),
         may("failed", OUTCOME, "Could not be done", "失败"),
         may("retrying", OUTCOME, "Will be tried again", "将重试"),
