@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod compile;
+mod explain;
 mod fault;
 mod grammar;
 mod library;
@@ -15,6 +16,7 @@ mod token;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use explain::{Clause, Held, Joint};
 pub use fault::{Fault, FaultKind};
 pub use library::{Function, library};
 pub use nearest::nearest;
