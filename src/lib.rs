@@ -5,10 +5,10 @@
 //! [`web`] serves HTTP; [`cli`] is the command line. ARCHITECTURE.md has the invariants.
 
 pub mod action;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod source;
 pub mod store;
-pub mod cli;
-pub mod daemon;
 pub mod web;

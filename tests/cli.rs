@@ -229,7 +229,11 @@ fn filled() -> Here {
     let mut store = Sqlite::open(&here.path().join("data/ifthen.db"), Options::default()).unwrap();
     let (events, log) = (events(), log());
     let fields = Map::from([("id".into(), "刘洋".into()), ("name".into(), "刘洋".into()), ("amount".into(), 120_000i64.into())]);
-    let told = Told { fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]), at: Some(at(0)), ..Told::default() };
+    let told = Told {
+        fields: Map::from([("name".into(), "刘 洋".into()), ("id".into(), "刘洋".into())]),
+        at: Some(at(0)),
+        ..Told::default()
+    };
     let tags = [String::from("官网")].into();
     let record = Record { fields, tags, told: [("website".to_owned(), told)].into(), created: at(0), changed: at(1) };
     let change = |key, entry| (2, Change { key, entry: Some(Arc::new(entry)) });
@@ -410,6 +414,17 @@ fn doctor_lists_what_to_do() {
     insta::assert_snapshot!("doctor", mask(&mask(&text, r"剩余 [^,\n]*", "剩余 N"), "fsync.*", "fsync …"));
 }
 
+/// `tail -f | head -1` on a log in which nothing happens any more.
+#[test]
+fn a_follower_ends_with_its_reader() {
+    let here = filled();
+    let mut child = here.command("tail -f --json").stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 10]).unwrap();
+    drop(out);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 /// Follows the log of a folder; every line comes out as it is committed, nothing is waited for but the line itself.
 #[test]
 fn following_the_log() {
@@ -435,7 +450,7 @@ fn following_the_log() {
 #[test]
 fn a_reader_who_has_gone_is_no_error() {
     let here = filled();
-    for line in ["tail", "completions bash", "schema", "events"] {
+    for line in ["tail", "tail -f", "completions bash", "schema", "events"] {
         let mut child = here.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut error = String::new();

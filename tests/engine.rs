@@ -118,8 +118,10 @@ impl World {
             .map(|l| {
                 let by = l.rule.or(l.flow).unwrap_or_else(|| "-".into());
                 let short = ["text", "reason", "to", "level", "error", "by", "event", "branch", "tags"];
-                let detail: Vec<String> =
-                    short.iter().filter_map(|m| l.detail.at(&[*m]).filter(|v| !v.is_empty()).map(|v| format!("{m}={v}"))).collect();
+                let detail: Vec<String> = short
+                    .iter()
+                    .filter_map(|m| l.detail.at(&[*m]).filter(|v| !v.is_empty()).map(|v| format!("{m}={v}")))
+                    .collect();
                 format!("{by} {} {} {}", l.action, l.outcome.word(), detail.join(" ")).trim().to_owned()
             })
             .collect()
@@ -346,7 +348,11 @@ fn what_is_refused_for_good_is_dead_at_once_and_wakes_rules() {
             w.lead("L1", &[("email", "a@example.com".into())]);
             let id = first_call(w);
             w.own(Body::Start(vec![id]));
-            w.own(Body::Ended { call: id, attempt: 1, outcome: Ended::Failed { class: Class::Permanent, detail: "550 no such user".into() } });
+            w.own(Body::Ended {
+                call: id,
+                attempt: 1,
+                outcome: Ended::Failed { class: Class::Permanent, detail: "550 no such user".into() },
+            });
         },
         &[
             "mail rule fired",
@@ -365,7 +371,11 @@ fn a_throttled_connection_is_held_and_the_attempt_does_not_count() {
     world.lead("L1", &[("email", "a@example.com".into())]);
     let id = first_call(&world);
     world.own(Body::Start(vec![id]));
-    world.own(Body::Ended { call: id, attempt: 1, outcome: Ended::Failed { class: Class::Throttled { seconds: Some(90) }, detail: "421".into() } });
+    world.own(Body::Ended {
+        call: id,
+        attempt: 1,
+        outcome: Ended::Failed { class: Class::Throttled { seconds: Some(90) }, detail: "421".into() },
+    });
     let call = world.call(id).unwrap();
     assert_eq!((call.status, call.attempt), (Status::Queued, 0));
     assert_eq!(call.due.duration_since(world.now), SignedDuration::from_secs(90));
@@ -376,11 +386,14 @@ fn a_throttled_connection_is_held_and_the_attempt_does_not_count() {
 
 #[test]
 fn messages_beyond_the_budget_travel_together_and_end_together() {
-    let mut world = World::new("rules:\n  tell: { when: note, then: [ { wecom: { robot: ops, text: '{{ event.n }}号', at: user:李四 } } ] }\n");
+    let mut world = World::new(
+        "rules:\n  tell: { when: note, then: [ { wecom: { robot: ops, text: '{{ event.n }}号', at: user:李四 } } ] }\n",
+    );
     for n in 1..=5i64 {
         world.event("note", Value::from([("n", n.into())]));
     }
-    let ids: Vec<CallId> = world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
+    let ids: Vec<CallId> =
+        world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
     world.own(Body::Start(ids.clone()));
     let first = world.call(ids[0]).unwrap();
     let Request::Wecom(message) = &first.request else { panic!() };
@@ -405,7 +418,8 @@ fn a_merged_message_that_is_refused_for_good_is_taken_apart_so_that_one_cannot_t
     for n in 1..=3i64 {
         world.event("note", Value::from([("n", n.into())]));
     }
-    let ids: Vec<CallId> = world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
+    let ids: Vec<CallId> =
+        world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
     let refuse = || Ended::Failed { class: Class::Permanent, detail: "45002".into() };
     world.own(Body::Start(ids.clone()));
     let together = world.call(ids[0]).unwrap();

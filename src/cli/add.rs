@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// What a record of it is (default: as the payload says, or lead)
     #[arg(long)]
     entity: Option<String>,
-    /// Write rules/<entity>.yaml; nothing that is there is overwritten
+    /// Write rules/ENTITY.yaml; nothing that is there is overwritten
     #[arg(long)]
     write: bool,
     /// Do not ask before writing

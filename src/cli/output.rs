@@ -3,7 +3,9 @@
 //! Never prints data as it is: [`clean`] stands between every value and the terminal.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Where a command writes. An error of it is a reader who has gone, or a disk that is full.
@@ -38,6 +40,20 @@ impl Out {
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string(value)?;
         Ok(self.line(escape(&text, |c| format!("\\u{:04x}", u32::from(c))))?)
+    }
+
+    /// Hands everything on, then pauses; an error when whoever read standard output has gone in the meantime.
+    pub(crate) fn pause(&mut self, duration: Duration) -> io::Result<()> {
+        self.flush()?;
+        let stdout = io::stdout();
+        // Asked for nothing, it still tells of an end: a follower of a quiet log would not find out by writing.
+        let mut ends = [PollFd::new(&stdout, PollFlags::empty())];
+        let most = Timespec::try_from(duration).map_err(io::Error::other)?;
+        match rustix::event::poll(&mut ends, Some(&most)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Hands everything on.

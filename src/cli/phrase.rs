@@ -209,7 +209,8 @@ impl Saying<'_> {
             self.say(hash.chars().take(12).collect::<String>());
         }
         match self.members.remove("changed") {
-            Some(changed) if !changed.is_empty() => self.say(clip(&changed.to_string(), ERROR)),
+            Some(Value::Map(sections)) => self.say(clip(&difference(&sections), ERROR)),
+            Some(Value::Text(word)) => self.say(self.said(&word)),
             _ => {}
         }
         if let Some(Value::Map(mut problems)) = self.members.remove("problems") {
@@ -274,6 +275,19 @@ impl Saying<'_> {
     fn rest(&mut self) {
         self.fields();
     }
+}
+
+/// What a reload changed: `rules: +new ~other -gone`.
+fn difference(sections: &Map) -> String {
+    let marks = [("added", '+'), ("changed", '~'), ("removed", '-')];
+    let ids = |kinds: &Value| {
+        let each = marks.iter().filter_map(|(kind, mark)| match kinds.at(&[kind]) {
+            Some(Value::List(ids)) => Some(ids.iter().map(|id| format!("{mark}{id}")).collect::<Vec<_>>()),
+            _ => None,
+        });
+        each.flatten().collect::<Vec<_>>().join(" ")
+    };
+    sections.iter().map(|(section, kinds)| format!("{section}: {}", ids(kinds))).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -413,13 +427,11 @@ mod tests {
         let looped = r#"{"reason":"loop","limit":"more than 16 steps from the first event","cycle":"rule:a → x → rule:a"}"#;
         let en = "rules wake each other; rolled back: more than 16 steps from the first event: rule:a → x → rule:a";
         check("cascade", Failed, looped, "规则互相触发,已回滚: 超过 16 层: rule:a → x → rule:a", en);
-        check(
-            "reload",
-            Done,
-            r#"{"definitions":"0123456789abcdef","changed":"start"}"#,
-            "0123456789ab start",
-            "0123456789ab start",
-        );
+        let started = r#"{"definitions":"0123456789ab","changed":"start"}"#;
+        check("reload", Done, started, "0123456789ab 启动", "0123456789ab at start");
+        let changed = r#"{"definitions":"01","changed":{"flows":{"removed":["f"]},"rules":{"added":["a","b"],"changed":["c"]}}}"#;
+        let said = "01 flows: -f; rules: +a +b ~c";
+        check("reload", Done, changed, said, said);
         let broken = r#"{"reason":"does not compile","problems":{"problems":[{},{}],"summary":"2 problems in 1 file"}}"#;
         let zh = "2 problems in 1 file (请运行 `ifthen check`) 编译不通过,继续使用旧定义";
         check("reload", Failed, broken, zh, "2 problems in 1 file (see `ifthen check`) does not compile, the old ones stay");

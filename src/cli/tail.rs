@@ -89,8 +89,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         return Ok(Exit::Done);
     }
     loop {
-        out.flush()?;
-        std::thread::sleep(POLL);
+        out.pause(POLL)?;
         let lines = follow.next().map_err(|e| place.kind(e))?;
         printer.print(&lines, out)?;
     }

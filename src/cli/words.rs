@@ -74,9 +74,12 @@ const SAID: &[(&str, &str, &str)] = &[
     ("asked for", "asked for by hand", "人工重试"),
     ("edited", "edited by hand", "人工修改后重发"),
     ("discarded", "discarded by hand", "人工丢弃"),
+    ("apart", "refused together, each is sent on its own", "合并发送被拒,改为逐条发送"),
+    ("another kind", "the edited request is of another kind", "修改后的请求不是同一种类"),
     ("on its way", "on its way right now; try again in a moment", "正在发送,请稍后再试"),
     ("no such call", "there is no such call", "没有这个调用"),
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
+    ("start", "at start", "启动"),
     ("entity", "there is no such entity", "没有这个实体"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),

@@ -36,6 +36,7 @@ texts! {
     SYNTAX_QUOTE "" "a quote is not closed" "引号没有闭合"
     SYNTAX_INDENT "" "the indentation does not match the lines around it" "缩进与前后的行不一致"
     SYNTAX_INDENT_HELP "" "keys of one level begin in the same column" "同一层级的键必须从同一列开始"
+    SYNTAX_NO_COLON "" "the colon behind `{0}` is missing" "`{0}` 后面缺少冒号"
     SYNTAX_FLOW "" "a `,` or the closing bracket is missing" "缺少 `,` 或右括号"
     SYNTAX_FLOW_HELP "" "quote the text when it holds brackets, commas or colons" "文字里含有括号、逗号或冒号时请加引号"
     UNREADABLE "E002" "the file cannot be read: {0}" "无法读取文件：{0}"
@@ -82,6 +83,9 @@ texts! {
     TAB "E02G" "the indentation holds a tab" "缩进中有制表符(Tab)"
     INDENT_HELP "" "indent with blanks only" "请只用半角空格缩进"
     UNCLOSED "E02H" "this `{0}` is not closed" "这个 `{0}` 没有闭合"
+    DASH_WITHOUT_BLANK "E02J" "without a blank behind it, `-` begins no item" "`-` 后面没有空格，不能表示列表项"
+    DASH_BEHIND_KEY "E02K" "a list cannot begin on the line of its key" "列表不能写在键的同一行"
+    DASH_HELP "" "put it on the next line, or write `[ … ]`" "请另起一行，或写成 `[ … ]`"
     ELSE_IN_LIST "E02I" "`else` stands inside the list of `then`" "`else` 写进了 `then` 的列表里"
     ELSE_HELP "" "put `else:` in the same column as `then:`, without `- `" "请把 `else:` 与 `then:` 对齐，前面不要 `- `"
 
@@ -95,6 +99,7 @@ texts! {
     TOO_MANY "E034" "{1} takes one of {0}, not several" "{1}只能有一个：{0}"
     ONE_ACTION "" "begin a second item with `- `" "第二个动作请另起一项，以 `- ` 开头"
     EMPTY "E035" "nothing stands behind `{0}`" "`{0}` 后面没有值"
+    DEEPER_HELP "" "indent what belongs to `{0}` deeper than it" "属于 `{0}` 的内容要比它缩进得更深"
     EMPTY_ITEM "E036" "an item with nothing in it" "列表中有空项"
     EMPTY_HELP "" "give it a value, or take the line out" "请填写值，或删掉这一行"
     BAD_ID "E037" "`{0}` cannot be a name here: letters, digits, `_` and `-`{1}" "`{0}` 不能用作名称：只能用文字、数字、`_` 和 `-`{1}"
@@ -230,6 +235,8 @@ texts! {
     TOKEN_OR_URL "E09A" "either `url` or `{0}`, not both" "`url` 和 `{0}` 只能写一个"
     SELECT_ONLY "E09B" "the query must be one `SELECT`" "查询必须是一条 `SELECT`"
     NEEDED_LIVE "E09C" "{1} needs `{0}` unless `deliver: preview`" "除非写了 `deliver: preview`，{1}需要 `{0}`"
+    BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
+    SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
 }
 

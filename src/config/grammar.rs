@@ -3,7 +3,7 @@
 //! Validates only; what passes here can be read by the compilers without another word about its shape.
 
 use super::catalogue as t;
-use super::problem::{Problem, Said, Sink};
+use super::problem::{At, Problem, Said, Sink};
 use super::scalar;
 use super::text::Text;
 use super::tree::{Entry, Kind, Node, Style};
@@ -176,9 +176,15 @@ impl Check<'_> {
 
     fn keys(&self, node: &Node, entries: &[Entry], keys: &Keys) {
         let mut unknown = false;
+        let shallow = shallow(entries, keys);
         for entry in entries {
             match keys.find(&entry.key) {
+                Some(key) if shallow.is_some_and(|(at, _)| at == entry.at) => {
+                    let problem = Problem::new(entry.at, t::EMPTY.with([key.name.into()]));
+                    self.sink.add(problem.help(t::DEEPER_HELP.with([key.name.into()])));
+                }
                 Some(key) => self.entry(entry, &key.shape),
+                None if shallow.is_some_and(|(_, inner)| inner.find(&entry.key).is_some()) => unknown = true,
                 None => {
                     unknown = true;
                     self.unknown(entry, keys);
@@ -270,6 +276,17 @@ impl Check<'_> {
     fn found(&self, node: &Node) -> Said {
         found(self.texts, node)
     }
+}
+
+/// An empty key whose own keys stand beside it: they were not indented deeply enough.
+fn shallow(entries: &[Entry], keys: &Keys) -> Option<(At, &'static Keys)> {
+    let empty = entries.iter().find(|e| matches!(e.value.kind, Kind::Empty))?;
+    let inner = match &keys.find(&empty.key)?.shape {
+        Shape::Keys(inner) | Shape::ScalarOr(_, Shape::Keys(inner)) | Shape::ListOr(_, Shape::Keys(inner)) => inner,
+        _ => return None,
+    };
+    let strays = entries.iter().any(|e| keys.find(&e.key).is_none() && inner.find(&e.key).is_some());
+    strays.then_some((empty.at, *inner))
 }
 
 /// What stands there, in words; what came from the environment as it is written.

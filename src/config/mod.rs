@@ -79,14 +79,14 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         Some(read) => read,
         None => return Err(Report::new(sink.take(), options.lang.unwrap_or(options.locale), texts)),
     };
-    let named = File { path, node: &config, vague: !whole, texts: &[], sink: &sink };
+    let named = File { path, node: &config, vague: !whole, lost: false, texts: &[], sink: &sink };
     let lang = options.lang.or(named.lang()).unwrap_or(options.locale);
     let (folders, files) = folder::files(&named);
     let (trees, lost) = read_definitions(path, &files, &mut texts, &sink);
 
     let roots: Vec<&Node> = trees.iter().collect();
     let items = definitions::collect(&roots, &sink);
-    let file = File { path, node: &config, vague: !whole, texts: &texts, sink: &sink };
+    let file = File { path, node: &config, vague: !whole, lost, texts: &texts, sink: &sink };
     let connections = file.connections();
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
     let mut definitions = definitions::compile(&items, &around, &texts, lost, &sink);
@@ -119,7 +119,7 @@ fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sin
         Ok((node, whole)) => (node.unwrap_or(empty), whole),
         Err(tree::Lost) => (empty, false),
     };
-    secret::resolve(&mut node, file::folder(path), options.environment, sink);
+    secret::resolve_config(&mut node, file::folder(path), options.environment, sink);
     root(&node, &file::table::FILE, texts, sink);
     Some((node, whole))
 }

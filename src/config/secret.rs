@@ -9,8 +9,25 @@ use super::tree::{Kind, Node, Style};
 /// The largest file that holds a secret.
 const MAX_FILE: u64 = 64 << 10;
 
+/// Replaces the placeholders of config.yaml. A connection on preview is never reached, so its secrets need not be there.
+pub(super) fn resolve_config(root: &mut Node, folder: &Path, environment: bool, sink: &Sink) {
+    if let Kind::Map(entries) = &mut root.kind {
+        for entry in entries {
+            match (entry.key.as_str(), &mut entry.value.kind) {
+                ("connections", Kind::Map(connections)) => {
+                    for connection in connections {
+                        let live = connection.value.text_at("deliver") != Some("preview");
+                        resolve(&mut connection.value, folder, environment && live, sink);
+                    }
+                }
+                _ => resolve(&mut entry.value, folder, environment, sink),
+            }
+        }
+    }
+}
+
 /// Replaces the placeholders of a whole tree. Without an environment, what holds one becomes unknown: nothing is said about it.
-pub(super) fn resolve(node: &mut Node, folder: &Path, environment: bool, sink: &Sink) {
+fn resolve(node: &mut Node, folder: &Path, environment: bool, sink: &Sink) {
     let at = node.at;
     match &mut node.kind {
         Kind::Seq(items) => items.iter_mut().for_each(|i| resolve(i, folder, environment, sink)),

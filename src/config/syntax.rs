@@ -88,6 +88,15 @@ fn describe(error: &ScanError, at: At, text: &Text) -> Problem {
                 .help(t::WRITE_INSTEAD.with([text.trim().replacen('：', ": ", 1).into()]));
         }
     }
+    // `five` on a line of its own, and deeper lines below it.
+    let word = before.trim();
+    let indent = |l: &str| l.len() - l.trim_start().len();
+    let bare = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_-".contains(c)) && !word.starts_with('-');
+    if bare && line.contains(':') && indent(line) > indent(before) {
+        let at = At { line: at.line - 1, col: indent(before), width: word.chars().count(), ..at };
+        return Problem::new(at, t::SYNTAX.with([t::SYNTAX_NO_COLON.with([word.into()]).into()]))
+            .help(t::WRITE_INSTEAD.with([format!("{word}:").into()]));
+    }
     if info.contains("mapping values are not allowed") {
         return Problem::new(at, t::SYNTAX.with([(&t::SYNTAX_COLON).into()])).help(t::SYNTAX_COLON_HELP.with([]));
     }

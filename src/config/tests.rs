@@ -301,3 +301,39 @@ fn what_is_not_there_is_said() {
     assert!(folder.loaded().definitions.rules.is_empty());
     assert!(Path::new(&folder.loaded().settings.data).ends_with("data"));
 }
+
+#[test]
+fn files_as_editors_leave_them() {
+    let folder = good();
+    folder.write("rules/sales.yaml", &format!("\u{feff}{}", RULES.replace('\n', "\r\n")));
+    folder.write("rules/.hidden.yaml", "{{{");
+    folder.write("rules/notes.txt", "{{{");
+    assert_eq!(folder.loaded().definitions.rules[0].place, "rules/sales.yaml:25");
+    // What may be in a file that cannot be read is not missed elsewhere.
+    std::fs::write(folder.path().join("rules/sales.yaml"), b"rules:\n  a: \xc4\xe3\xba\xc3\n").unwrap();
+    let codes: Vec<_> = folder.load().unwrap_err().problems.iter().map(|p| p.code()).collect();
+    assert_eq!(codes, ["E003"]);
+}
+
+#[test]
+fn what_is_on_preview_needs_no_secret() {
+    let folder = good();
+    let config =
+        CONFIG.replace("ops: { wecom: { key: \"${file:secret.txt}\" } }", "ops: { wecom: { key: \"${env:NOT_THERE_AT_ALL}\" } }");
+    folder.write("config.yaml", &config);
+    assert_eq!(folder.load().unwrap_err().problems[0].code(), "E091");
+    folder.write("config.yaml", &config.replace("NOT_THERE_AT_ALL}\" }", "NOT_THERE_AT_ALL}\" }, deliver: preview"));
+    folder.loaded();
+}
+
+#[test]
+fn the_language_is_the_files_then_the_locales() {
+    let zh = Options { locale: Lang::of("zh_CN.UTF-8"), ..Options::default() };
+    let en = Options { lang: Some(Lang::En), ..zh.clone() };
+    for (config, options, expect) in
+        [("log: text", &zh, Lang::Zh), ("lang: en", &zh, Lang::En), ("log: text", &en, Lang::En), ("lang: zh", &en, Lang::En)]
+    {
+        let folder = Folder::new(&[("config.yaml", config)]);
+        assert_eq!(load(&folder.path().join("config.yaml"), options).unwrap().lang, expect, "{config}");
+    }
+}

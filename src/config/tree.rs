@@ -302,10 +302,13 @@ impl<'a> Build<'a, '_> {
                 continue;
             }
             if let Some(first) = seen.get(&name) {
-                self.sink.add(Problem::new(key.at, t::DUPLICATE_KEY.with([name.into()])).also(*first, t::FIRST_HERE.with([])));
-                continue;
+                self.sink.add(
+                    Problem::new(key.at, t::DUPLICATE_KEY.with([name.as_str().into()])).also(*first, t::FIRST_HERE.with([])),
+                );
+            } else {
+                seen.insert(name.clone(), key.at);
             }
-            seen.insert(name.clone(), key.at);
+            // The second one is kept as well: what is wrong in it is to be told in the same run.
             entries.push(Entry { at: key.at, key: name, value });
         }
     }

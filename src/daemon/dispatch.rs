@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use crate::engine::budget::Budget;
 use crate::engine::call::{Call, CallId, Status};
 use crate::engine::definition::{Definitions, Rate};
 use crate::engine::event::{Body, Draft};
-use crate::engine::budget::Budget;
 use crate::engine::state::{Change, Entry, Key, TimerId};
 
 /// Calls behind the first of a lane that are shown to the engine for merging.

@@ -79,7 +79,8 @@ where
         warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
     }
 
-    let token = handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
+    let token =
+        handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
     handle.set_token(token);
     let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
     let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));

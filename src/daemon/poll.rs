@@ -68,15 +68,12 @@ async fn one(handle: Handle, live: Arc<Live>, id: String) {
 }
 
 /// Reads on from the committed cursor; whether there is more, and what the operator should know.
-async fn round(
-    handle: &Handle,
-    live: &Arc<Live>,
-    id: &str,
-    poller: &mut Option<Poller>,
-) -> Result<(bool, Vec<String>), String> {
+async fn round(handle: &Handle, live: &Arc<Live>, id: &str, poller: &mut Option<Poller>) -> Result<(bool, Vec<String>), String> {
     let (file, owner, key) = (handle.file().to_owned(), Arc::clone(live), id.to_owned());
     // It is back after every round; one that broke down takes its connection with it.
-    let Some(mut asked) = poller.take() else { return Err("reading broke down; the source is asked again after a reload".into()) };
+    let Some(mut asked) = poller.take() else {
+        return Err("reading broke down; the source is asked again after a reload".into());
+    };
     let read = tokio::task::spawn_blocking(move || {
         let round = match (cursor(&file, &key), owner.settings.sources.get(&key)) {
             (Ok(cursor), Some(source)) => {

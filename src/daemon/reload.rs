@@ -80,7 +80,11 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
     let loaded = match loaded {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(report)) => {
-            error!("the new definitions do not compile, the old ones ({}) stay:\n{}", before.definitions.hash, report.render(report.lang, false));
+            error!(
+                "the new definitions do not compile, the old ones ({}) stay:\n{}",
+                before.definitions.hash,
+                report.render(report.lang, false)
+            );
             let problems = value::from_json(report.to_json(report.lang).to_string().as_bytes()).unwrap_or_default();
             return handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
         }

@@ -130,7 +130,11 @@ impl Shell {
         }
         // What has come in has a share of its own: a backlog of overdue timers must not keep senders waiting.
         for _ in 0..BATCH {
-            let message = if submissions.is_empty() { self.wait(paused) } else { self.mailbox.try_recv().map_err(|e| matches!(e, TryRecvError::Disconnected)) };
+            let message = if submissions.is_empty() {
+                self.wait(paused)
+            } else {
+                self.mailbox.try_recv().map_err(|e| matches!(e, TryRecvError::Disconnected))
+            };
             match message {
                 Ok(Message::Submit(submission, permit)) => {
                     submissions.push(submission);
@@ -170,7 +174,8 @@ impl Shell {
             let attempt = tokio::spawn(async move { performer.performer.perform(&request, &key).await });
             // A channel that breaks down must not leave its call on its way for ever.
             let outcome = attempt.await.unwrap_or_else(|e| Outcome::Unknown { detail: format!("the channel failed: {e}") });
-            metrics::counter!("ifthen_attempts_total", "channel" => call.request.action(), "outcome" => word(&outcome)).increment(1);
+            metrics::counter!("ifthen_attempts_total", "channel" => call.request.action(), "outcome" => word(&outcome))
+                .increment(1);
             handle.tell(vec![ended(&call, outcome, Timestamp::now())]);
         });
     }

@@ -20,7 +20,7 @@ use crate::engine::value::Value;
 use crate::store::{Batch, Error, Last, Store};
 
 /// Loaded values kept between turns; beyond, all are forgotten and loaded again when needed.
-const KEEP: usize = 100_000;
+const KEEP: usize = 20_000;
 /// Values that one root event may ask for: a decision that needs more is a mistake in a rule, or in us.
 const MAX_NEEDS: usize = 10_000;
 
@@ -388,7 +388,8 @@ impl Turn {
         }
         metrics::counter!("ifthen_events_total").increment(made.batch.events.len() as u64);
         for line in &made.batch.log {
-            metrics::counter!("ifthen_log_lines_total", "action" => line.action.clone(), "outcome" => line.outcome.word()).increment(1);
+            metrics::counter!("ifthen_log_lines_total", "action" => line.action.clone(), "outcome" => line.outcome.word())
+                .increment(1);
         }
         debug_assert!(started.values().all(|c| c.status == Status::Started));
         Ok(started.into_values().collect())

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use super::action::Doing;
 use super::budget::{Budget, after};
 use super::call::{Call, CallId, Class, Outcome as Ended, Request, Retry, Status};
@@ -18,6 +17,7 @@ use super::merging;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need};
 use super::value::{Map, Value};
+use jiff::SignedDuration;
 
 /// A call to be made.
 pub(super) struct Order<'a> {

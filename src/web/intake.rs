@@ -58,7 +58,8 @@ pub(super) async fn post(
 async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -> Result<Vec<Accepted>, Refusal> {
     let live = intake.handle.live();
     let source = live.settings.sources.get(id).filter(|s| matches!(s.kind, SourceKind::Webhook(_)));
-    let source = source.ok_or_else(|| refusal(404, "unknown-source", format!("there is no webhook source `{id}` in config.yaml")))?;
+    let source =
+        source.ok_or_else(|| refusal(404, "unknown-source", format!("there is no webhook source `{id}` in config.yaml")))?;
     let now = Timestamp::now();
     let SourceKind::Webhook(webhook) = &source.kind else { unreachable!("filtered above") };
     let (parts, body) = request.into_parts();
@@ -101,10 +102,13 @@ fn refusal(status: u16, code: &'static str, detail: impl Into<String>) -> Refusa
 
 /// `202`, or `200` when all of it was there before.
 fn answer(accepted: &[Accepted]) -> Response {
-    let list: Vec<Value> = accepted
-        .iter()
-        .map(|a| if a.duplicate { json!({ "id": event::id(a.seq), "duplicate": true }) } else { json!({ "id": event::id(a.seq) }) })
-        .collect();
+    let list: Vec<Value> =
+        accepted
+            .iter()
+            .map(|a| {
+                if a.duplicate { json!({ "id": event::id(a.seq), "duplicate": true }) } else { json!({ "id": event::id(a.seq) }) }
+            })
+            .collect();
     let status = if accepted.iter().all(|a| a.duplicate) && !accepted.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     super::json(status, "application/json", &json!({ "accepted": list }))
 }

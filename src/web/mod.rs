@@ -8,7 +8,6 @@ mod metric;
 
 pub use metric::install as install_metrics;
 
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,7 +33,9 @@ pub fn router(handle: Handle) -> Router {
                 .with_state(handle),
         )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })
-        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take that method") })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take that method")
+        })
 }
 
 async fn index() -> impl IntoResponse {

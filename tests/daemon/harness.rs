@@ -53,7 +53,8 @@ impl Folder {
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let text = if name == "config.yaml" { format!("lang: zh\nlisten: 127.0.0.1:0\ndata: ./data\n{text}") } else { text.to_owned() };
+        let text =
+            if name == "config.yaml" { format!("lang: zh\nlisten: 127.0.0.1:0\ndata: ./data\n{text}") } else { text.to_owned() };
         let new = path.with_extension("new");
         std::fs::write(&new, text).unwrap();
         std::fs::rename(new, path).unwrap();
@@ -177,7 +178,9 @@ impl Daemon {
 
     /// Waits for at least so many.
     pub fn wait_lines(&self, action: &str, outcome: Outcome, count: usize) -> Vec<Line> {
-        wait(&format!("{count} × {action} {}", outcome.word()), || Some(self.lines(action, outcome)).filter(|l| l.len() >= count))
+        wait(&format!("{count} × {action} {}", outcome.word()), || {
+            Some(self.lines(action, outcome)).filter(|l| l.len() >= count)
+        })
     }
 
     pub fn events(&self) -> Vec<Stored> {

@@ -152,7 +152,8 @@ fn a_redelivery_is_the_same_event_ten_times_over_and_from_twenty_connections_at_
     let first = lead(&daemon, "L1");
     for _ in 0..10 {
         // CRMs redeliver with another time inside.
-        let body = json!({ "id": "L1", "姓名": "刘洋", "邮箱": "l1@example.com", "地区": "华东", "来源": "官网", "sent_at": "later" });
+        let body =
+            json!({ "id": "L1", "姓名": "刘洋", "邮箱": "l1@example.com", "地区": "华东", "来源": "官网", "sent_at": "later" });
         let (status, answer) = daemon.post("/in/website", &[("x-delivery-id", "L1")], &body);
         assert_eq!((status, ids(&answer)[0]), (200, first));
         assert_eq!(answer["accepted"][0]["duplicate"], true);

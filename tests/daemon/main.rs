@@ -1,5 +1,11 @@
 //! The real daemon as a process: what a stranger, a CRM and a failing machine do to it.
-#![allow(unreachable_pub, clippy::unwrap_used, reason = "one binary of tests: a failure there is the test failing")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    reason = "one binary of tests: a failure there is the test failing, and what it measured is told"
+)]
 
 mod harness;
 #[path = "../standin/mod.rs"]

@@ -115,7 +115,8 @@ connections:
     daemon.wait_lines("wecom", Outcome::Done, 60);
     let accepted = robot.accepted.all();
     let all: String = accepted.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n");
-    let places: Vec<usize> = (0..60).map(|n| all.find(&format!("消息{n}。")).unwrap_or_else(|| panic!("{n} was dropped"))).collect();
+    let places: Vec<usize> =
+        (0..60).map(|n| all.find(&format!("消息{n}。")).unwrap_or_else(|| panic!("{n} was dropped"))).collect();
     assert!(places.is_sorted(), "in order");
     assert!(accepted.len() < 20, "merged: {}", accepted.len());
     assert!(robot.codes.all().iter().all(|c| *c == 0), "the budget was never exceeded: {:?}", robot.codes.all());

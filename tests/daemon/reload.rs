@@ -14,7 +14,9 @@ sources:
 ";
 
 fn rule(text: &str) -> String {
-    format!("rules:\n  note:\n    when: page.viewed\n    then:\n      - log: \"{text} {{{{ event.id }}}}\"\n      - log: \"{text} again\"\n")
+    format!(
+        "rules:\n  note:\n    when: page.viewed\n    then:\n      - log: \"{text} {{{{ event.id }}}}\"\n      - log: \"{text} again\"\n"
+    )
 }
 
 #[test]

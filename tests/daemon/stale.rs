@@ -31,7 +31,11 @@ rules:
     let mut delivery = 0;
     let mut tell = |owner: &str, stage: &str| {
         delivery += 1;
-        daemon.accepted("/in/crm", &[], &json!({ "delivery": delivery, "id": "L1", "name": "刘洋", "owner": owner, "stage": stage }));
+        daemon.accepted(
+            "/in/crm",
+            &[],
+            &json!({ "delivery": delivery, "id": "L1", "name": "刘洋", "owner": owner, "stage": stage }),
+        );
         (daemon.field("lead", "L1", "owner"), daemon.field("lead", "L1", "stage"))
     };
     let pair = |owner: &str, stage: &str| (owner.to_owned(), stage.to_owned());
@@ -45,12 +49,8 @@ rules:
     assert_eq!(crm.requests.all().len(), 2, "one write-back per change of owner: no loop");
     assert!(daemon.lines("cascade", Outcome::Failed).is_empty());
     // Every change carries its origin.
-    let by: Vec<String> = daemon
-        .events()
-        .iter()
-        .filter(|e| e.event.name == "lead.changed")
-        .map(|e| e.event.origin.clone())
-        .collect();
+    let by: Vec<String> =
+        daemon.events().iter().filter(|e| e.event.name == "lead.changed").map(|e| e.event.origin.clone()).collect();
     assert_eq!(by, ["rule:take", "crm", "crm"]);
 }
 

@@ -57,7 +57,16 @@ fn health_and_figures_are_told() {
     assert_eq!(daemon.get("/readyz").0, 200);
     let (status, text) = daemon.get("/metrics");
     assert_eq!(status, 200);
-    for name in ["ifthen_events_total", "ifthen_turns_total", "ifthen_batch_events", "ifthen_commit_seconds", "ifthen_requests_total", "ifthen_calls_waiting", "ifthen_queue_room", "ifthen_log_lines_total"] {
+    for name in [
+        "ifthen_events_total",
+        "ifthen_turns_total",
+        "ifthen_batch_events",
+        "ifthen_commit_seconds",
+        "ifthen_requests_total",
+        "ifthen_calls_waiting",
+        "ifthen_queue_room",
+        "ifthen_log_lines_total",
+    ] {
         assert!(text.contains(name), "{name} is missing in\n{text}");
     }
 }

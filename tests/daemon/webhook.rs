@@ -126,7 +126,10 @@ fn every_form_of_body_is_read_and_every_bad_one_is_told_what_is_wrong() {
     }
     assert_eq!(daemon.field("lead", "L1", "amount"), "1234.50");
     let (_, answer) = send(&daemon, "/in/lead", &[JSON], "{\"id\":\"L2\",\"手机\":\"12345\"}".as_bytes());
-    assert!(answer["detail"].as_str().unwrap().contains("mobile") && answer["detail"].as_str().unwrap().contains("12345"), "{answer}");
+    assert!(
+        answer["detail"].as_str().unwrap().contains("mobile") && answer["detail"].as_str().unwrap().contains("12345"),
+        "{answer}"
+    );
     assert_eq!(daemon.get("/healthz").0, 200);
 }
 
@@ -163,9 +166,13 @@ fn slow_heads_and_endless_bodies_hold_nobody_else_up() {
     let mut client = Client::new(daemon.address);
     assert_eq!(client.post("/in/open", &[], &json!({ "n": 1 })).unwrap().0, 202);
     drop(slow);
-    for (method, path, status) in
-        [("GET", "/in/open", 405), ("PUT", "/in/open", 405), ("GET", "/nothing", 404), ("GET", "/in/../metrics", 404), ("GET", "//metrics", 404)]
-    {
+    for (method, path, status) in [
+        ("GET", "/in/open", 405),
+        ("PUT", "/in/open", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/in/../metrics", 404),
+        ("GET", "//metrics", 404),
+    ] {
         assert_eq!(client.send(method, path, &[], b"").unwrap().0, status, "{method} {path}");
     }
     assert_eq!(client.send("POST", "/api/calls/c1-1/retry", &[], b"").unwrap().0, 401);

@@ -74,7 +74,8 @@ pub(super) fn collect<'a>(files: &[&'a Node], sink: &Sink) -> Items<'a> {
         let mut seen: HashMap<&str, At> = HashMap::new();
         let list = items.entry(section).or_default();
         for file in files {
-            for entry in file.get(section).map(Node::entries).unwrap_or_default() {
+            let sections = file.entries().iter().filter(|e| e.key == *section);
+            for entry in sections.flat_map(|e| e.value.entries()) {
                 if let Some(first) = seen.get(entry.key.as_str()) {
                     let problem = Problem::new(entry.at, t::TWICE.with([said(what).into(), entry.key.as_str().into()]));
                     sink.add(problem.also(*first, t::FIRST_HERE.with([])));

@@ -26,6 +26,8 @@ pub(super) struct File<'a> {
     pub(super) node: &'a Node,
     /// It could not be read in full.
     pub(super) vague: bool,
+    /// Some definitions could not be read: what is not among them is not missed.
+    pub(super) lost: bool,
     pub(super) texts: &'a [Text],
     pub(super) sink: &'a Sink,
 }

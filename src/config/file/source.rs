@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::super::catalogue as t;
 use super::super::problem::Problem;
@@ -19,7 +21,11 @@ use crate::engine::template::Template;
 
 /// The pattern of the events that a source tells: what its template inserts may be anything.
 pub(super) fn event_pattern(entry: &Entry) -> Option<String> {
-    let Some(text) = entry.value.text_at("event") else { return Some(format!("{}.received", entry.key)) };
+    let Some(text) = entry.value.text_at("event") else {
+        // CloudEvents bring their own names.
+        let any = entry.value.has("webhook");
+        return Some(if any { "*".into() } else { format!("{}.received", entry.key) });
+    };
     let mut pattern = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('{') {
@@ -152,6 +158,17 @@ fn hmac(file: &File<'_>, node: &Node) -> Option<Hmac> {
         let at = node.get("signed").map_or(node.at, |s| s.at);
         file.sink.say(at, &t::SIGNED_WITHOUT_BODY, []);
     }
+    if let (Some(gap), Some(at)) = (unknown_gap(&hmac.signed), node.get("signed")) {
+        file.sink.add(Problem::new(at.at, t::BAD_PLACEHOLDER.with([gap.into()])).help(t::SIGNED_HELP.with([])));
+    }
+    if hmac.key == KeyForm::Base64 {
+        for (secret, at) in hmac.secrets.iter().zip(node.get("secret").map(Node::one_or_more).unwrap_or_default()) {
+            let text = secret.expose_secret();
+            if STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).is_err() {
+                file.sink.say(at.at, &t::BAD_KEY, []);
+            }
+        }
+    }
     if hmac.signed.contains("{timestamp}") && hmac.timestamp.is_none() {
         needs("timestamp");
     }
@@ -159,6 +176,12 @@ fn hmac(file: &File<'_>, node: &Node) -> Option<Hmac> {
         needs("id_header");
     }
     Some(hmac)
+}
+
+/// A `{…}` that means nothing in what is signed.
+fn unknown_gap(signed: &str) -> Option<String> {
+    let gaps = signed.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or(rest));
+    gaps.into_iter().find(|g| !["body", "timestamp", "id", "method", "path"].contains(g)).map(|g| format!("{{{g}}}"))
 }
 
 fn poll(file: &File<'_>, node: &Node) -> Option<Poll> {
@@ -220,13 +243,16 @@ fn record(file: &File<'_>, node: &Node, definitions: &Definitions) -> Option<Rec
     let name = node.get("entity")?;
     let id = name.text()?;
     let Some(entity) = definitions.entities.get(id) else {
+        if file.lost {
+            return None;
+        }
         let near = nearest(id, definitions.entities.keys().map(String::as_str)).map(|n| t::DID_YOU_MEAN.with([n.into()]));
         file.sink.add(Problem::new(name.at, t::UNKNOWN_ENTITY.with([id.into()])).help(near));
         return None;
     };
     for section in ["fields", "values"] {
         for entry in node.get(section).map(Node::entries).unwrap_or_default() {
-            if !entity.fields.contains_key(&entry.key) {
+            if !file.lost && !entity.fields.contains_key(&entry.key) {
                 let near = nearest(&entry.key, entity.fields.keys().map(String::as_str));
                 let what = t::UNKNOWN_FIELD.with([entry.key.as_str().into(), id.into()]);
                 file.sink.add(Problem::new(entry.at, what).help(near.map(|n| t::DID_YOU_MEAN.with([n.into()]))));
@@ -234,7 +260,7 @@ fn record(file: &File<'_>, node: &Node, definitions: &Definitions) -> Option<Rec
         }
     }
     let fields = node.get("fields")?;
-    if !fields.has(&entity.key) {
+    if !file.lost && !fields.has(&entity.key) {
         file.sink.say(fields.at, &t::KEY_NOT_MAPPED, [entity.key.as_str().into(), id.into()]);
     }
     let values = node.get("values").map(Node::entries).unwrap_or_default();
