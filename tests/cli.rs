@@ -112,6 +112,7 @@ fn help() {
         "check",
         "add",
         "tail",
+        "why",
         "events",
         "calls",
         "calls edit",

@@ -47,7 +47,7 @@ pub(crate) fn reason(explained: &Explained, event: &Event, speech: &Speech) -> S
         }
         Verdict::Stopped { by } => {
             let by = clip(by, VALUE);
-            lang.pick(format!("by {by}, an earlier rule"), format!("被前面的规则 {by} 拦下"))
+            lang.pick(format!("by {by}, an earlier rule"), format!("前面的规则 {by}"))
         }
         Verdict::Cooling { until } => {
             let until = when::beside(*until, event.at, &speech.zone);
@@ -113,7 +113,9 @@ fn waits(explained: &Explained, event: &Event, speech: &Speech) -> String {
         _ => name,
     };
     match each.join(lang.pick(" or ", " 或 ")) {
-        nothing if nothing.is_empty() => lang.pick("waits for no event".to_owned(), "不等待任何事件".to_owned()),
+        nothing if nothing.is_empty() => {
+            lang.pick("waits for no event: only `start` starts it".to_owned(), "不等待任何事件,只由 `start` 启动".to_owned())
+        }
         each => lang.pick(format!("waits for {each}; this was {this}"), format!("等待 {each};此事件是 {this}")),
     }
 }

@@ -195,7 +195,8 @@ impl Shown<'_> {
             out.line(style.paint(Look::Yellow, &note))?;
         }
         if let Some(why) = &why.rolled_back {
-            let why = clip(&lang.said(why), 160);
+            let parts: Vec<_> = why.splitn(2, ": ").map(|part| lang.said(part)).collect();
+            let why = clip(&parts.join(": "), 160);
             let note = lang.pick(format!("rolled back, nothing of it was done: {why}"), format!("已回滚,以下均未执行:{why}"));
             out.line(style.paint(Look::Red, &note))?;
         }

@@ -119,7 +119,7 @@ pub fn explain(
     for rule in definitions.rules.iter().filter(|r| concerned(&r.id, &r.when)) {
         found.push(moment.explain(rule)?);
     }
-    for flow in definitions.flows.values().filter(|f| concerned(&f.id, &f.when) && !f.when.is_empty()) {
+    for flow in definitions.flows.values().filter(|f| concerned(&f.id, &f.when)) {
         found.push(moment.explain(flow.as_ref())?);
     }
     Ok(found)
