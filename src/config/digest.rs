@@ -30,11 +30,21 @@ pub(super) fn of_node(node: &Node) -> String {
 }
 
 impl Summary {
-    pub(super) fn new(items: &Items<'_>) -> Self {
+    /// Of the definitions, and of `config.yaml` with its secrets filled in: one that was rotated is a change too.
+    pub(super) fn new(items: &Items<'_>, config: &Node) -> Self {
         let sections = items
             .iter()
             .map(|(section, items)| (section.to_string(), items.iter().map(|i| (i.id.to_owned(), of_node(i.node))).collect()));
-        Self { hash: String::new(), items: sections.collect() }
+        let mut all: BTreeMap<String, BTreeMap<String, String>> = sections.collect();
+        for top in config.entries() {
+            let (section, entries) = match top.key.as_str() {
+                own @ ("sources" | "connections") => (own, top.value.entries()),
+                _ => ("settings", std::slice::from_ref(top)),
+            };
+            let digests = entries.iter().map(|e| (e.key.clone(), of_node(&e.value)));
+            all.entry(section.to_owned()).or_default().extend(digests);
+        }
+        Self { hash: String::new(), items: all }
     }
 }
 

@@ -95,7 +95,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         return Err(Report::new(sink.take(), lang, texts));
     }
     definitions.hash = hash(&texts, &definitions);
-    let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items) };
+    let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
     Ok(Loaded { settings, definitions: definitions.seal(), summary, lang })
 }
 

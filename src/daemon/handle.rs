@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -51,6 +51,19 @@ pub struct Status {
     pub performing: AtomicUsize,
     /// The turn has ended.
     pub gone: AtomicBool,
+    /// When the turn that is being taken began, in milliseconds since 1970; 0: none is.
+    pub since: AtomicI64,
+}
+
+/// A turn that takes longer than this is stuck: it decides hundreds of events in milliseconds.
+const STUCK_MS: i64 = 10_000;
+
+impl Status {
+    /// Whether a turn has been going on for too long.
+    pub fn stuck(&self, now: jiff::Timestamp) -> bool {
+        let since = self.since.load(Ordering::Relaxed);
+        since != 0 && now.as_millisecond() - since > STUCK_MS
+    }
 }
 
 /// A message to the turn's thread.

@@ -100,10 +100,11 @@ where
         warn!(%error, "serving ended abnormally");
     }
     handle.stop(GRACE);
-    let end = tokio::task::spawn_blocking(move || shell.join()).await;
-    match end {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(Error::Store(error)),
+    let end = tokio::task::spawn_blocking(move || shell.join());
+    // Past the grace the turn ends at once, unless it is stuck; then the process ends without it: what is committed is on disk.
+    match tokio::time::timeout(GRACE * 2, end).await {
+        Ok(Ok(Ok(Ok(())))) => Ok(()),
+        Ok(Ok(Ok(Err(error)))) => Err(Error::Store(error)),
         _ => Err(Error::Store(crate::store::Error::Broken("the turn ended abnormally".into()))),
     }
 }

@@ -11,6 +11,8 @@ use tracing::{info, warn};
 use super::handle::{Handle, Live};
 use super::turn::Refusal;
 use crate::config::settings::SourceKind;
+use crate::engine::decide::{SOURCE_FAILED, SOURCE_RECOVERED};
+use crate::engine::event::{Body, Draft};
 use crate::engine::state::{Entry, Key};
 use crate::engine::value::Value;
 use crate::source::poll::{self, Poller};
@@ -41,12 +43,16 @@ async fn one(handle: Handle, live: Arc<Live>, id: String) {
     let Some(SourceKind::Poll(poll)) = live.settings.sources.get(&id).map(|s| &s.kind) else { return };
     let mut poller = Some(Poller::new(&id, poll));
     let mut failures = 0;
+    let mut told = String::new();
     let mut noticed: BTreeSet<String> = BTreeSet::new();
     loop {
         let wait = match round(&handle, &live, &id, &mut poller).await {
             Ok((more, notices)) => {
                 if failures > 0 {
                     info!(source = %id, "can be read again");
+                    told.clear();
+                    let detail = [("source", id.as_str().into()), ("reason", "recovered".into())];
+                    tell(&handle, SOURCE_RECOVERED, Value::from(detail));
                 }
                 failures = 0;
                 for notice in notices {
@@ -60,11 +66,20 @@ async fn one(handle: Handle, live: Arc<Live>, id: String) {
                 failures += 1;
                 let wait = poll::delay(failures);
                 warn!(source = %id, %error, again_in = %wait, "could not be polled");
+                if told != error {
+                    tell(&handle, SOURCE_FAILED, Value::from([("source", id.as_str().into()), ("error", error.as_str().into())]));
+                    told = error;
+                }
                 wait
             }
         };
         tokio::time::sleep(wait.unsigned_abs()).await;
     }
+}
+
+/// Says in the action log how it stands with a source; rules may react to it.
+fn tell(handle: &Handle, name: &str, data: Value) {
+    handle.tell(vec![Draft::own(name, Timestamp::now(), Body::Happened { data, upsert: None })]);
 }
 
 /// Reads on from the committed cursor; whether there is more, and what the operator should know.

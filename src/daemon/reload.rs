@@ -1,6 +1,7 @@
 //! Reload: on SIGHUP and whenever a file changes. What does not compile changes nothing and says so.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::engine::value::{self, Value};
 
 /// An editor writes a file in several steps; a checkout touches many: one reload for all of them.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// How often it is checked that the folders that are watched are still those that are meant: a few `stat` calls.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Reloads until told to stop.
 pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Options, mut stopped: watch::Receiver<bool>) {
@@ -35,45 +39,65 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
             None
         }
     };
-    let mut watched = BTreeSet::new();
+    let mut watched = BTreeMap::new();
+    let mut look = tokio::time::interval(LOOK);
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return error!("SIGHUP cannot be received") };
+    let mut broken = false;
     loop {
-        if let Some(debouncer) = &mut debouncer {
-            look_at(debouncer, &handle, &path, &mut watched);
-        }
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = told.recv() => false,
+            // A folder that was replaced (a checkout, a deploy, a link that points elsewhere) is another folder to the system.
+            _ = look.tick() => {
+                if !debouncer.as_mut().is_some_and(|d| look_at(d, &handle, &path, &mut watched)) {
+                    continue;
+                }
+                false
+            }
             _ = stopped.wait_for(|s| *s) => return,
         };
-        reload(&handle, &path, &options, asked).await;
+        // Whoever mended what did not compile wants to read that it is in order again, even if it is what it was.
+        broken = !reload(&handle, &path, &options, asked || broken).await;
     }
 }
 
 /// Watches the folders in force: those of the definitions with all below, and the one of config.yaml, since editors replace files.
+/// Whether one of them is another than before: what changed before it was watched must be read.
 fn look_at<C: FileIdCache>(
     debouncer: &mut Debouncer<RecommendedWatcher, C>,
     handle: &Handle,
     path: &Path,
-    watched: &mut BTreeSet<PathBuf>,
-) {
+    watched: &mut BTreeMap<PathBuf, (u64, u64)>,
+) -> bool {
     let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let live = handle.live();
     let folders = live.settings.definitions.iter().map(|f| (f.as_path(), RecursiveMode::Recursive));
+    let mut other = false;
     for (folder, mode) in folders.chain([(home, RecursiveMode::NonRecursive)]) {
-        if watched.contains(folder) {
+        // Which folder it is, links followed; none for one that is not there (yet).
+        let now = std::fs::metadata(folder).ok().map(|m| (m.dev(), m.ino()));
+        if watched.get(folder).copied() == now {
             continue;
         }
+        if watched.remove(folder).is_some() {
+            drop(debouncer.unwatch(folder)); // the system has forgotten the former one already
+        }
+        let Some(now) = now else { continue };
         match debouncer.watch(folder, mode) {
-            Ok(()) => drop(watched.insert(folder.to_owned())),
+            Ok(()) => {
+                watched.insert(folder.to_owned(), now);
+                other = true;
+            }
             Err(error) => warn!(%error, folder = %folder.display(), "not watched; send SIGHUP to reload"),
         }
     }
+    other
 }
 
-/// One reload. Nothing happens when the definitions are those in force, unless someone asked: then the connections are set up anew.
-async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) {
+/// One reload; whether what the files say is in force. Nothing happens when it is already, unless someone asked: then the
+/// connections are set up anew.
+async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) -> bool {
     let (file, how) = (path.to_owned(), options.clone());
     let loaded = tokio::task::spawn_blocking(move || config::load(&file, &how)).await;
     let before = handle.live();
@@ -86,13 +110,16 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
                 report.render(report.lang, false)
             );
             let problems = value::from_json(report.to_json(report.lang).to_string().as_bytes()).unwrap_or_default();
-            return handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
+            handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
+            return false;
         }
-        Err(error) => return error!(%error, "reading the definitions failed"),
+        Err(error) => {
+            error!(%error, "reading the definitions failed");
+            return false;
+        }
     };
-    let same = loaded.definitions.hash == before.definitions.hash && loaded.summary == before.summary;
-    if same && !asked {
-        return;
+    if loaded.summary == before.summary && !asked {
+        return true;
     }
     if loaded.settings.listen != before.settings.listen || loaded.settings.data != before.settings.data {
         warn!("`listen` and `data` take effect at the next start");
@@ -103,10 +130,19 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
         Ok(live) => {
             let live = Arc::new(live);
             match handle.load(Arc::clone(&live), detail).await {
-                Ok(()) => info!(definitions = %live.definitions.hash, changed = %difference, "reloaded"),
-                Err(error) => error!(%error, "the new definitions are not in force"),
+                Ok(()) => {
+                    info!(definitions = %live.definitions.hash, changed = %difference, "reloaded");
+                    true
+                }
+                Err(error) => {
+                    error!(%error, "the new definitions are not in force");
+                    false
+                }
             }
         }
-        Err(error) => error!(%error, "a connection cannot be set up, the old definitions stay"),
+        Err(error) => {
+            error!(%error, "a connection cannot be set up, the old definitions stay");
+            false
+        }
     }
 }

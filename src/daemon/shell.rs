@@ -71,7 +71,9 @@ impl Shell {
             let (submissions, permits, load) = self.gather();
             let now = Timestamp::now();
             if !submissions.is_empty() {
+                self.handle.status().since.store(now.as_millisecond(), Ordering::Relaxed);
                 let taken = self.turn.take(submissions, now);
+                self.handle.status().since.store(0, Ordering::Relaxed);
                 self.after(taken)?;
             }
             drop(permits);

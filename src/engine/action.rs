@@ -214,7 +214,15 @@ fn email(draft: &mut Deciding<'_>, what: &EmailAction, doing: &Doing<'_>) -> Res
     };
     let addresses: Vec<&str> = to.split([',', ';', '，', '；']).map(str::trim).filter(|a| !a.is_empty()).collect();
     if addresses.is_empty() {
-        return Err(unevaluable("`to` is empty"));
+        // Someone without an address is an everyday case, not a mistake.
+        draft.say_of(
+            doing.by,
+            doing.record.cloned(),
+            "email",
+            Outcome::Suppressed,
+            Value::from([("reason", "no address".into())]),
+        );
+        return Ok(Vec::new());
     }
     let mut calls = Vec::new();
     for address in addresses {

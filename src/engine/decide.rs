@@ -21,6 +21,11 @@ use super::{flow, outbox, rule};
 /// The event of what a source told and that does not fit its mapping: `row`, `reason`, `field`. Kept, logged, open to rules.
 pub const UNREADABLE: &str = "ifthen.unreadable";
 
+/// The event of a polled source that cannot be read: `source`, `error`. Told once, until it is another error or it passes.
+pub const SOURCE_FAILED: &str = "ifthen.source.failed";
+/// The event of a polled source that can be read again: `source`, `reason`.
+pub const SOURCE_RECOVERED: &str = "ifthen.source.recovered";
+
 /// What an event means: changes of state, further events, lines for the action log.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decision {
@@ -57,8 +62,10 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
             if let Some(upsert) = upsert {
                 merge(draft, upsert)?;
             }
-            if event.name == UNREADABLE {
-                draft.say(&By::default(), "read", Outcome::Failed, data.clone());
+            match event.name.as_str() {
+                UNREADABLE | SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
+                SOURCE_RECOVERED => draft.say(&By::default(), "read", Outcome::Done, data.clone()),
+                _ => {}
             }
             (Cow::Borrowed(data), None)
         }

@@ -166,11 +166,25 @@ fn number(value: &Value) -> Option<Decimal> {
         Value::Number(n) => Some(*n),
         Value::Text(t) => {
             let t = half_width(t);
-            let t = t.trim_start_matches(['¥', '￥', '$', '€']).replace([',', ' '], "");
-            t.parse().ok()
+            let t = t.trim_start_matches(['¥', '￥', '$', '€']).trim();
+            if !t.chars().all(|c| c.is_ascii_digit() || "+-.,".contains(c)) || !grouped(t) {
+                return None;
+            }
+            t.replace(',', "").parse().ok()
         }
         _ => None,
     }
+}
+
+/// Whether commas, if any, stand between thousands: `1,234.50`, but not `1.234,50` or `12,50`, which mean something else elsewhere.
+fn grouped(text: &str) -> bool {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let digits = whole.trim_start_matches(['+', '-']);
+    let mut groups = digits.split(',');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    let fraction = text.len() > whole.len() && text[whole.len()..].contains(',');
+    !fraction && (rest.is_empty() || (1..=3).contains(&first.len()) && rest.iter().all(|g| g.len() == 3))
 }
 
 fn percent(value: &Value) -> Option<Decimal> {
@@ -203,6 +217,10 @@ pub fn time(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
         Value::Time(t) => Some(*t),
         Value::Number(n) => {
             let n = i64::try_from(n.trunc()).ok()?;
+            // 20260921 is a day, not a second of 1970.
+            if (19_000_101..=21_001_231).contains(&n) {
+                return time(&Value::Text(format!("{:04}-{:02}-{:02}", n / 10_000, n / 100 % 100, n % 100)), zone);
+            }
             // 100 billion seconds is the year 5138, 100 billion milliseconds is 1973.
             if n.abs() < 100_000_000_000 { Timestamp::from_second(n).ok() } else { Timestamp::from_millisecond(n).ok() }
         }
@@ -210,6 +228,9 @@ pub fn time(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
             let t = t.trim().replace('/', "-");
             if let Ok(instant) = t.parse::<Timestamp>() {
                 return Some(instant);
+            }
+            if t.starts_with("9999-12-31") {
+                return Some(Timestamp::MAX); // how many programs write "never"
             }
             // A form sends Unix times as text; so many digits are no written date (20260921, 20260921090000).
             if matches!(t.len(), 10 | 13) && t.bytes().all(|b| b.is_ascii_digit()) {
@@ -232,7 +253,11 @@ pub fn phone(text: &str, country: &str) -> Option<String> {
     }
     let digits = digits.strip_prefix("00").filter(|_| half.starts_with("00")).unwrap_or(&digits);
     let full = if international {
-        digits.to_owned()
+        // `+86 0138…`: the 0 is only for calls within the country.
+        match digits.strip_prefix("860") {
+            Some(national) => format!("86{national}"),
+            None => digits.to_owned(),
+        }
     } else if country == "CN" {
         let national = digits.strip_prefix("86").filter(|d| d.len() == 11).unwrap_or(digits);
         let national = national.strip_prefix('0').unwrap_or(national);
@@ -284,6 +309,15 @@ mod tests {
         check(FieldKind::Email, "foo@", "a mail address such as zhang@example.com expected, not `foo@`");
         check(FieldKind::Text, "　刘洋 ", r#""刘洋""#);
         check(FieldKind::Money, "￥1,234.50", "1234.50");
+        for (foreign, shown) in
+            [("1.234,50", "1.234,50"), ("12,50", "12,50"), ("1_000", "1_000"), ("1 2 3", "1 2 3"), ("1,2345", "1,2345")]
+        {
+            check(FieldKind::Money, foreign, &format!("an amount such as 1234.50 expected, not `{shown}`"));
+        }
+        check(FieldKind::Money, "-1,234,567", "-1234567");
+        check(FieldKind::Date, 20_260_921i64, r#""2026-09-21""#);
+        check(FieldKind::Time, "9999-12-31T23:59:59Z", r#""9999-12-30T22:00:00.999999999Z""#);
+        check(cn(), "+86 013800138000", r#""+8613800138000""#);
         check(FieldKind::Percent, "22%", "0.22");
         check(FieldKind::Boolean, "是", "true");
         check(FieldKind::Time, "2026-09-21 09:00", r#""2026-09-21T01:00:00Z""#);

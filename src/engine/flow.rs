@@ -136,6 +136,11 @@ pub(super) fn start(
         draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
         return Ok(Started::Disabled);
     }
+    if let (Some(entity), Some(record)) = (&flow.record, record)
+        && *entity != record.entity
+    {
+        return Err(Stop::Unevaluable(format!("{id} is about a {entity}, not about {record}")));
+    }
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };

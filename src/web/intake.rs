@@ -1,8 +1,9 @@
 //! `POST /in/<source>`: verified, mapped, submitted, and answered once it is on disk.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use crate::config::settings::SourceKind;
 use crate::daemon::handle::Handle;
@@ -19,6 +21,8 @@ use crate::source::webhook::{self, Refusal, rate::Buckets};
 
 /// A body must be here by then: longer is a stalled or hostile sender.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two messages about refusals of one source.
+const QUIET: Duration = Duration::from_secs(1);
 /// What a sender is told to wait when we cannot take more: by then a burst is worked off.
 const RETRY_AFTER: u32 = 2;
 
@@ -27,11 +31,27 @@ const RETRY_AFTER: u32 = 2;
 pub(super) struct Intake {
     handle: Handle,
     rates: Arc<Mutex<Buckets>>,
+    /// By source: when a refusal was told last, and how many were not since.
+    said: Arc<Mutex<BTreeMap<String, (Option<Instant>, u64)>>>,
 }
 
 impl Intake {
     pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, rates: Arc::new(Mutex::new(Buckets::default())) }
+        Self { handle, rates: Arc::new(Mutex::new(Buckets::default())), said: Arc::default() }
+    }
+
+    /// Says that something was refused, at most once a second and source: a flood must not flood our own messages.
+    fn say(&self, id: &str, peer: SocketAddr, refusal: &Refusal) {
+        let id = if self.handle.live().settings.sources.contains_key(id) { id } else { "?" };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, silent) = said.entry(id.to_owned()).or_insert((None, 0));
+        if last.is_some_and(|at: Instant| at.elapsed() < QUIET) {
+            *silent += 1;
+            return;
+        }
+        let Refusal { status, code, detail, .. } = refusal;
+        warn!(source = id, %peer, status, code, more = *silent, "refused: {detail}");
+        (*last, *silent) = (Some(Instant::now()), 0);
     }
 }
 
@@ -47,6 +67,7 @@ pub(super) async fn post(
         Ok(accepted) => (answer(&accepted), "accepted"),
         Err(refusal) => {
             let code = refusal.code;
+            intake.say(&id, peer, &refusal);
             (refuse(refusal), code)
         }
     };

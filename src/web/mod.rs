@@ -15,6 +15,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+
 use crate::daemon::handle::Handle;
 
 /// Every route.
@@ -48,6 +50,9 @@ async fn healthz(State(handle): State<Handle>) -> Response {
     if handle.status().gone.load(Ordering::Relaxed) {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "stopped", "the turn has ended");
     }
+    if handle.status().stuck(Timestamp::now()) {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "stuck", "a turn has been going on for more than 10 s");
+    }
     "ok\n".into_response()
 }
 
@@ -57,6 +62,7 @@ async fn readyz(State(handle): State<Handle>) -> Response {
     let full = status.calls.load(Ordering::Relaxed) > handle.live().settings.limits.outbox;
     let why = match () {
         () if status.gone.load(Ordering::Relaxed) => "the turn has ended",
+        () if status.stuck(Timestamp::now()) => "a turn has been going on for more than 10 s",
         () if !status.committing.load(Ordering::Relaxed) => "the store cannot commit (disk full?)",
         () if full => "too many calls are waiting",
         () if handle.room() == 0 => "too many events are waiting",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ifthen::engine::log::Outcome;
 use rusqlite::Connection;
 
 use super::harness::{Folder, wait};
@@ -82,6 +83,9 @@ sources:
     let erp = Connection::open(folder.path("erp.db")).unwrap();
     erp.execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO orders VALUES (1, 'x')").unwrap();
     wait("the missing column is told", || daemon.said().contains("customer").then_some(()));
+    let told = daemon.wait_lines("read", Outcome::Failed, 2);
+    assert!(told[0].detail.to_string().contains("erp.db") && told[1].detail.to_string().contains("customer"), "{told:?}");
     erp.execute_batch("ALTER TABLE orders RENAME COLUMN name TO customer").unwrap();
     wait("the row is read", || daemon.events().iter().any(|e| e.event.name == "erp.order").then_some(()));
+    daemon.wait_lines("read", Outcome::Done, 1);
 }

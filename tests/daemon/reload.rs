@@ -72,3 +72,51 @@ fn a_start_on_broken_definitions_says_where_and_starts_nothing() {
     let said = folder.try_start(&[]).err().unwrap();
     assert!(said.contains("note.yaml:3:5") && said.contains("when"), "{said}");
 }
+
+#[test]
+fn what_only_config_yaml_says_is_reloaded_too_and_a_mended_file_is_said_to_be_in_order() {
+    let folder = Folder::new(&[("config.yaml", CONFIG), ("rules/note.yaml", &rule("x")), ("token", "geheim")]);
+    let daemon = folder.start();
+    assert_eq!(daemon.post("/in/second", &[], &json!({})).0, 404);
+    let second = format!("{CONFIG}  second: {{ webhook: {{}}, event: second.told }}\n");
+    folder.write("config.yaml", &second);
+    super::harness::wait("the new source", || (daemon.post("/in/second", &[], &json!({})).0 == 202).then_some(()));
+    folder.write(
+        "config.yaml",
+        &second.replace("webhook: {}, event: second", "webhook: { verify: { bearer: '${file:token}' } }, event: second"),
+    );
+    super::harness::wait("the proof is demanded", || (daemon.post("/in/second", &[], &json!({})).0 == 401).then_some(()));
+    let before = daemon.lines("reload", Outcome::Done).len();
+    assert!(daemon.lines("reload", Outcome::Done).iter().any(|l| l.detail.to_string().contains("second")));
+    // Broken, then exactly as it was.
+    folder.write("rules/note.yaml", &rule("x").replace("when:", "wenn:"));
+    daemon.wait_lines("reload", Outcome::Failed, 1);
+    folder.write("rules/note.yaml", &rule("x"));
+    daemon.wait_lines("reload", Outcome::Done, before + 1);
+}
+
+#[test]
+fn a_folder_that_is_replaced_is_watched_as_its_successor() {
+    let folder = Folder::new(&[("config.yaml", CONFIG), ("rules/note.yaml", &rule("first"))]);
+    let daemon = folder.start();
+    let now_says = |word: &str| {
+        super::harness::wait(word, || {
+            daemon.post("/in/web", &[], &json!({ "id": format!("{word}{}", daemon.events().len()) }));
+            let lines = daemon.lines("log", Outcome::Done);
+            lines.iter().any(|l| l.detail.to_string().contains(word)).then_some(())
+        });
+    };
+    now_says("first");
+    // As a deploy does it: the new folder is put in the old one's place; then it is edited.
+    folder.write("new/note.yaml", &rule("second"));
+    std::fs::rename(folder.path("rules"), folder.path("old")).unwrap();
+    std::fs::rename(folder.path("new"), folder.path("rules")).unwrap();
+    now_says("second");
+    folder.write("rules/note.yaml", &rule("third"));
+    now_says("third");
+    std::fs::remove_dir_all(folder.path("rules")).unwrap();
+    folder.write("rules/note.yaml", &rule("fourth"));
+    now_says("fourth");
+    folder.write("rules/note.yaml", &rule("fifth"));
+    now_says("fifth");
+}

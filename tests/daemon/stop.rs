@@ -70,3 +70,14 @@ fn health_and_figures_are_told() {
         assert!(text.contains(name), "{name} is missing in\n{text}");
     }
 }
+
+#[test]
+fn a_store_that_is_removed_under_the_daemon_is_noticed_before_anything_is_acknowledged() {
+    let folder = Folder::new(&[("config.yaml", CONFIG)]);
+    let daemon = folder.start();
+    daemon.accepted("/in/crm", &[], &json!({ "id": 1 }));
+    std::fs::remove_dir_all(folder.path("data")).unwrap();
+    let answer = daemon.client().post("/in/crm", &[], &json!({ "id": 2 }));
+    assert!(!matches!(answer, Ok((200..=299, _))), "{answer:?}");
+    wait("it says so and ends", || daemon.said().contains("removed or replaced").then_some(()));
+}

@@ -40,6 +40,7 @@ named! {
         "time" time;
         "default" default;
         "string" string;
+        "number" number;
         "join" join;
         "replace" replace;
         "tojson" tojson;
@@ -188,6 +189,15 @@ fn default(value: Shown, other: Option<Shown>) -> Shown {
     let blank = value.as_str().is_some_and(|t| t.trim().is_empty());
     let nothing = matches!(value.kind(), ValueKind::Seq | ValueKind::Map) && value.len() == Some(0);
     if is_missing(&value) || blank || nothing { other.unwrap_or_else(|| Shown::from("")) } else { value }
+}
+
+/// Nothing but a number: what stands beside `*` must not be repeated.
+fn number(value: Shown) -> Result<Shown, Error> {
+    match value.kind() {
+        ValueKind::Number => Ok(value),
+        ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, "a missing value cannot be multiplied")),
+        other => Err(Error::new(ErrorKind::InvalidOperation, format!("`*` calculates with numbers, not with a {other}"))),
+    }
 }
 
 fn string(state: &State<'_, '_>, value: &Shown) -> Result<Shown, Error> {

@@ -189,7 +189,7 @@ impl Reader<'_> {
 
     fn expr(&mut self, expr: &Expr<'_>) {
         match expr {
-            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) if self.name(expr, false) => {}
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) if self.name(expr, None) => {}
             Expr::Var(_) | Expr::Const(_) => {}
             Expr::GetAttr(g) => self.expr(&g.expr),
             Expr::GetItem(g) => {
@@ -253,22 +253,34 @@ impl Reader<'_> {
     }
 
     fn binary(&mut self, binary: &ast::Spanned<ast::BinOp<'_>>) {
-        let is_text = |e: &Expr<'_>| matches!(e, Expr::Const(c) if c.value.as_str().is_some());
-        if matches!(binary.op, BinOpKind::Mul) && (is_text(&binary.left) || is_text(&binary.right)) {
-            // `'x' * 900000000`: memory is not counted as steps.
+        let repeats = |e: &Expr<'_>| matches!(e, Expr::List(_)) || matches!(e, Expr::Const(c) if c.value.as_str().is_some());
+        let times = matches!(binary.op, BinOpKind::Mul);
+        if times && (repeats(&binary.left) || repeats(&binary.right)) {
+            // `'x' * 900000000`, `[1] * 900000000`: what is repeated is counted neither as steps nor as memory.
             self.refuse(binary.span());
         }
+        let through = match binary.op {
+            BinOpKind::Concat => Some("string"), // `~` would print a decimal as a float
+            BinOpKind::Mul => Some("number"),    // what a name holds is known only later
+            _ => None,
+        };
         for side in [&binary.left, &binary.right] {
-            // `~` would print a decimal as a float.
-            let joined = matches!(binary.op, BinOpKind::Concat);
-            if !(joined && self.name(side, true)) {
-                self.expr(side);
+            if through.is_some() && self.name(side, through) {
+                continue;
             }
+            if times && let Expr::Var(_) = side {
+                let at = bytes(side.span());
+                if let Some(local) = self.source.get(at.clone()) {
+                    self.edits.push((at, format!("({local}|number)")));
+                }
+                continue;
+            }
+            self.expr(side);
         }
     }
 
-    /// Takes a dotted name that is not the template's own.
-    fn name(&mut self, expr: &Expr<'_>, as_text: bool) -> bool {
+    /// Takes a dotted name that is not the template's own; `through` is a filter that its value goes through.
+    fn name(&mut self, expr: &Expr<'_>, through: Option<&str>) -> bool {
         let Some(chain) = chain(expr).filter(|c| !self.is_local(&c.path[0])) else { return false };
         let at = chain.start as usize..expr.span().end_offset as usize;
         // `(owner).manager` is left to minijinja.
@@ -276,7 +288,7 @@ impl Reader<'_> {
             return false;
         }
         let variable = format!("{VARIABLE}{}", self.names.len());
-        let text = if as_text { format!("({variable}|string)") } else { variable };
+        let text = through.map_or_else(|| variable.clone(), |filter| format!("({variable}|{filter})"));
         self.names.push(Name { path: chain.path, at: characters(self.source, at.clone()) });
         self.edits.push((at, text));
         true

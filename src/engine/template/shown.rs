@@ -11,11 +11,13 @@ use minijinja::{Error, Output, State, Value as Shown, escape_formatter};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
-use super::read;
+use super::{MAX_OUTPUT, read};
 use crate::engine::expression::Name;
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::Value;
 
+/// Items of a list that are written: more is no message any more.
+const MAX_ITEMS: usize = 100_000;
 /// How times are written.
 const TIME: &str = "%Y-%m-%d %H:%M";
 /// The variable under which filters find what was loaded; no template can write it.
@@ -55,8 +57,9 @@ impl Loaded {
             },
             Value::Number(n) => {
                 let float = n.to_f64().unwrap_or_default();
-                self.decimals.insert(float.to_bits(), *n);
-                Shown::from(float)
+                let known = self.decimals.entry(float.to_bits()).or_insert(*n);
+                // Another decimal that shares the float, or its digits (0.10 beside 0.1): printed as what it is, as text.
+                if known.to_string() == n.to_string() { Shown::from(float) } else { Shown::from(n.to_string()) }
             }
             Value::Text(t) => Shown::from(t.as_str()),
             Value::Time(t) => Shown::from(t.to_zoned(self.now.time_zone().clone()).strftime(TIME).to_string()),
@@ -102,6 +105,9 @@ impl Loaded {
                 text.push_str(between);
             }
             text.push_str(&self.text(&item)?);
+            if text.len() > MAX_OUTPUT || n > MAX_ITEMS {
+                return Err(Error::new(minijinja::ErrorKind::InvalidOperation, "a list is too long to be written"));
+            }
         }
         Ok(text)
     }
@@ -114,7 +120,11 @@ impl Loaded {
             ValueKind::Bool => Json::Bool(value.is_true()),
             ValueKind::Number => self.text(value)?.parse().map_or(Json::Null, Json::Number),
             ValueKind::Seq | ValueKind::Iterable => {
-                Json::Array(value.try_iter()?.map(|i| self.json(&i)).collect::<Result<_, _>>()?)
+                let items = value.try_iter()?.take(MAX_ITEMS + 1).map(|i| self.json(&i)).collect::<Result<Vec<_>, _>>()?;
+                if items.len() > MAX_ITEMS {
+                    return Err(Error::new(minijinja::ErrorKind::InvalidOperation, "a list is too long to be written"));
+                }
+                Json::Array(items)
             }
             ValueKind::Map => {
                 let member = |key: Shown| Ok((self.text(&key)?.into_owned(), self.json(&value.get_item(&key)?)?));

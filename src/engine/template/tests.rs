@@ -91,6 +91,15 @@ fn check(source: &str, expect: &str) {
 }
 
 #[test]
+fn nothing_is_repeated_without_bound() {
+    check("{{ items * 100000000 }}", "? template: `*` calculates with numbers, not with a sequence");
+    check("{{ owner * count }}", "? template: `*` calculates with numbers, not with a string");
+    check("{% for i in [1, 2] %}{{ i * count }} {% endfor %}", "3 6 ");
+    check("{% set l = [1] %}{{ l * 100000000 }}", "? template: `*` calculates with numbers, not with a sequence");
+    assert!(outcome("{{ [1] * 100000000 }}", false).contains("NotInTemplates"));
+}
+
+#[test]
 fn values_print_exactly() {
     check("新线索 {{ owner }}\n", "新线索 张三\n");
     check("nothing to do\n", "nothing to do\n");

@@ -15,7 +15,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -54,6 +55,9 @@ pub struct Sqlite {
     /// The definitions written last: their hash and number.
     definition: Option<(String, i64)>,
     keeper: wal::Keeper,
+    path: PathBuf,
+    /// Which file it is: device and number.
+    file: (u64, u64),
     /// Let go after the connection is closed.
     _lock: Lock,
 }
@@ -97,6 +101,8 @@ impl Sqlite {
             change: change.unwrap_or_default(),
             definition: None,
             keeper: wal::Keeper::default(),
+            file: std::fs::metadata(path).map(|m| (m.dev(), m.ino())).map_err(|e| of_disk(path, &e))?,
+            path: path.to_owned(),
             _lock: lock,
         };
         store.recall()?;
@@ -151,6 +157,15 @@ impl Sqlite {
         }
     }
 
+    /// That the file is still the one that was opened: what is written into one that was removed or replaced is gone with the
+    /// process. One `stat`, against an fsync.
+    fn still_there(&self) -> Result<(), Error> {
+        match std::fs::metadata(&self.path) {
+            Ok(now) if (now.dev(), now.ino()) == self.file => Ok(()),
+            _ => Err(Error::Broken(format!("{} was removed or replaced while it was in use", self.path.display()))),
+        }
+    }
+
     /// Writes and commits; the number of the definitions.
     fn write(&self, batch: &Batch) -> Result<i64, Error> {
         let conn = &self.reader.conn;
@@ -170,6 +185,7 @@ impl Store for Sqlite {
             return Ok(());
         }
         batch.check(self.last, self.change.1)?;
+        self.still_there()?;
         let conn = &self.reader.conn;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         match self.write(batch) {
