@@ -98,9 +98,7 @@ impl<'a> Compiler<'a> {
             && let Some(Token { kind: Kind::In | Kind::NotIn, .. }) = self.token(identifier)
         {
             let written_out = *list.operator() == Operator::RootNode;
-            if written_out {
-                self.compare_each(a, list);
-            }
+            self.compare_each(a, list);
             let list = if written_out { self.list(list) } else { self.node(list) };
             return Node::In { sides: Box::new([self.node(a), list]), negated: by == Comparison::Ne };
         }
