@@ -24,7 +24,8 @@ pub(super) fn polled(loaded: &Loaded, place: &Place, found: &mut Findings<'_>) -
             Ok(round) => {
                 let rows = round.drafts.len().saturating_sub(1); // the last one carries the cursor
                 let more = if round.more { "+" } else { "" };
-                let text = lang.pick(format!("can be read, {rows}{more} rows wait"), format!("可以读取,{rows}{more} 行待处理"));
+                let what = if rows == 1 && !round.more { "row waits" } else { "rows wait" };
+                let text = lang.pick(format!("can be read, {rows}{more} {what}"), format!("可以读取,{rows}{more} 行待处理"));
                 found.well(id, text)?;
                 for notice in round.notices {
                     found.note(id, notice)?;

@@ -66,7 +66,12 @@ impl Compiler<'_> {
         let Compared { literal, ordered, .. } = compared;
         let write = |text: String| Some(t::WRITE_INSTEAD.with([text.into()]));
         let wrong = || t::FIELD_VALUE.with([field.into(), holds(kind).into(), shown(literal).into()]);
+        let empty = literal.as_text().is_some_and(|t| t.trim().is_empty());
         match (kind, literal) {
+            // What is empty is kept as nothing at all.
+            (FieldKind::Choice(_) | FieldKind::Number | FieldKind::Money | FieldKind::Percent, Value::Text(_)) if empty => {
+                Some((wrong(), Some(t::NULL_HELP.with([]))))
+            }
             (FieldKind::Choice(of), Value::Text(word)) if !ordered && !of.contains(word) => {
                 let words = || of.iter().map(String::as_str);
                 let what = t::NOT_A_CHOICE.with([word.as_str().into(), field.into(), list(words()).into()]);
@@ -75,9 +80,11 @@ impl Compiler<'_> {
             // Numbers are never the same as text, and neither is before the other.
             (FieldKind::Choice(_) | FieldKind::Text | FieldKind::Phone(_) | FieldKind::Email, Value::Number(n)) => {
                 let words = if let FieldKind::Choice(of) = kind { Some(of) } else { None };
-                let quoted = format!("'{n}'");
-                let fits = !ordered && words.is_none_or(|of| of.contains(&n.to_string()));
-                Some((wrong(), if fits { write(quoted) } else { None }))
+                // As it is kept: a phone number with its country code.
+                let kept = normalise(kind, literal.clone(), &self.around.zone).ok();
+                let kept = kept.map_or_else(|| n.to_string(), |kept| kept.to_string());
+                let fits = !ordered && words.is_none_or(|of| of.contains(&kept));
+                Some((wrong(), if fits { write(format!("'{kept}'")) } else { None }))
             }
             (FieldKind::Number | FieldKind::Money | FieldKind::Percent, Value::Text(_)) => {
                 let number = match normalise(kind, literal.clone(), &self.around.zone) {

@@ -7,7 +7,7 @@ use crate::engine::expression::{Fault, FaultKind};
 
 /// Each slip with what is meant.
 pub(super) fn slips(source: &str) -> Vec<Fault> {
-    if !source.contains(['｛', '｝']) && !source.contains("{ ") {
+    if !source.contains(['{', '｛']) {
         return Vec::new();
     }
     let chars: Vec<char> = source.chars().collect();
@@ -47,15 +47,19 @@ fn pair(chars: &[char], at: usize, brace: fn(char) -> bool) -> Option<usize> {
 /// The whole insertion as it stands and as it is meant, if there is one.
 fn whole(chars: &[char], from: usize, opened: usize) -> Option<(Range<usize>, String)> {
     let inner = chars[opened..].iter().take_while(|c| !opens(**c) && !closes(**c) && **c != '\n').count();
-    let end = pair(chars, opened + inner, closes)?;
-    let inner: String = chars[opened..opened + inner].iter().collect();
+    // `{{ name }`: with two braces in front of it nothing else can be meant.
+    let after = opened + inner;
+    let single = || (opened == from + 2 && chars.get(after).is_some_and(|c| closes(*c))).then_some(after + 1);
+    let inner: String = chars[opened..after].iter().collect();
+    let end = pair(chars, after, closes).or_else(|| single().filter(|_| !inner.contains(['\'', '"'])))?;
     let is_name = inner.trim().starts_with(|c: char| c.is_alphabetic() || c == '_') && !inner.contains(':');
-    is_name.then(|| (from..end, format!("{{{{ {} }}}}", inner.trim()))).map(|(range, write)| {
-        // As it stands, if its braces are right.
-        let right = chars[range.start..].starts_with(&['{', '{']) && chars[..range.end].ends_with(&['}', '}']);
-        let write = if right { chars[range.clone()].iter().collect() } else { write };
-        (range, write)
-    })
+    if !is_name {
+        return None;
+    }
+    // As it stands, if its braces are right.
+    let right = chars[from..].starts_with(&['{', '{']) && chars[..end].ends_with(&['}', '}']);
+    let write = if right { chars[from..end].iter().collect() } else { format!("{{{{ {} }}}}", inner.trim()) };
+    Some((from..end, write))
 }
 
 #[cfg(test)]
@@ -79,13 +83,20 @@ mod tests {
         check("抖音 ｛｛ name ｝｝", &[(3..13, "{{ name }}")]);
         check("｛{name|upper}｝ {{ a }} { { b.c } }", &[(0..14, "{{ name|upper }}"), (23..34, "{{ b.c }}")]);
         check("{{ name ｝｝", &[(0..10, "{{ name }}")]);
+        check("{{name} x", &[(0..7, "{{ name }}")]);
     }
 
     #[test]
     fn what_stands_as_it_is() {
-        for source in
-            ["{{ name }}", "｛重要｝ {{ name }}", "{ \"a\": { \"b\": 1 } }", "{ { a: 1 } }", "{{name}}{{b}}", "{{ {'a': 1} }}"]
-        {
+        for source in [
+            "{{ name }}",
+            "｛重要｝ {{ name }}",
+            "{ \"a\": { \"b\": 1 } }",
+            "{ { a: 1 } }",
+            "{{name}}{{b}}",
+            "{{ a ~ '}' }} {{ b }}",
+            "{{ {'a': 1} }}",
+        ] {
             check(source, &[]);
         }
     }
