@@ -10,6 +10,15 @@ use crate::engine::trigger::Trigger;
 /// A folder of its own with these files.
 struct Folder(tempfile::TempDir);
 
+#[test]
+fn a_language_by_another_name() {
+    for (said, meant) in [("cn", "`zh`"), ("zh-CN", "`zh`"), ("english", "`en`")] {
+        let folder = Folder::new(&[("config.yaml", &format!("lang: {said}\n"))]);
+        let report = folder.load().unwrap_err().render(Lang::En, false);
+        assert!(report.contains(&format!("did you mean {meant}?")), "{report}");
+    }
+}
+
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
