@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`engine`] decides, pure; [`config`] compiles YAML into what it decides by; [`store`] keeps its state;
 //! [`source`] turns what happens outside into events; [`action`] performs what leaves; [`daemon`] is the only loop;
-//! [`web`] serves HTTP; [`check`] runs the tests in the YAML; [`cli`] is the command line. ARCHITECTURE.md has the invariants.
+//! [`check`] runs the tests in the YAML and tells why; [`web`] serves HTTP; [`cli`] is the command line. ARCHITECTURE.md has the
+//! invariants.
 
 pub mod action;
 pub mod check;

@@ -10,8 +10,8 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("store", &["engine"]),
     ("source", &["engine", "config"]),
     ("action", &["engine", "config"]),
-    ("check", &["engine", "config", "source", "action"]),
-    ("web", &["engine", "config", "store", "source", "daemon"]),
+    ("check", &["engine", "config", "store", "source", "action"]),
+    ("web", &["engine", "config", "store", "source", "check", "daemon"]),
     ("daemon", &["engine", "config", "store", "source", "action"]),
     ("cli", &["engine", "config", "store", "source", "action", "check", "web", "daemon"]),
 ];

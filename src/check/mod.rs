@@ -1,15 +1,6 @@
-//! Definitions tried out before they are in force: the tests that stand in the YAML, on a virtual clock.
+//! Looking at what was decided, and trying what would be, without acting: always through the same `decide` as the daemon.
 //!
-//! Architecture invariant: there is no second interpreter. What happens in a test is decided by the very `cascade::settle` of the
-//! daemon, told by the same dispatch, mapped and judged by the same source and channel. Nothing here knows a clock, a file or a
-//! socket, and nothing leaves.
+//! Architecture invariant: nothing here writes into a store that a daemon uses, performs a call, or knows a clock.
 
-mod fact;
-mod matching;
-mod play;
-mod world;
-
-pub use play::{Failure, Found, Subject, play, ready};
-
-#[cfg(test)]
-mod tests;
+pub mod test;
+pub mod why;

@@ -17,7 +17,7 @@ use super::output::{Look, Out};
 use super::phrase::Speech;
 use super::words::Words as _;
 use super::{Context, Exit, eprintln};
-use crate::check::{self, Failure, Subject};
+use crate::check::test::{self, Failure, Subject};
 use crate::config::scenario::Test;
 use crate::config::{self, Loaded};
 
@@ -67,7 +67,7 @@ fn once(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<(Exit, 
             return Ok((Exit::Failed, Vec::new()));
         }
     };
-    check::ready(&mut loaded.definitions);
+    test::ready(&mut loaded.definitions);
     let exit = play(&loaded, args, out)?;
     Ok((exit, loaded.settings.definitions))
 }
@@ -81,7 +81,7 @@ fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         .filter(wanted)
         .map(|test| {
             let begun = Instant::now();
-            Result { test, failures: check::play(&subject, test), took: begun.elapsed() }
+            Result { test, failures: test::play(&subject, test), took: begun.elapsed() }
         })
         .collect();
     let speech = Speech { lang: *lang, zone: definitions.zone.0.clone() };

@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod duration;
 pub mod entity;
 pub mod event;
+pub mod explain;
 pub mod expression;
 pub mod flow;
 pub mod log;

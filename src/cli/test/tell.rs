@@ -6,7 +6,7 @@ use super::super::phrase::Speech;
 use super::super::when;
 use super::super::words::{Lang, Words as _};
 use super::Result;
-use crate::check::{Failure, Found};
+use crate::check::test::{Failure, Found};
 use crate::engine::value::Value;
 
 /// Cells of a value in a difference.
