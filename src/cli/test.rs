@@ -63,7 +63,11 @@ fn once(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<(Exit, 
         Err(report) => {
             // Where a program reads along, the report must not stand in its way.
             let text = report.render(report.lang, out.style.colour && !args.json && !args.tap);
-            if args.json || args.tap { eprintln(&text) } else { out.text(&text)? }
+            if args.json || args.tap {
+                eprintln(&text)
+            } else {
+                out.text(&text)?
+            }
             return Ok((Exit::Failed, Vec::new()));
         }
     };
@@ -75,7 +79,8 @@ fn once(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<(Exit, 
 fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let Loaded { definitions, settings, tests, lang, .. } = loaded;
     let subject = Subject { definitions, settings };
-    let wanted = |t: &&Test| args.filter.as_ref().is_none_or(|f| t.name.contains(f.as_str()) || t.place.file.contains(f.as_str()));
+    let wanted =
+        |t: &&Test| args.filter.as_ref().is_none_or(|f| t.name.contains(f.as_str()) || t.place.file.contains(f.as_str()));
     let results: Vec<Result<'_>> = tests
         .iter()
         .filter(wanted)
@@ -101,7 +106,10 @@ fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let nothing = results.is_empty() && args.filter.is_some();
     if nothing {
         let filter = args.filter.as_deref().unwrap_or_default();
-        eprintln(&lang.pick(format!("ifthen: no test has `{filter}` in its name or file"), format!("ifthen: 没有名称或文件含有“{filter}”的测试")));
+        eprintln(&lang.pick(
+            format!("ifthen: no test has `{filter}` in its name or file"),
+            format!("ifthen: 没有名称或文件含有“{filter}”的测试"),
+        ));
     }
     if !args.json && !args.tap {
         let closing = format!("{} passed, {failed} failed", results.len() - failed);

@@ -130,13 +130,7 @@ fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sin
 }
 
 /// The trees of the definitions files, and whether something in them could not be read at all.
-fn read_definitions(
-    path: &Path,
-    files: &[PathBuf],
-    tests: bool,
-    texts: &mut Vec<Text>,
-    sink: &Sink,
-) -> (Vec<Node>, bool) {
+fn read_definitions(path: &Path, files: &[PathBuf], tests: bool, texts: &mut Vec<Text>, sink: &Sink) -> (Vec<Node>, bool) {
     let mut trees = Vec::new();
     let mut lost = false;
     for place in files {

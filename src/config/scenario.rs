@@ -160,11 +160,13 @@ pub struct Expectation {
     pub times: Option<u32>,
 }
 
-/// As it could be written: `assign: { to: 张三 }`.
+/// About as it is written: `assign: { to: 张三 }`, `rule: welcome`.
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word)?;
-        if !self.members.is_empty() {
+        if let [Member { name: "by" | "id" | "tags" | "fields", value, .. }] = &self.members[..] {
+            write!(f, ": {value}")?;
+        } else if !self.members.is_empty() {
             let members: Vec<String> = self.members.iter().map(|m| format!("{}: {}", m.name, m.value)).collect();
             write!(f, ": {{ {} }}", members.join(", "))?;
         }

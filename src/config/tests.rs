@@ -363,7 +363,10 @@ fn tests_are_checked_and_change_nothing_that_is_decided() {
     let test = after.tests.iter().find(|t| t.name == "新线索").unwrap();
     assert_eq!(test.steps[0].expect[0].place.to_string().rsplit('/').next(), Some("sales.yaml:57:59"));
     // What is wrong in them is told, and does not keep the daemon from its rules.
-    folder.write("rules/tests.yaml", &tests("expect: [ { assing: zhangsan } ], never: [ { rule: welcom } ]").replace("新线索", "第三个"));
+    folder.write(
+        "rules/tests.yaml",
+        &tests("expect: [ { assing: zhangsan } ], never: [ { rule: welcom } ]").replace("新线索", "第三个"),
+    );
     let codes: Vec<_> = folder.load().unwrap_err().problems.iter().map(|p| p.code()).collect();
     assert_eq!(codes, ["E030", "E0A5"]);
     let daemon = Options { tests: false, ..Options::default() };

@@ -36,7 +36,14 @@ impl Text {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // A lone carriage return is a line end for YAML, too.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        Self { place: name.clone(), name, lines: text.lines().map(str::to_owned).collect(), hide, hidden: Vec::new(), tests: 0..0 }
+        Self {
+            place: name.clone(),
+            name,
+            lines: text.lines().map(str::to_owned).collect(),
+            hide,
+            hidden: Vec::new(),
+            tests: 0..0,
+        }
     }
 
     /// A line as it may be shown; secrets keep their width, so that carets stay where they belong.

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use crate::engine::dispatch::Dispatch;
 use crate::engine::call::{Call, Class, Outcome, Status};
 use crate::engine::cascade;
 use crate::engine::definition::Definitions;
+use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event};
 use crate::engine::state::{Change, Key, Need, State, prefix};
 use crate::engine::value::Value;

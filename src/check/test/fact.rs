@@ -85,7 +85,9 @@ impl Fact {
             (Request::Http(h), "url") => h.url.as_str().into(),
             (Request::Http(h), "json" | "form" | "text") => match (&h.body, name) {
                 (HttpBody::Json(value), "json") => value.clone(),
-                (HttpBody::Form(pairs), "form") => Value::Map(pairs.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect()),
+                (HttpBody::Form(pairs), "form") => {
+                    Value::Map(pairs.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect())
+                }
                 (HttpBody::Text(text), "text") => text.as_str().into(),
                 _ => return None,
             },

@@ -40,7 +40,11 @@ fn place(n: usize, each: &[Vec<usize>], taken: &mut [Option<usize>], seen: &mut 
 }
 
 /// The fact of that kind that differs least, and in what.
-pub(super) fn nearest<'f>(expected: &Expectation, facts: &'f [Fact], definitions: &Definitions) -> Option<(&'f Fact, Vec<Difference>)> {
+pub(super) fn nearest<'f>(
+    expected: &Expectation,
+    facts: &'f [Fact],
+    definitions: &Definitions,
+) -> Option<(&'f Fact, Vec<Difference>)> {
     let of_kind = facts.iter().filter(|f| f.is(expected.thing, definitions));
     of_kind.map(|f| (f, differences(expected, f, definitions))).min_by_key(|(_, d)| d.len())
 }

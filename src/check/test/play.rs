@@ -183,7 +183,8 @@ impl Look<'_> {
             let found = self.count(expected, facts);
             match expected.times {
                 Some(times) if found != times as usize => {
-                    let found = Found::Times { expected: Box::new(expected.clone()), found: u32::try_from(found).unwrap_or(u32::MAX) };
+                    let found =
+                        Found::Times { expected: Box::new(expected.clone()), found: u32::try_from(found).unwrap_or(u32::MAX) };
                     self.fail(&expected.place, found);
                 }
                 Some(_) => {}

@@ -33,12 +33,15 @@ fn check(rules: &str, test: &str, expect: &[&str]) {
     for (name, text) in [("config.yaml", CONFIG), ("rules/a.yaml", BASE), ("rules/b.yaml", rules)] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    std::fs::write(folder.path().join("rules/t.yaml"), format!("tests:\n  t:\n    {}\n", test.trim().replace('\n', "\n    "))).unwrap();
+    std::fs::write(folder.path().join("rules/t.yaml"), format!("tests:\n  t:\n    {}\n", test.trim().replace('\n', "\n    ")))
+        .unwrap();
     let options = config::Options { environment: false, ..config::Options::default() };
-    let mut loaded = config::load(&folder.path().join("config.yaml"), &options).unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
+    let mut loaded =
+        config::load(&folder.path().join("config.yaml"), &options).unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
     ready(&mut loaded.definitions);
     let subject = Subject { definitions: &loaded.definitions, settings: &loaded.settings };
-    let got: Vec<String> = play(&subject, &loaded.tests[0]).iter().map(|f| format!("{}: {}", f.place.line - 2, said(f))).collect();
+    let got: Vec<String> =
+        play(&subject, &loaded.tests[0]).iter().map(|f| format!("{}: {}", f.place.line - 2, said(f))).collect();
     assert_eq!(got, expect, "{test}");
 }
 

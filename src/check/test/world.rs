@@ -101,9 +101,9 @@ impl<'a> World<'a> {
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), Endless> {
-        while let Some(wake) = self.dispatch.wake(&self.subject.definitions).filter(|wake| *wake <= until) {
+        while let Some(wake) = self.dispatch.wake(self.subject.definitions).filter(|wake| *wake <= until) {
             self.now = self.now.max(wake);
-            let due = self.dispatch.due(&self.subject.definitions, self.now);
+            let due = self.dispatch.due(self.subject.definitions, self.now);
             if due.is_empty() {
                 break; // nothing it could say now; it would say the same again
             }
@@ -153,7 +153,7 @@ impl<'a> World<'a> {
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.
     fn posted(&self, id: &str, body: &Value, headers: &[(String, String)]) -> Result<Vec<Draft>, Refused> {
-        let (settings, definitions) = (self.subject.settings, &self.subject.definitions);
+        let (settings, definitions) = (self.subject.settings, self.subject.definitions);
         let fault = |detail: String| Refused { code: "settings".into(), detail };
         let source = settings.sources.get(id).ok_or_else(|| fault(format!("there is no source {id}")))?;
         if let SourceKind::Poll(_) = source.kind {
@@ -171,8 +171,7 @@ impl<'a> World<'a> {
             all.insert(name, value);
         }
         let peer = Ipv4Addr::LOCALHOST.into();
-        let request =
-            webhook::Request { method: &Method::POST, path: "/", headers: &all, body: &bytes, peer, now: self.now };
+        let request = webhook::Request { method: &Method::POST, path: "/", headers: &all, body: &bytes, peer, now: self.now };
         webhook::read(id, source, definitions, &settings.limits, &request)
             .map_err(|r| Refused { code: r.code.into(), detail: r.detail })
     }
@@ -197,7 +196,7 @@ impl<'a> World<'a> {
             Ok(())
         };
         let root = draft.event(self.seq);
-        let Ok(done) = settle(&self.subject.definitions, &mut self.state, root, self.now, load);
+        let Ok(done) = settle(self.subject.definitions, &mut self.state, root, self.now, load);
         self.state.publish(usize::MAX);
         self.seq += done.events.len() as u64;
         self.decided += done.events.len();

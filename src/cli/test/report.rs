@@ -15,13 +15,19 @@ use crate::config::Lang;
 pub(super) fn json(results: &[Result<'_>], out: &mut Out) -> anyhow::Result<()> {
     let place = |p: &crate::config::scenario::Place| json!({ "file": p.file, "line": p.line, "column": p.column });
     for result in results {
-        let failures: Vec<_> = result.failures.iter().map(|f| {
-            let each: Vec<String> = differences(f, Lang::En).iter().map(|(mark, text)| format!("{mark} {text}")).collect();
-            let log: Vec<_> = f.log.iter().map(|l| json!(line::Json::from(l))).collect();
-            json!({ "at": place(&f.place), "time": f.at, "message": sentence(f, Lang::En), "difference": each, "log": log })
-        }).collect();
+        let failures: Vec<_> = result
+            .failures
+            .iter()
+            .map(|f| {
+                let each: Vec<String> = differences(f, Lang::En).iter().map(|(mark, text)| format!("{mark} {text}")).collect();
+                json!({ "at": place(&f.place), "time": f.at, "message": sentence(f, Lang::En), "difference": each })
+            })
+            .collect();
         let passed = result.failures.is_empty();
-        out.json(&json!({ "test": result.test.name, "at": place(&result.test.place), "passed": passed, "failures": failures }))?;
+        let log = result.failures.first().map(|f| f.log.as_slice()).unwrap_or_default();
+        let log: Vec<_> = log.iter().map(|l| json!(line::Json::from(l))).collect();
+        let test = json!({ "test": result.test.name, "at": place(&result.test.place), "passed": passed, "failures": failures, "log": log });
+        out.json(&test)?;
     }
     let failed = results.iter().filter(|r| !r.failures.is_empty()).count();
     out.json(&json!({ "passed": results.len() - failed, "failed": failed }))
@@ -64,13 +70,22 @@ pub(super) fn junit(results: &[Result<'_>], speech: &Speech) -> String {
             let (name, place) = (escape(&result.test.name), &result.test.place);
             let time = result.took.as_secs_f64();
             let file = escape(file);
-            let _ = write!(xml, "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{}\" time=\"{time:.6}\"", place.line);
+            let _ = write!(
+                xml,
+                "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{}\" time=\"{time:.6}\"",
+                place.line
+            );
             let Some(first) = result.failures.first() else {
                 xml.push_str("/>\n");
                 continue;
             };
             let message = sentence(first, speech.lang);
-            let _ = writeln!(xml, ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>", escape(&message), escape(&whole(result, speech)));
+            let _ = writeln!(
+                xml,
+                ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
+                escape(&message),
+                escape(&whole(result, speech))
+            );
         }
         xml.push_str("  </testsuite>\n");
     }
@@ -89,7 +104,14 @@ fn whole(result: &Result<'_>, speech: &Speech) -> String {
     }
     for line in result.failures.first().map(|f| f.log.as_slice()).unwrap_or_default() {
         let by = line.rule.as_ref().or(line.flow.as_ref()).map_or("", String::as_str);
-        let _ = writeln!(text, "{} {} {by} {} {}", crate::engine::event::id(line.event), line.outcome.word(), line.action, phrase(line, speech));
+        let _ = writeln!(
+            text,
+            "{} {} {by} {} {}",
+            crate::engine::event::id(line.event),
+            line.outcome.word(),
+            line.action,
+            phrase(line, speech)
+        );
     }
     text
 }

@@ -66,10 +66,14 @@ pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
             lang.pick(format!("must never happen, and did: {never}"), format!("不应发生却发生了:{never}"))
         }
         Found::Something => lang.pick("nothing was expected, and something happened", "不应有任何动作,却有").to_owned(),
-        Found::Field { record, field, .. } => lang.pick(format!("{record} is another: {field}"), format!("{record} 不同:{field}")),
+        Found::Field { record, field, .. } => {
+            lang.pick(format!("{record} is another: {field}"), format!("{record} 不同:{field}"))
+        }
         Found::Absent(record) => lang.pick(format!("there is no {record}"), format!("没有记录 {record}")),
         Found::Present(record) => lang.pick(format!("there is a {record}"), format!("不应有记录 {record}")),
-        Found::Refused { code, detail } => lang.pick(format!("the post was refused ({code}): {detail}"), format!("推送被拒绝({code}):{detail}")),
+        Found::Refused { code, detail } => {
+            lang.pick(format!("the post was refused ({code}): {detail}"), format!("推送被拒绝({code}):{detail}"))
+        }
         Found::Endless => lang.pick("so much follows that it does not end", "后续动作没有尽头").to_owned(),
     };
     clean(&text)
@@ -77,7 +81,8 @@ pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
 
 /// Expected (`-`) against actual (`+`), a member a line.
 pub(super) fn differences(failure: &Failure, lang: Lang) -> Vec<(char, String)> {
-    let shown = |value: &Value| if value.is_empty() { lang.pick("nothing", "空").to_owned() } else { clip(&value.to_string(), VALUE) };
+    let shown =
+        |value: &Value| if value.is_empty() { lang.pick("nothing", "空").to_owned() } else { clip(&value.to_string(), VALUE) };
     let pair = |name: &str, expected: &Value, found: &Value| {
         [('-', format!("{name}: {}", shown(expected))), ('+', format!("{name}: {}", shown(found)))]
     };

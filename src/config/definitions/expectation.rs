@@ -11,8 +11,33 @@ use crate::engine::value::Value;
 
 /// Members under their names, so that what is compared later needs no copies of them.
 const MEMBERS: &[&str] = &[
-    "id", "branch", "record", "rule", "flow", "to", "team", "from", "event", "data", "text", "until", "subject", "html",
-    "connection", "robot", "title", "at", "method", "url", "json", "form", "who", "action", "reason", "error", "code",
+    "id",
+    "branch",
+    "record",
+    "rule",
+    "flow",
+    "to",
+    "team",
+    "from",
+    "event",
+    "data",
+    "text",
+    "until",
+    "subject",
+    "html",
+    "connection",
+    "robot",
+    "title",
+    "at",
+    "method",
+    "url",
+    "json",
+    "form",
+    "who",
+    "action",
+    "reason",
+    "error",
+    "code",
 ];
 
 impl Compiler<'_> {
@@ -108,7 +133,11 @@ impl Compiler<'_> {
             "connection" | "robot" => self.test_connection(node).is_some(),
             "record" => self.record_ref(node.at, text).is_some(),
             "by" => self.doer(node, text),
-            "action" => THINGS.contains(&text) || matches!(text, "record" | "run" | "read" | "cascade") || self.no_such(node, text, THINGS),
+            "action" => {
+                THINGS.contains(&text)
+                    || matches!(text, "record" | "run" | "read" | "cascade")
+                    || self.no_such(node, text, THINGS)
+            }
             _ => true,
         };
         ok.then_some(())
@@ -163,4 +192,3 @@ fn how(name: &str) -> How {
         _ => How::Is,
     }
 }
-

@@ -98,7 +98,13 @@ pub(super) fn collect<'a>(files: &[&'a Node], sink: &Sink) -> Items<'a> {
 }
 
 /// Compiles all items. Whether the result may be used, the sink says.
-pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Text], lost: bool, sink: &Sink) -> (Definitions, Vec<Test>) {
+pub(super) fn compile(
+    items: &Items<'_>,
+    around: &Surroundings<'_>,
+    texts: &[Text],
+    lost: bool,
+    sink: &Sink,
+) -> (Definitions, Vec<Test>) {
     let ids = |section: &str| items.get(section).into_iter().flatten().map(|i| i.id.to_owned()).collect::<BTreeSet<_>>();
     let mut with = Compiler {
         texts,

@@ -25,13 +25,28 @@ static STEP: Keys = Keys {
         may("at", Text, "When: `2026-09-21 09:00`; never back", "时间,如 `2026-09-21 09:00`,不能倒退"),
         may("after", Duration, "So long after the step before", "距上一步的时间"),
         may("event", ScalarOr(&Name, &Object(&EVENT)), "Something happens", "发生一个事件"),
-        may("tell", Map(&Any), "A source tells about a record: `{ lead: { id: L1, … } }`", "来源告知一条记录:`{ lead: { id: L1, … } }`"),
+        may(
+            "tell",
+            Map(&Any),
+            "A source tells about a record: `{ lead: { id: L1, … } }`",
+            "来源告知一条记录:`{ lead: { id: L1, … } }`",
+        ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),
         may("answers", List(&Object(&ANSWER)), "How calls end from here on", "此后外发调用的结果"),
-        may("expect", ListOr(&EXPECTED, &Word(&["nothing"])), "What must have happened by now, since the step before", "自上一步以来应当发生的事"),
+        may(
+            "expect",
+            ListOr(&EXPECTED, &Word(&["nothing"])),
+            "What must have happened by now, since the step before",
+            "自上一步以来应当发生的事",
+        ),
         may("never", List(&EXPECTED), "What must not", "不应发生的事"),
-        may("records", Map(&ScalarOr(&Word(&["absent"]), &Map(&Any))), "Records as they are now: `lead/L1: { owner: 张三 }`", "此时的记录:`lead/L1: { owner: 张三 }`"),
+        may(
+            "records",
+            Map(&ScalarOr(&Word(&["absent"]), &Map(&Any))),
+            "Records as they are now: `lead/L1: { owner: 张三 }`",
+            "此时的记录:`lead/L1: { owner: 张三 }`",
+        ),
     ]],
     one_of: &[],
     later: &["signal", "approve", "restart", "let", "import"],
@@ -53,7 +68,12 @@ static POST: Keys = Keys {
     what: &("a post", "推送"),
     keys: &[&[
         must("source", Name, "A source of config.yaml", "config.yaml 中的来源"),
-        must("body", Any, "What is posted, as JSON; a text as it stands; for a poll: a row", "推送的内容(JSON);轮询来源则为一行数据"),
+        must(
+            "body",
+            Any,
+            "What is posted, as JSON; a text as it stands; for a poll: a row",
+            "推送的内容(JSON);轮询来源则为一行数据",
+        ),
         may("headers", Map(&Text), "Beside the content type", "请求头"),
     ]],
     one_of: &[],
@@ -94,8 +114,29 @@ static STATUS: Keys = Keys {
 
 /// What can be expected: actions, what became of them, rules.
 pub(in crate::config) const THINGS: &[&str] = &[
-    "rule", "set", "tag", "untag", "assign", "emit", "create", "log", "start", "wait", "end", "email", "http", "dingtalk", "wecom",
-    "notify", "done", "suppressed", "failed", "retrying", "dead", "unknown", "refused",
+    "rule",
+    "set",
+    "tag",
+    "untag",
+    "assign",
+    "emit",
+    "create",
+    "log",
+    "start",
+    "wait",
+    "end",
+    "email",
+    "http",
+    "dingtalk",
+    "wecom",
+    "notify",
+    "done",
+    "suppressed",
+    "failed",
+    "retrying",
+    "dead",
+    "unknown",
+    "refused",
 ];
 
 const EXPECTED: super::Shape = ScalarOr(&Word(THINGS), &Object(&EXPECTATION));
@@ -182,12 +223,10 @@ static SAID: Keys = Keys {
 
 static RUN: Keys = Keys { what: &("a run", "流程运行"), keys: &[COMMON], one_of: &[], later: &[] };
 
-static WAITING: Keys = Keys {
-    what: &("`wait`", "`wait`"),
-    keys: &[&[may("until", Text, "Till then", "到何时")], COMMON],
-    one_of: &[],
-    later: &[],
-};
+static WAITING: Keys =
+    Keys {
+        what: &("`wait`", "`wait`"), keys: &[&[may("until", Text, "Till then", "到何时")], COMMON], one_of: &[], later: &[]
+    };
 
 static CONNECTION: &[Key] = &[may("connection", Name, "Over this connection", "通过此连接")];
 
@@ -251,7 +290,12 @@ static ENDED: Keys = Keys {
     keys: &[
         &[
             may("action", Name, "Which action: `email`; `rule` for a rule as a whole", "动作,如 `email`;`rule` 指整条规则"),
-            may("reason", Name, "Why, as the log says: `cooldown`, `stop`, `unevaluable`", "原因:`cooldown`、`stop`、`unevaluable` 等"),
+            may(
+                "reason",
+                Name,
+                "Why, as the log says: `cooldown`, `stop`, `unevaluable`",
+                "原因:`cooldown`、`stop`、`unevaluable` 等",
+            ),
             may("error", Text, "Holds this", "错误含有"),
         ],
         CONNECTION,

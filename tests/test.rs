@@ -1,0 +1,88 @@
+//! `ifthen test` on tests that fail, as exact output in both languages and in every form for programs; and on what is shipped.
+//! `UPDATE_GOLDEN=1 cargo test --test test` writes the golden files anew; read the difference before committing it.
+#![allow(clippy::unwrap_used, reason = "a failure here is the test failing")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(folder: &str, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ifthen"));
+    command.args(line.split_whitespace()).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).env_clear();
+    command.output().unwrap()
+}
+
+/// Output and exit code, compared with a golden file.
+fn check(line: &str, golden: &str) {
+    let out = run("tests/test", line);
+    let text = format!("{}-- exit {}\n", String::from_utf8(out.stdout).unwrap(), out.status.code().unwrap());
+    assert_eq!(String::from_utf8(out.stderr).unwrap(), "");
+    same(&text, golden);
+}
+
+fn same(text: &str, golden: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/test").join(golden);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn failures_in_both_languages() {
+    check("test", "expected.en.txt");
+    check("--lang zh test", "expected.zh.txt");
+}
+
+#[test]
+fn failures_for_programs() {
+    check("test --tap", "expected.tap");
+    check("test --json 冷却", "expected.json");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let out = run("tests/test", &format!("test --junit {}", file.path().display()));
+    assert_eq!(out.status.code(), Some(1));
+    let xml = std::fs::read_to_string(file.path()).unwrap();
+    same(&regex::Regex::new(r#"time="[0-9.]+""#).unwrap().replace_all(&xml, r#"time="…""#), "expected.xml");
+}
+
+#[test]
+fn a_filter_chooses_and_one_that_chooses_nothing_fails() {
+    let closing = |line: &str| {
+        let out = run("tests/test", line);
+        (String::from_utf8(out.stdout).unwrap(), out.status.code().unwrap())
+    };
+    assert_eq!(closing("test 轮到张三"), ("1 passed, 0 failed\n".to_owned(), 0));
+    assert_eq!(closing("test 没有这个"), ("0 passed, 0 failed\n".to_owned(), 1));
+}
+
+#[test]
+fn everything_shipped_has_tests_and_they_pass() {
+    let out = run(".", "-c config.example.yaml test");
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(out.status.success() && text.ends_with(" passed, 0 failed\n") && !text.starts_with("0 "), "{text}");
+}
+
+/// The first block of YAML that begins with `tests:`.
+fn example(readme: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(readme)).unwrap();
+    let (_, rest) = text.split_once("```yaml\ntests:").unwrap();
+    format!("tests:{}", rest.split("```").next().unwrap())
+}
+
+#[test]
+fn the_examples_of_the_readmes_pass() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for readme in ["README.md", "README.zh-CN.md"] {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["rules", "flows"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            for file in std::fs::read_dir(root.join(name)).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), folder.path().join(name).join(file.file_name())).unwrap();
+            }
+        }
+        std::fs::copy(root.join("config.example.yaml"), folder.path().join("config.yaml")).unwrap();
+        std::fs::write(folder.path().join("rules/readme.yaml"), example(readme)).unwrap();
+        let out = run(folder.path().to_str().unwrap(), "test readme.yaml");
+        assert_eq!(String::from_utf8(out.stdout).unwrap(), "1 passed, 0 failed\n", "{readme}");
+    }
+}
