@@ -254,6 +254,7 @@ fn the_hash_is_over_what_decides() {
     folder.write("secret.txt", "another");
     folder.write("config.yaml", &CONFIG.replace("127.0.0.1:1/api", "127.0.0.1:2/api"));
     assert_eq!(folder.loaded().definitions.hash, first.definitions.hash, "addresses and secrets decide nothing");
+    folder.write("secret.txt", "CANARY-7f3a\n");
     folder.write("config.yaml", &CONFIG.replace("hot_amount: 50000", "hot_amount: 50001"));
     assert_ne!(folder.loaded().definitions.hash, first.definitions.hash);
     folder.write("config.yaml", CONFIG);
@@ -313,6 +314,21 @@ fn files_as_editors_leave_them() {
     std::fs::write(folder.path().join("rules/sales.yaml"), b"rules:\n  a: \xc4\xe3\xba\xc3\n").unwrap();
     let codes: Vec<_> = folder.load().unwrap_err().problems.iter().map(|p| p.code()).collect();
     assert_eq!(codes, ["E003"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn links_are_followed_once() {
+    use std::os::unix::fs::symlink;
+    let folder = good();
+    symlink("../rules", folder.path().join("rules/loop")).unwrap();
+    symlink(".", folder.path().join("rules/again")).unwrap();
+    assert_eq!(folder.loaded().definitions.rules.len(), 2);
+    symlink("nowhere.yaml", folder.path().join("rules/x.yaml")).unwrap();
+    let report = folder.load().unwrap_err();
+    let text = report.render(Lang::En, false);
+    assert!(text.contains("error[E009]: the link to `nowhere.yaml`") && text.contains("rules/x.yaml\n"), "{text}");
+    assert_eq!(report.problems.len(), 1, "{text}");
 }
 
 #[test]

@@ -84,8 +84,18 @@ pub(super) const MAX_PROBLEMS: usize = 300;
 /// Finds the traps of a file and mends its text; `None` if it is beyond that.
 pub(super) fn scan(text: &Text, file: usize, sink: &Sink) -> Option<Mended> {
     let most = sink.len() + MAX_PROBLEMS;
-    let mut scan =
-        Scan { text, file, sink, mended: Mended::new(text), state: State::Block, plain: None, below: None, open: None, most, levels: Vec::new() };
+    let mut scan = Scan {
+        text,
+        file,
+        sink,
+        mended: Mended::new(text),
+        state: State::Block,
+        plain: None,
+        below: None,
+        open: None,
+        most,
+        levels: Vec::new(),
+    };
     for line in 0..text.lines.len() {
         scan.line(line);
         if sink.len() > most {

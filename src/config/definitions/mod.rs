@@ -4,6 +4,7 @@
 
 mod action;
 mod entity;
+mod event;
 mod flow;
 mod message;
 mod people;
@@ -105,6 +106,7 @@ pub(super) fn compile(items: &Items<'_>, around: &Surroundings<'_>, texts: &[Tex
         templates: ids("templates"),
         flows: ids("flows"),
         events: emitted(items),
+        about: about(items),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
@@ -144,6 +146,11 @@ fn emitted(items: &Items<'_>) -> BTreeSet<String> {
     found
 }
 
+/// The entities that flows name under `record:`.
+fn about(items: &Items<'_>) -> BTreeMap<String, String> {
+    items["flows"].iter().filter_map(|i| Some((i.id.to_owned(), i.node.text_at("record")?.to_owned()))).collect()
+}
+
 /// What compiling needs to know, filled section by section.
 struct Compiler<'a> {
     texts: &'a [Text],
@@ -160,6 +167,8 @@ struct Compiler<'a> {
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     events: BTreeSet<String>,
+    /// The entity that a flow says it is about.
+    about: BTreeMap<String, String>,
 }
 
 impl<'a> Compiler<'a> {

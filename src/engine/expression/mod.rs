@@ -10,6 +10,7 @@ mod grammar;
 mod library;
 mod nearest;
 mod node;
+mod stray;
 mod token;
 
 use std::ops::Range;
@@ -33,6 +34,7 @@ struct Compiled {
     source: String,
     root: Node,
     names: Vec<Name>,
+    slips: Vec<Fault>,
     dashes: Vec<Dashed>,
 }
 
@@ -61,9 +63,9 @@ impl Expr {
             Err(found) => Err(found),
         };
         match compiled {
-            Ok((root, names)) if faults.is_empty() => {
+            Ok((root, names, slips)) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, dashes })))
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, slips, dashes })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -82,7 +84,8 @@ impl Expr {
         Err(vec![Fault { at: 0..source.chars().count(), kind: FaultKind::NotACondition }])
     }
 
-    /// Checks the names in it.
+    /// Checks the names in it, and tells what cannot be meant. What was stored by an earlier version may hold such slips, so that
+    /// they are no faults of parsing.
     pub fn check(&self, names: &dyn Names) -> Vec<Fault> {
         let known = |path: &[String]| names.problem(path).is_none();
         let mut faults = Vec::new();
@@ -101,6 +104,8 @@ impl Expr {
             }
             faults.push(unknown_name(name, unknown));
         }
+        faults.extend(self.0.slips.iter().cloned());
+        faults.sort_by_key(|f| f.at.start);
         faults
     }
 
