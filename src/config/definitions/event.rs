@@ -49,7 +49,8 @@ impl Compiler<'_> {
         if known.iter().chain(&self.around.events).any(|said| meet(said, pattern)) {
             return Some(());
         }
-        let help = self.event_meant(pattern, &known)?;
+        // Somebody may say it yet: what is told from outside is not known here.
+        let Some(help) = self.event_meant(pattern, &known) else { return Some(()) };
         self.sink.add(Problem::new(node.at, t::UNKNOWN_EVENT.with([pattern.into()])).help(help));
         None
     }
