@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`engine`] decides, pure; [`config`] compiles YAML into what it decides by; [`store`] keeps its state;
 //! [`source`] turns what happens outside into events; [`action`] performs what leaves; [`daemon`] is the only loop;
-//! [`web`] serves HTTP; [`cli`] is the command line. ARCHITECTURE.md has the invariants.
+//! [`check`] tells why; [`web`] serves HTTP; [`cli`] is the command line. ARCHITECTURE.md has the invariants.
 
 pub mod action;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod daemon;

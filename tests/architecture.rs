@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("source", &["engine", "config"]),
     ("action", &["engine", "config"]),
     ("check", &["engine", "config", "store"]),
-    ("web", &["engine", "config", "store", "source", "daemon"]),
+    ("web", &["engine", "config", "store", "source", "check", "daemon"]),
     ("daemon", &["engine", "config", "store", "source", "action"]),
     ("cli", &["engine", "config", "store", "source", "action", "check", "web", "daemon"]),
 ];

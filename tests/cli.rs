@@ -112,6 +112,7 @@ fn help() {
         "check",
         "add",
         "tail",
+        "why",
         "events",
         "calls",
         "calls edit",
@@ -212,6 +213,8 @@ fn add_writes_a_new_file_that_compiles_with_its_source() {
     let mine = here.put("rules/ticket.yaml", "constants: { mine: 1 }\n");
     assert!(here.run("add --from form.json --entity ticket --write --name other").ends_with("-- exit 1\n"));
     assert_eq!(std::fs::read_to_string(mine).unwrap(), "constants: { mine: 1 }\n");
+    let again = here.run("add --from form.json --entity ticket --write --name other");
+    assert_eq!(again.matches("  other:\n    webhook: {}").count(), 2, "{again}");
     let source = "  form:\n    webhook: {}\n    record: { entity: prospect, fields: { name: 姓名, mobile: 手机 } }\n";
     here.put("config.yaml", &CONFIG.replace("connections:", &format!("{source}connections:")));
     assert!(here.run("check").ends_with("-- exit 0\n"));
@@ -404,7 +407,7 @@ fn a_backup_restores_equal() {
     // A daemon holds the store.
     let _held = Sqlite::open(&here.path().join("data/ifthen.db"), Options::default()).unwrap();
     let refused = here.run("restore copy.db --force");
-    assert!(refused.ends_with("-- exit 1\n") && refused.contains("正在使用"), "{refused}");
+    assert!(refused.ends_with("-- exit 1\n") && refused.contains("另一个 ifthen(进程"), "{refused}");
 }
 
 #[test]
@@ -412,6 +415,34 @@ fn doctor_lists_what_to_do() {
     let here = filled();
     let text = here.run("doctor --offline --quiet");
     insta::assert_snapshot!("doctor", mask(&mask(&text, r"剩余 [^,\n]*", "剩余 N"), "fsync.*", "fsync …"));
+}
+
+#[test]
+fn a_damaged_backup_is_told_from_a_damaged_store() {
+    let here = filled();
+    let bad = here.put("bad.db", "no database at all");
+    let store = std::fs::read(here.path().join("data/ifthen.db")).unwrap();
+    let zh = here.run("restore bad.db --force");
+    assert!(zh.ends_with("-- exit 1\n") && zh.contains("备份文件 bad.db 无法使用") && zh.contains("未被改动"), "{zh}");
+    let en = here.run("--lang en restore bad.db --force");
+    assert!(en.contains("the backup bad.db cannot be used") && !en.contains("the store is damaged"), "{en}");
+    assert_eq!(std::fs::read(here.path().join("data/ifthen.db")).unwrap(), store);
+    drop(bad);
+}
+
+#[test]
+fn doctor_asks_polled_sources_and_leaves_their_cursor_alone() {
+    let here = filled();
+    let poll = "  erp:\n    poll: { sqlite: erp.db, query: SELECT id FROM leads, cursor: [id] }\n";
+    here.put("config.yaml", &CONFIG.replace("connections:", &format!("{poll}connections:")));
+    let none = here.run("--lang en doctor --offline --quiet");
+    assert!(none.contains("✗ erp") && none.contains("source erp: see that"), "{none}");
+    let db = rusqlite::Connection::open(here.path().join("erp.db")).unwrap();
+    db.execute_batch("CREATE TABLE leads (id INTEGER PRIMARY KEY); INSERT INTO leads VALUES (1), (2)").unwrap();
+    for _ in 0..2 {
+        let well = here.run("--lang en doctor --offline");
+        assert!(well.contains("✓ erp") && well.contains("2 rows wait") && well.contains("last 24 h"), "{well}");
+    }
 }
 
 /// `tail -f | head -1` on a log in which nothing happens any more.

@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         }
     }
     if args.write {
-        return write(&draft, &file, args.yes, lang, out);
+        return write(&draft, former.is_some(), &file, args.yes, lang, out);
     }
     out.line("")?;
     let again = lang
@@ -219,15 +219,21 @@ fn show(draft: &Draft, trial: Option<&Trial>, lang: Lang, out: &mut Out) -> anyh
 
 /// What is to be put into files.
 fn yaml(draft: &Draft, configured: bool, file: &Path, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
+    source(draft, configured, lang, out)?;
+    out.line("")?;
+    comment(out, &file.display().to_string())?;
+    out.text(&serde_yaml::to_string(&draft.definitions(lang))?)?;
+    Ok(())
+}
+
+/// What is to be put into config.yaml.
+fn source(draft: &Draft, configured: bool, lang: Lang, out: &mut Out) -> anyhow::Result<()> {
     out.line("")?;
     let place = lang.pick("config.yaml, below `sources:`", "config.yaml,加在 `sources:` 下");
     comment(out, if configured { place } else { "config.yaml" })?;
     let snippet = snippet(draft)?;
     // With a configuration there is a `sources:` already; as it stands, the rest can be pasted below it.
     out.text(if configured { snippet.trim_start_matches("sources:\n") } else { &snippet })?;
-    out.line("")?;
-    comment(out, &file.display().to_string())?;
-    out.text(&serde_yaml::to_string(&draft.definitions(lang))?)?;
     Ok(())
 }
 
@@ -262,7 +268,7 @@ fn effect(draft: &Draft, trial: &Trial, out: &mut Out) -> anyhow::Result<()> {
     Printer { view: View::new(speech, out.style), json: false }.print(&trial.log, out)
 }
 
-fn write(draft: &Draft, file: &Path, yes: bool, lang: Lang, out: &mut Out) -> anyhow::Result<Exit> {
+fn write(draft: &Draft, configured: bool, file: &Path, yes: bool, lang: Lang, out: &mut Out) -> anyhow::Result<Exit> {
     let shown = file.display();
     out.line("")?;
     if !yes && std::io::stdin().is_terminal() {
@@ -277,10 +283,14 @@ fn write(draft: &Draft, file: &Path, yes: bool, lang: Lang, out: &mut Out) -> an
     }
     let text = serde_yaml::to_string(&draft.definitions(lang))?;
     match init::write_new(file, &text) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => bail!(lang.pick(
-            format!("{shown} is there already and is not overwritten; move it, or put the draft in by hand"),
-            format!("{shown} 已存在,不会覆盖;请移走它,或手工加入草稿"),
-        )),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            // It may have been written by a former run: what is left to do is this.
+            source(draft, configured, lang, out)?;
+            bail!(lang.pick(
+                format!("{shown} is there already and is not overwritten; move it, or put the draft in by hand; the source above belongs into config.yaml"),
+                format!("{shown} 已存在,不会覆盖;请移走它,或手工加入草稿;上面的来源请加到 config.yaml"),
+            ))
+        }
         other => other.with_context(|| format!("cannot write {shown}"))?,
     }
     out.line(format!("{} {shown}", out.style.paint(Look::Green, "+")))?;

@@ -2,6 +2,7 @@
 
 mod disk;
 mod reach;
+mod source;
 
 use std::path::Path;
 
@@ -16,14 +17,17 @@ use super::{Context, Exit};
 use crate::config::Loaded;
 use crate::engine::call::Status;
 use crate::engine::event;
+use crate::engine::log::Outcome;
 use crate::engine::state::{Key, prefix};
 use crate::store::sqlite::Reader;
-use crate::store::{Error, Read, backup};
+use crate::store::{Error, Filter, Read, backup};
 
 /// Less free space than this is worth a word: the write-ahead log and a checkpoint need room to grow.
 const SPACE: u64 = 512 << 20;
 /// A commit is one fsync: slower than this and no batch is fast.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(50);
+/// More failures than this are not counted.
+const COUNTED: usize = 1_000;
 /// Cells of what is looked at.
 const COLUMN: usize = 16;
 /// The clock may differ so much from what the store has seen.
@@ -82,6 +86,9 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     clock(&place, &mut found)?;
     folder(&place, &mut found)?;
     store(&place, &mut found)?;
+    if let Some(loaded) = &loaded {
+        source::polled(loaded, &place, &mut found)?;
+    }
     if let Some(loaded) = loaded.filter(|_| !args.offline) {
         reach::connections(&loaded, &mut found)?;
     }
@@ -233,13 +240,36 @@ fn store(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
             format!("完整 · 格式 {format} · {file} + 预写日志 {wal} · {events} 个事件,{keys} 个状态值,{log} 行日志"),
         ),
     )?;
-    waiting(&Reader::open(&place.store)?, found)
+    let reader = Reader::open(&place.store)?;
+    waiting(&reader, found)?;
+    failures(&reader, found)
 }
 
 /// The number of the store's format.
 fn format(store: &Path) -> anyhow::Result<i64> {
     let conn = rusqlite::Connection::open_with_flags(store, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// How much of the last day's log tells of a failure.
+fn failures(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
+    let lang = found.lang;
+    let since = Some(Timestamp::now() - SignedDuration::from_hours(24));
+    let count = |outcome| -> anyhow::Result<String> {
+        let filter = Filter { outcome: Some(outcome), since, ..Filter::default() };
+        let lines = reader.log_tail(&filter, COUNTED + 1)?.len();
+        Ok(if lines > COUNTED { format!("> {COUNTED}") } else { lines.to_string() })
+    };
+    let (failed, dead) = (count(Outcome::Failed)?, count(Outcome::Dead)?);
+    let what = lang.pick("last 24 h", "24 小时内");
+    if failed == "0" && dead == "0" {
+        return Ok(found.well(what, lang.pick("nothing failed", "没有失败"))?);
+    }
+    let text = lang.pick(
+        format!("{failed} log lines failed, {dead} dead: `ifthen tail --since 24h --outcome failed`"),
+        format!("日志中失败 {failed} 行,死信 {dead} 行:`ifthen tail --since 24h --outcome failed` 查看"),
+    );
+    Ok(found.note(what, text)?)
 }
 
 /// Calls that wait or died, and events that were rolled back.

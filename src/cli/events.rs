@@ -17,7 +17,7 @@ use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
 use crate::engine::trigger::glob;
 use crate::engine::value::Value;
-use crate::store::{Filter, Read, Stored};
+use crate::store::{self, Filter, Read, Stored};
 
 /// Events of one read.
 const PAGE: usize = 500;
@@ -95,7 +95,7 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
                 .as_ref()
                 .is_none_or(|asked| event.record.as_ref().is_some_and(|r| r.id == *asked || r.to_string() == *asked))
     };
-    let found = last(&reader, count, since, passes)?;
+    let found = store::recent(&reader, count, since, passes)?;
     if args.json {
         for stored in &found {
             out.json(&as_json(stored)?)?;
@@ -126,28 +126,6 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     }
     table.print(out)?;
     Ok(Exit::Done)
-}
-
-/// The last events that pass, in order. Read backwards, in pages.
-fn last(
-    store: &dyn Read,
-    count: usize,
-    since: Option<jiff::Timestamp>,
-    passes: impl Fn(&Event) -> bool,
-) -> Result<Vec<Stored>, crate::store::Error> {
-    let mut found = Vec::new();
-    let mut end = store.last()?.event;
-    while end > 0 && found.len() < count {
-        let start = end.saturating_sub(PAGE as u64);
-        let mut page = store.events(start, PAGE)?;
-        page.retain(|stored| stored.event.seq <= end);
-        // Everything before is older still; a clock that was set back in between is not worth reading it all for.
-        let older = since.is_some_and(|since| page.first().is_some_and(|s| s.event.received < since));
-        found.extend(page.into_iter().rev().filter(|stored| passes(&stored.event)).take(count - found.len()));
-        end = if older { 0 } else { start };
-    }
-    found.reverse();
-    Ok(found)
 }
 
 /// What an event brought, in a few words.
@@ -317,7 +295,7 @@ mod tests {
         let all: Vec<_> = (1..=2_000).filter(|n| n % 7 != 0).map(|n| (n, None)).collect();
         let store = filled(&all);
         let seqs = |count, name: &str| {
-            last(&store, count, None, |e| e.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
+            store::recent(&store, count, None, |e| e.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
         };
         assert_eq!(seqs(3, "n1"), [1_993, 1_996, 1_999]);
         assert_eq!(seqs(usize::MAX, "n1").len(), all.iter().filter(|(n, _)| n % 3 == 1).count());

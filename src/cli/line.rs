@@ -1,15 +1,13 @@
 //! A line of the action log on the terminal: aligned and coloured for people, one JSON object with stable keys for programs.
 
-use jiff::Timestamp;
-use serde::Serialize;
-
 use super::output::{Look, Style, clip, pad, width};
 use super::phrase::{Speech, phrase};
 use super::when;
 use super::words::Words as _;
 use crate::engine::event;
 use crate::engine::log::{Line, Outcome};
-use crate::engine::value::Plain;
+
+pub(crate) use crate::engine::log::Json;
 
 /// Cells that a column may grow to: event, outcome, rule or flow, record, action.
 const WIDEST: [usize; 5] = [10, 10, 32, 28, 12];
@@ -76,44 +74,13 @@ pub(crate) fn look(outcome: Outcome) -> Look {
     }
 }
 
-/// The line for programs. The keys and their order are a promise.
-#[derive(Debug, Serialize)]
-pub(crate) struct Json<'a> {
-    seq: u64,
-    at: Timestamp,
-    event: String,
-    rule: Option<&'a str>,
-    flow: Option<&'a str>,
-    run: Option<&'a str>,
-    record: Option<String>,
-    action: &'a str,
-    outcome: &'static str,
-    detail: Plain<'a>,
-}
-
-impl<'a> From<&'a Line> for Json<'a> {
-    fn from(line: &'a Line) -> Self {
-        Self {
-            seq: line.seq,
-            at: line.at,
-            event: event::id(line.event),
-            rule: line.rule.as_deref(),
-            flow: line.flow.as_deref(),
-            run: line.run.as_deref(),
-            record: line.record.as_ref().map(ToString::to_string),
-            action: &line.action,
-            outcome: line.outcome.word(),
-            detail: line.detail.plain(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::words::Lang;
     use super::*;
     use crate::engine::event::RecordRef;
     use crate::engine::value::Value;
+    use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
     fn line(seq: u64, rule: &str, id: &str, action: &str, detail: Value) -> Line {

@@ -23,7 +23,9 @@ mod run;
 mod schema;
 mod table;
 mod tail;
+mod verdict;
 mod when;
+mod why;
 mod words;
 mod yaml;
 
@@ -64,6 +66,8 @@ enum Command {
     Add(add::Args),
     /// Show the action log
     Tail(tail::Args),
+    /// Show why rules fired on an event, or did not: clause by clause, with the values of then
+    Why(why::Args),
     /// Show what happened: events
     Events(events::Args),
     /// Show, retry, edit or discard what has not gone out yet, dead letters among it
@@ -133,6 +137,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Check(args) => check::run(context, args, out),
         Command::Add(args) => add::run(context, args, out),
         Command::Tail(args) => tail::run(context, args, out),
+        Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),

@@ -100,6 +100,13 @@ impl Saying<'_> {
                 self.members.remove("connection");
             }
             "notify" => self.arrow("to"),
+            // A polled source that cannot be read, or can be again.
+            "read" => {
+                if let Some(source) = self.take("source") {
+                    let colon = if line.outcome == Outcome::Failed { ":" } else { "" };
+                    self.say(clip(&source, TEXT) + colon);
+                }
+            }
             "record" => self.merged(),
             "reload" => self.reloaded(),
             "start" => {
@@ -452,6 +459,13 @@ mod tests {
         check("record", Suppressed, r#"{"reason":"no change"}"#, "无变化", "no change");
         let refused = r#"{"reason":"refused","refused":{"owner":"kept by ifthen (from: ifthen)"}}"#;
         check("record", Suppressed, refused, "未采纳: owner (只由 ifthen 写入)", "not taken over: owner (kept by ifthen)");
+        let unread = r#"{"source":"erp","error":"`erp.db` is locked by another program"}"#;
+        let said = "erp: `erp.db` is locked by another program";
+        check("read", Failed, unread, said, said);
+        let again = r#"{"source":"erp","reason":"recovered"}"#;
+        check("read", Done, again, "erp 已恢复读取", "erp can be read again");
+        let nowhere = r#"{"to":"","subject":"欢迎","reason":"no address"}"#;
+        check("email", Suppressed, nowhere, "《欢迎》 没有收件地址", "《欢迎》 no address to send to");
         check("wait", Fired, r#"{"until":{"$time":"2026-09-23T06:03:22Z"}}"#, "到 09-23 14:03", "until 09-23 14:03");
         check("start", Suppressed, r#"{"reason":"already runs","by":"r7-1"}"#, "已在运行 (r7-1)", "runs already (r7-1)");
         check("end", Done, r#"{"steps":3}"#, "3 步", "3 steps");

@@ -10,7 +10,7 @@ use super::phrase::Speech;
 use super::words::{Lang, Words as _};
 use super::{Context, eprintln};
 use crate::config::{self, Loaded, Report};
-use crate::engine::definition::Zone;
+use crate::engine::definition::{Definitions, Zone};
 use crate::store::{self, sqlite::Reader};
 
 /// Where the daemon of this configuration keeps its things, and how to speak about them.
@@ -35,19 +35,31 @@ impl Context {
         config::load(&self.config, &self.options).map_err(Box::new)
     }
 
-    /// Where things are.
-    pub(crate) fn place(&self) -> anyhow::Result<Place> {
-        let loaded = self.load().or_else(|report| {
-            // A shell without the daemon's secrets can still read its log.
+    /// Loads everything, for those who only read: a shell without the daemon's secrets can still do that.
+    fn load_to_read(&self) -> Result<Loaded, Box<Report>> {
+        self.load().or_else(|report| {
             let without = config::Options { environment: false, ..self.options.clone() };
             config::load(&self.config, &without).map_err(|_| report)
-        });
-        match loaded {
-            Ok(Loaded { settings, definitions, lang, .. }) => {
-                Ok(Place::new(settings.data, Speech { lang, zone: definitions.zone.0 }))
-            }
+        })
+    }
+
+    /// Where things are.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        match self.load_to_read() {
+            Ok(loaded) => Ok(Place::of(&loaded)),
             Err(_) => self.glance(),
         }
+    }
+
+    /// Where things are, and the definitions as they stand in the folder.
+    pub(crate) fn place_and_definitions(&self) -> anyhow::Result<(Place, Definitions)> {
+        let loaded = self.load_to_read().map_err(|_| {
+            anyhow::anyhow!(self.lang().pick(
+                "the configuration or its definitions have problems; `ifthen check` tells them",
+                "配置或定义有问题,请运行 `ifthen check` 查看",
+            ))
+        })?;
+        Ok((Place::of(&loaded), loaded.definitions))
     }
 
     /// The few words that reading the store needs, from a configuration that does not compile.
@@ -79,6 +91,11 @@ impl Context {
 }
 
 impl Place {
+    fn of(loaded: &Loaded) -> Self {
+        let speech = Speech { lang: loaded.lang, zone: loaded.definitions.zone.0.clone() };
+        Self::new(loaded.settings.data.clone(), speech)
+    }
+
     fn new(data: PathBuf, speech: Speech) -> Self {
         Self { store: crate::daemon::store_file(&data), data, speech }
     }

@@ -71,7 +71,7 @@ struct Show {
     json: bool,
 }
 
-fn record_ref(text: &str) -> Result<RecordRef, String> {
+pub(crate) fn record_ref(text: &str) -> Result<RecordRef, String> {
     match text.split_once('/') {
         Some((entity, id)) if !entity.is_empty() && !id.is_empty() => Ok(RecordRef { entity: entity.into(), id: id.into() }),
         _ => Err("a record is its entity and id: lead/L20".into()),

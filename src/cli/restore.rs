@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::Out;
-use super::words::Words as _;
+use super::words::{Words as _, busy};
 use super::{Context, Exit, backup as report, eprintln};
 use crate::store::{Error, backup};
 
@@ -42,12 +42,28 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
             Ok(Exit::Failed)
         }
         Err(Error::Busy(who)) => {
+            let who = busy(lang, &who);
             eprintln(&lang.pick(
                 format!("ifthen: nothing is restored while a daemon runs on it: {who}"),
                 format!("ifthen: 未恢复:程序正在使用该数据({who})"),
             ));
             Ok(Exit::Failed)
         }
+        // The store itself was not even opened: what is damaged, of another kind or too new is the backup.
+        Err(error @ (Error::Corrupt(_) | Error::Absent(_) | Error::Newer(_))) => {
+            let error = detail(&error.to_string());
+            eprintln(&lang.pick(
+                format!("ifthen: the backup {file} cannot be used: {error}; {data} was not touched, restore another backup"),
+                format!("ifthen: 备份文件 {file} 无法使用:{error};{data} 未被改动,请换一个备份"),
+            ));
+            Ok(Exit::Failed)
+        }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is wrong with the file, without the advice that is meant for a store.
+fn detail(error: &str) -> String {
+    let inner = error.split_once("the store is damaged (").and_then(|(_, rest)| rest.split_once("): stop ifthen"));
+    inner.map_or_else(|| error.to_owned(), |(what, _)| what.to_owned())
 }

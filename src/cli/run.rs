@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write};
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+use super::words::busy;
 use super::{Context, Exit, eprintln};
-use crate::{config, daemon, web};
+use crate::{config, daemon, store, web};
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Some(LogFormat::Text) => false,
         None => loaded.settings.log == config::settings::LogFormat::Json,
     };
+    let lang = loaded.lang;
     drop(loaded); // the daemon reads it itself: one way in
     let filter = EnvFilter::try_new(&args.log_level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
@@ -61,6 +63,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Err(daemon::Error::Definitions(report)) => {
             eprintln(&report.render(report.lang, false));
             Ok(Exit::Failed)
+        }
+        Err(daemon::Error::Store(store::Error::Busy(who))) => {
+            eprintln(&format!("ifthen: {}", busy(lang, &who)));
+            Ok(Exit::CannotRun)
         }
         Err(error) => {
             eprintln(&format!("ifthen: {error}"));

@@ -55,6 +55,19 @@ impl Words for Lang {
     }
 }
 
+/// Who holds a store, in this language; what is not known stays as it is.
+pub(crate) fn busy(lang: Lang, text: &str) -> String {
+    let parts = || {
+        let (who, rest) = text.split_once(" is using ")?;
+        let (path, _) = rest.split_once("; stop it first")?;
+        let (before, who) = who.split_once("another ifthen")?;
+        let process = who.trim().trim_start_matches("(process ").trim_end_matches(')');
+        let process = if process.is_empty() { String::new() } else { format!("(进程 {process})") };
+        Some(format!("{before}另一个 ifthen{process} 正在使用 {path};请先停止它,或用 `data` 为本程序另设数据目录"))
+    };
+    if lang == Lang::Zh { parts().unwrap_or_else(|| text.to_owned()) } else { text.to_owned() }
+}
+
 /// What the engine says in the log, as it says it, then in English and Chinese for people; `{}` is a gap.
 const SAID: &[(&str, &str, &str)] = &[
     // Reasons.
@@ -65,6 +78,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("no change", "no change", "无变化"),
     ("refused", "not taken over", "未采纳"),
     ("unevaluable", "cannot be evaluated", "无法判断"),
+    ("no address", "no address to send to", "没有收件地址"),
     ("no channel", "no channel reaches them", "没有可用的通知渠道"),
     ("parked", "stopped here", "停在此步"),
     ("loop", "rules wake each other; rolled back", "规则互相触发,已回滚"),
@@ -78,6 +92,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("another kind", "the edited request is of another kind", "修改后的请求不是同一种类"),
     ("on its way", "on its way right now; try again in a moment", "正在发送,请稍后再试"),
     ("no such call", "there is no such call", "没有这个调用"),
+    ("recovered", "can be read again", "已恢复读取"),
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
     ("start", "at start", "启动"),
     ("entity", "there is no such entity", "没有这个实体"),
@@ -108,6 +123,15 @@ const SAID: &[(&str, &str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_holds_a_store() {
+        let held =
+            "another ifthen (process 7) is using data/ifthen.db; stop it first, or give this one a `data` folder of its own";
+        let zh = "另一个 ifthen(进程 7) 正在使用 data/ifthen.db;请先停止它,或用 `data` 为本程序另设数据目录";
+        assert_eq!((busy(Lang::En, held).as_str(), busy(Lang::Zh, held).as_str()), (held, zh));
+        assert_eq!(busy(Lang::Zh, "something else"), "something else");
+    }
 
     #[test]
     fn what_the_engine_says_has_two_languages() {

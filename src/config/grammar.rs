@@ -111,6 +111,9 @@ pub(super) fn check(node: &Node, shape: &Shape, texts: &[Text], sink: &Sink) {
     Check { texts, sink }.node(node, shape);
 }
 
+/// What a step of a flow may hold and an action of a rule may not.
+const STEP_WORDS: &[&str] = &["wait", "if", "id"];
+
 struct Check<'a> {
     texts: &'a [Text],
     sink: &'a Sink,
@@ -214,7 +217,10 @@ impl Check<'_> {
 
     fn unknown(&self, entry: &Entry, keys: &Keys) {
         let name = entry.key.as_str();
-        if keys.later.contains(&name) {
+        let in_rule = keys.find("tag").is_some() && keys.find("wait").is_none();
+        if in_rule && STEP_WORDS.contains(&name) {
+            self.sink.add(Problem::new(entry.at, t::STEP_ONLY.with([name.into()])).help(t::STEP_HELP.with([])));
+        } else if keys.later.contains(&name) {
             self.sink.say(entry.at, &t::NOT_YET, [name.into()]);
         } else if name == "else" && keys.find("tag").is_some() {
             self.sink.add(Problem::new(entry.at, t::ELSE_IN_LIST.with([])).help(t::ELSE_HELP.with([])));
@@ -265,7 +271,9 @@ impl Check<'_> {
         let expected = expected(shape);
         let mut problem = Problem::new(node.at, t::EXPECTED.with([expected.into(), self.found(node).into()]));
         if let (Shape::Word(words), Some(text)) = (shape, node.text()) {
-            problem = problem.help(scalar::nearest(text, words.iter().copied()).map(|n| t::DID_YOU_MEAN.with([n.into()])));
+            let near = meant(text).filter(|m| words.contains(m)).map(str::to_owned);
+            let near = near.or_else(|| scalar::nearest(text, words.iter().copied()));
+            problem = problem.help(near.map(|n| t::DID_YOU_MEAN.with([n.into()])));
         }
         if matches!((shape, &node.kind), (Shape::List(_), Kind::Map(_))) {
             problem = problem.help(t::LIST_HELP.with([]));
@@ -276,6 +284,15 @@ impl Check<'_> {
     fn found(&self, node: &Node) -> Said {
         found(self.texts, node)
     }
+}
+
+/// The word for what is often called otherwise.
+fn meant(text: &str) -> Option<&'static str> {
+    Some(match text.to_lowercase().split(['-', '_']).next().unwrap_or_default() {
+        "cn" | "zh" | "zho" | "chinese" | "中文" | "汉语" => "zh",
+        "us" | "uk" | "gb" | "en" | "eng" | "english" | "英文" | "英语" => "en",
+        _ => return None,
+    })
 }
 
 /// An empty key whose own keys stand beside it: they were not indented deeply enough.

@@ -10,6 +10,15 @@ use crate::engine::trigger::Trigger;
 /// A folder of its own with these files.
 struct Folder(tempfile::TempDir);
 
+#[test]
+fn a_language_by_another_name() {
+    for (said, meant) in [("cn", "`zh`"), ("zh-CN", "`zh`"), ("english", "`en`")] {
+        let folder = Folder::new(&[("config.yaml", &format!("lang: {said}\n"))]);
+        let report = folder.load().unwrap_err().render(Lang::En, false);
+        assert!(report.contains(&format!("did you mean {meant}?")), "{report}");
+    }
+}
+
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
@@ -135,12 +144,7 @@ flows:
 "#;
 
 fn good() -> Folder {
-    Folder::new(&[
-        ("config.yaml", CONFIG),
-        ("rules/sales.yaml", RULES),
-        ("flows/nurture.yml", FLOWS),
-        ("secret.txt", "CANARY-7f3a\n"),
-    ])
+    Folder::new(&[("config.yaml", CONFIG), ("rules/sales.yaml", RULES), ("flows/nurture.yml", FLOWS), ("secret.txt", SECRET)])
 }
 
 #[test]
@@ -246,6 +250,8 @@ fn secrets_are_never_shown() {
     }
 }
 
+const SECRET: &str = "CANARY-7f3a\n";
+
 #[test]
 fn the_hash_is_over_what_decides() {
     let folder = good();
@@ -258,6 +264,9 @@ fn the_hash_is_over_what_decides() {
     folder.write("config.yaml", &CONFIG.replace("hot_amount: 50000", "hot_amount: 50001"));
     assert_ne!(folder.loaded().definitions.hash, first.definitions.hash);
     folder.write("config.yaml", CONFIG);
+    let rotated = diff(&first.summary, &folder.loaded().summary);
+    assert!(rotated["connections"]["changed"].is_array(), "a secret that was rotated is a change: {rotated}");
+    folder.write("secret.txt", SECRET);
     folder.write("rules/sales.yaml", &RULES.replace("cooldown: 30d", "cooldown: 31d # longer"));
     folder.write("flows/nurture.yml", &FLOWS.replace("wait: 2d", "wait:   2d # two days"));
     let next = folder.loaded();

@@ -9,12 +9,13 @@ mod flow;
 #[cfg(test)]
 mod tests;
 
-use chars::{apostrophe, close, cuts, header, indent_of, indicator, key, quoted, skip, starts, trimmed};
+use chars::{apostrophe, close, cuts, glued_colon, header, indent_of, indicator, key, quoted, skip, starts, tab_within, trimmed};
 use flow::Flow;
 
 use super::catalogue as t;
 use super::mend::{BROKEN, Mended};
 use super::problem::{At, Problem, Sink};
+use super::table;
 use super::text::Text;
 
 /// Keys by which a line with a full-width colon is recognised as meant to be a key.
@@ -169,6 +170,12 @@ impl Scan<'_> {
         let blank = indent == chars.len();
         match &self.state {
             State::Scalar(parent) if blank || chars.iter().take_while(|c| **c == ' ').count() > *parent => return,
+            State::Scalar(parent) if tab_within(&chars, indent) => {
+                let parent = *parent;
+                self.indentation_told(n, &chars, indent);
+                self.mended.replace(n, 0, indent, &" ".repeat(parent + 2));
+                return;
+            }
             State::Scalar(_) => self.state = State::Block,
             // A text that goes on is indented deeper than its key; anything else is a quote that somebody forgot.
             State::Quoted(_, line, col, parent) if !blank && indent <= *parent => self.unclosed((*line, *col), (*line, *col), n),
@@ -188,6 +195,13 @@ impl Scan<'_> {
             let flow = flow.clone();
             // A line that is indented no deeper than the one with the bracket and begins like a key is outside of it.
             let outside = indent <= flow.opened.2 && !matches!(chars[indent], ']' | '}' | ',');
+            let tab = chars[..indent].contains(&'\t');
+            if tab {
+                self.indentation_told(n, &chars, indent);
+                self.mended.replace(n, 0, indent, &" ".repeat(flow.opened.1 + 1));
+                self.flow(n, &chars, indent, flow);
+                return;
+            }
             if outside && (key(&chars, indent).is_some() || chars[indent] == '-') {
                 self.unclosed((flow.opened.0, flow.opened.1), flow.open_at(), n);
             } else {
@@ -205,20 +219,28 @@ impl Scan<'_> {
         self.block(n, &chars, indent);
     }
 
-    /// Tabs and ideographic spaces where only blanks may stand. The line is put where it seems to belong: at the level of an
-    /// earlier line with the same indentation, else below the last line if that ends in a colon, else beside it.
-    fn indentation(&mut self, n: usize, chars: &[char], indent: usize) {
-        let lead: String = chars[..indent].iter().collect();
-        let mut width = indent;
+    /// Tells of tabs and ideographic spaces where only blanks may stand.
+    fn indentation_told(&self, n: usize, chars: &[char], indent: usize) -> bool {
+        let before = self.sink.len();
         for (sign, text) in [('\t', &t::TAB), ('\u{3000}', &t::IDEOGRAPHIC_SPACE)] {
             if let Some(from) = chars[..indent].iter().position(|c| *c == sign) {
                 let run = chars[from..indent].iter().take_while(|c| **c == sign).count();
                 self.sink.add(Problem::new(self.at(n, from, from + run), text.with([])).help(t::INDENT_HELP.with([])));
-                let last = self.levels.last();
-                let below = last.map_or(0, |l| l.width + if l.opens { 2 } else { 0 });
-                width = self.levels.iter().rev().find(|l| l.lead == lead).map_or(below, |l| l.width);
-                self.mended.replace(n, 0, indent, &" ".repeat(width));
             }
+        }
+        self.sink.len() > before
+    }
+
+    /// Tabs and ideographic spaces in the indentation. The line is put where it seems to belong: at the level of an
+    /// earlier line with the same indentation, else below the last line if that ends in a colon, else beside it.
+    fn indentation(&mut self, n: usize, chars: &[char], indent: usize) {
+        let lead: String = chars[..indent].iter().collect();
+        let mut width = indent;
+        if self.indentation_told(n, chars, indent) {
+            let last = self.levels.last();
+            let below = last.map_or(0, |l| l.width + if l.opens { 2 } else { 0 });
+            width = self.levels.iter().rev().find(|l| l.lead == lead).map_or(below, |l| l.width);
+            self.mended.replace(n, 0, indent, &" ".repeat(width));
         }
         if chars[indent] != '#' {
             self.levels.retain(|l| l.width < width);
@@ -259,7 +281,7 @@ impl Scan<'_> {
             self.value(n, chars, from, at);
         } else if self.no_colon(n, chars, at, dash) {
             self.plain = Some(at);
-        } else if !self.full_width_colon(n, chars, at) {
+        } else if !self.full_width_colon(n, chars, at) && !self.colon_without_blank(n, chars, at, dash) {
             // Not a key: an item of a list, a value on a line of its own, or the next line of a plain text.
             if dash || self.plain.is_none() {
                 // On a line of its own it belongs to the key above, and may go on no deeper than it begins.
@@ -350,6 +372,35 @@ impl Scan<'_> {
         self.plain = Some(at);
         self.value(n, chars, skip(chars, colon + 1), at);
         true
+    }
+
+    /// `if:amount > 3`: to YAML a text, and the next line is then at fault.
+    fn colon_without_blank(&mut self, n: usize, chars: &[char], at: usize, dash: bool) -> bool {
+        let Some(colon) = glued_colon(chars, at, trimmed(chars)) else { return false };
+        let word: String = chars[at..colon].iter().collect();
+        let known = WORDS.contains(&word.as_str()) && word != "team";
+        let is_key = match self.plain {
+            _ if dash => table::ACTION_NAMES.contains(&word.as_str()) || matches!(word.as_str(), "wait" | "id" | "if"),
+            // Deeper than a text it goes on with, this is text; beside it, only a key can be meant.
+            Some(parent) => at <= parent,
+            None => known,
+        };
+        if is_key {
+            self.tell_glued(n, chars, at, colon, trimmed(chars));
+            self.plain = Some(at);
+            self.value(n, chars, colon + 1, at);
+        }
+        is_key
+    }
+
+    /// Tells of a key whose colon has no blank behind it, and puts one there.
+    fn tell_glued(&mut self, n: usize, chars: &[char], from: usize, colon: usize, end: usize) {
+        let word: String = chars[from..colon].iter().collect();
+        let rest: String = chars[colon + 1..end].iter().take(60).collect();
+        let help = t::WRITE_INSTEAD.with([format!("{word}: {rest}").into()]);
+        let problem = Problem::new(self.at(n, colon, colon + 1), t::COLON_WITHOUT_BLANK.with([word.into()]));
+        self.sink.add(problem.help(help));
+        self.mended.replace(n, colon, colon + 1, ": ");
     }
 
     /// The value behind a key or dash; `parent` is the column of that.

@@ -37,7 +37,7 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps })
+        Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps, arrival: false })
     }
 
     fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
@@ -61,7 +61,7 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
             let text = doing.on(draft, |v| text.render(v))?;
             draft.say_of(doing.by, doing.record.cloned(), "log", Outcome::Done, Value::from([("text", text.into())]));
         }
-        Action::Start(flow) => flow::start(draft, flow, doing.record, doing.data, doing.by)?,
+        Action::Start(flow) => drop(flow::start(draft, flow, doing.record, doing.data, doing.by)?), // the log says how it went
         Action::Email(what) => return email(draft, what, doing),
         Action::Http(what) => return http(draft, what, doing),
         Action::Dingtalk(what) => return robot(draft, what, Request::Dingtalk, doing),

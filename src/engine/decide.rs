@@ -2,6 +2,7 @@
 //!
 //! The one place where the kinds of events meet the rooms that understand them; it never does what a room can do.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,8 +10,10 @@ use jiff::Timestamp;
 
 use super::definition::Definitions;
 use super::event::{Body, Cause, Draft, Event, RecordRef, Upsert};
+use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
+use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State};
 use super::value::{Map, Value};
 use super::{flow, outbox, rule};
@@ -37,27 +40,53 @@ pub struct Decision {
 /// Decides one event; or says which value it needs.
 pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Timestamp) -> Result<Decision, Need> {
     let mut draft = Deciding::new(definitions, state, event, now);
-    match &event.body {
+    draft.run()?;
+    Ok(draft.finish())
+}
+
+/// An event as the rules and flows it may wake see it.
+pub(super) struct Arrived<'e> {
+    /// Its record: after what a source told was merged, before anything is done.
+    pub(super) record: Seen,
+    /// `event.x`
+    pub(super) data: Cow<'e, Value>,
+    /// Former values of the fields that it changed.
+    pub(super) old: Option<&'e Map>,
+}
+
+/// What an event brings before anything is woken by it. `None`: one of the engine's own, which wakes nothing.
+pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>, Need> {
+    let event: &'e Event = draft.event;
+    let (data, old) = match &event.body {
         Body::Happened { data, upsert } => {
             if let Some(upsert) = upsert {
-                merge(&mut draft, upsert)?;
+                merge(draft, upsert)?;
             }
             match event.name.as_str() {
                 UNREADABLE | SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
                 SOURCE_RECOVERED => draft.say(&By::default(), "read", Outcome::Done, data.clone()),
                 _ => {}
             }
-            wake(&mut draft, data, None)?;
+            (Cow::Borrowed(data), None)
         }
-        Body::Created { by } => wake(&mut draft, &Value::from([("by", by.as_str().into())]), None)?,
+        Body::Created { by } => (Cow::Owned(Value::from([("by", by.as_str().into())])), None),
         Body::Changed { old, by, .. } => {
             let names = Value::List(old.keys().map(|k| k.as_str().into()).collect());
-            wake(&mut draft, &Value::from([("by", by.as_str().into()), ("fields", names)]), Some(old))?;
+            (Cow::Owned(Value::from([("by", by.as_str().into()), ("fields", names)])), Some(old))
         }
-        Body::Due(key) => flow::due(&mut draft, key)?,
-        Body::Start(calls) => outbox::start(&mut draft, calls)?,
-        Body::Ended { call, attempt, outcome } => outbox::ended(&mut draft, *call, *attempt, outcome)?,
-        Body::Command(command) => outbox::command(&mut draft, command)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(Arrived { record: rule::seen(draft)?, data, old }))
+}
+
+/// The engine's own events: its books are kept.
+fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
+    match &draft.event.body {
+        Body::Happened { .. } | Body::Created { .. } | Body::Changed { .. } => {}
+        Body::Due(key) => flow::due(draft, key)?,
+        Body::Start(calls) => outbox::start(draft, calls)?,
+        Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
+        Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
         }
@@ -70,15 +99,7 @@ pub fn decide(definitions: &Definitions, state: &State, event: &Event, now: Time
             draft.say(&By::default(), "reload", Outcome::Failed, detail);
         }
     }
-    Ok(draft.finish())
-}
-
-/// Rules and flows that the event wakes.
-fn wake(draft: &mut Deciding<'_>, data: &Value, old: Option<&Map>) -> Result<(), Need> {
-    // Rules and flows alike see the record as it was when the event arrived.
-    let record = rule::seen(draft)?;
-    rule::wake(draft, &record, data, old)?;
-    flow::wake(draft, &record, data, old)
+    Ok(())
 }
 
 /// Merges what a source tells about a record, before any rule sees the event.
@@ -153,10 +174,15 @@ pub(super) struct Deciding<'a> {
     emits: Vec<Draft>,
     log: Vec<Line>,
     numbers: u32,
+    /// What was decided about each rule and flow that was woken, where someone asks why.
+    pub(super) watch: Option<Vec<Judged>>,
 }
 
+/// A rule or flow and what was decided about it.
+pub(super) type Judged = (By, Verdict);
+
 impl<'a> Deciding<'a> {
-    fn new(definitions: &'a Definitions, state: &'a State, event: &'a Event, now: Timestamp) -> Self {
+    pub(super) fn new(definitions: &'a Definitions, state: &'a State, event: &'a Event, now: Timestamp) -> Self {
         Self {
             definitions,
             state,
@@ -167,6 +193,25 @@ impl<'a> Deciding<'a> {
             emits: Vec::new(),
             log: Vec::new(),
             numbers: 0,
+            watch: None,
+        }
+    }
+
+    /// Everything that the event means.
+    pub(super) fn run(&mut self) -> Result<(), Need> {
+        match arrive(self)? {
+            Some(arrived) => {
+                rule::wake(self, &arrived)?;
+                flow::wake(self, &arrived)
+            }
+            None => book(self),
+        }
+    }
+
+    /// Notes what was decided about a rule or flow, for whoever asks why; nothing at all otherwise.
+    pub(super) fn judge(&mut self, by: &By, verdict: impl FnOnce() -> Verdict) {
+        if let Some(watch) = &mut self.watch {
+            watch.push((by.clone(), verdict()));
         }
     }
 
@@ -191,6 +236,11 @@ impl<'a> Deciding<'a> {
     /// A record, if there is one.
     pub(super) fn record(&self, record: &RecordRef) -> Result<Option<Arc<Record>>, Need> {
         Ok(self.get(&Key::Record(record.clone()))?.and_then(|e| as_record(&e)))
+    }
+
+    /// A record as it was before this decision, if there was one.
+    pub(super) fn record_before(&self, record: &RecordRef) -> Result<Option<Arc<Record>>, Need> {
+        Ok(self.state.get(&Key::Record(record.clone()))?.and_then(as_record))
     }
 
     /// Changes a record; `created` / `changed` events follow when the decision is finished.

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{self, Doing};
 use super::call::CallId;
-use super::decide::{By, Deciding};
+use super::decide::{Arrived, By, Deciding};
 use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
+use super::explain::Verdict;
 use super::log::Outcome;
-use super::rule::Seen;
+use super::rule;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need, TimerId, Wake};
 use super::value::{Map, Value};
@@ -63,30 +64,57 @@ pub enum Wait {
 }
 
 /// Flows that the event starts.
-pub(super) fn wake(draft: &mut Deciding<'_>, record: &Seen, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     for id in definitions.index.flows(&draft.event.name) {
         let Some(flow) = definitions.flows.get(&id) else { continue };
-        if !flow.when.iter().any(|t| t.matches(draft.event)) {
+        if !rule::wakes(&flow.when, draft.event) {
             continue;
         }
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
-        let view = View { deciding: draft, record: record.clone(), data, old, steps: None };
-        match flow.condition.as_ref().map_or(Ok(true), |c| c.test(&view)) {
+        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
-                match start(draft, &id, record.as_ref(), data, &by) {
+                match start(draft, &id, record.as_ref(), &arrived.data, &by) {
                     Err(Stop::Need(need)) => return Err(need),
-                    Err(Stop::Unevaluable(why)) => refuse(draft, &by, &why),
-                    Ok(()) => {}
+                    Err(Stop::Unevaluable(why)) => why,
+                    Ok(started) => {
+                        draft.judge(&by, || started.into());
+                        continue;
+                    }
                 }
             }
-            Ok(false) => {}
-            Err(Stop::Need(need)) => return Err(need),
-            Err(Stop::Unevaluable(why)) => refuse(draft, &by, &why),
-        }
+            Ok(false) => {
+                draft.judge(&by, || Verdict::NotMet { stopped: None });
+                continue;
+            }
+            Err(why) => why,
+        };
+        refuse(draft, &by, &unevaluable);
+        draft.judge(&by, || Verdict::Unevaluable(unevaluable));
     }
     Ok(())
+}
+
+/// What became of starting a run.
+#[derive(Debug)]
+pub(super) enum Started {
+    /// It runs, or is through already.
+    Runs,
+    /// The record is in this run of the flow.
+    Already(String),
+    /// The flow is switched off.
+    Disabled,
+}
+
+impl From<Started> for Verdict {
+    fn from(started: Started) -> Self {
+        match started {
+            Started::Runs => Self::Fired,
+            Started::Already(run) => Self::Runs { run },
+            Started::Disabled => Self::Disabled,
+        }
+    }
 }
 
 fn refuse(draft: &mut Deciding<'_>, by: &By, why: &str) {
@@ -94,13 +122,19 @@ fn refuse(draft: &mut Deciding<'_>, by: &By, why: &str) {
 }
 
 /// Starts a run, unless the record is in one of this flow already.
-pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRef>, data: &Value, by: &By) -> Result<(), Stop> {
+pub(super) fn start(
+    draft: &mut Deciding<'_>,
+    id: &str,
+    record: Option<&RecordRef>,
+    data: &Value,
+    by: &By,
+) -> Result<Started, Stop> {
     let flow = draft.definitions.flows.get(id).cloned();
     let flow = flow.ok_or_else(|| Stop::Unevaluable(format!("there is no flow {id}")))?;
     let mut line = By { flow: Some(id.to_owned()), ..by.clone() };
     if !flow.enabled {
         draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
-        return Ok(());
+        return Ok(Started::Disabled);
     }
     if let (Some(entity), Some(record)) = (&flow.record, record)
         && *entity != record.entity
@@ -120,7 +154,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRe
             let detail = Value::from([("reason", "already runs".into()), ("by", running.as_str().into())]);
             if !stuck {
                 draft.say_of(&line, Some(record.clone()), "start", Outcome::Suppressed, detail);
-                return Ok(());
+                return Ok(Started::Already(running.clone()));
             }
         }
         draft.put(key, Entry::Enrolled(run_id.clone()));
@@ -144,7 +178,8 @@ pub(super) fn start(draft: &mut Deciding<'_>, id: &str, record: Option<&RecordRe
         failed: None,
         preview: by.preview || flow.deliver == Deliver::Preview,
     };
-    Ok(advance(draft, run, &flow)?)
+    advance(draft, run, &flow)?;
+    Ok(Started::Runs)
 }
 
 /// A timer reached its due time.
@@ -243,7 +278,7 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps) };
+        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps), arrival: false };
         if !condition.test(&view)? {
             return Ok(());
         }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::RecordRef;
-use super::value::Value;
+use super::event::{self, RecordRef};
+use super::value::{Plain, Value};
 
 /// One line. The keys are a promise to those who read the log by program.
 ///
@@ -31,6 +31,38 @@ pub struct Line {
     pub outcome: Outcome,
     /// What was done, in an object: `{"to": "…", "call": "c12-1"}`; `reason` in words where it is not `done`.
     pub detail: Value,
+}
+
+/// The line for programs. The keys and their order are a promise.
+#[derive(Debug, Serialize)]
+pub struct Json<'a> {
+    seq: u64,
+    at: Timestamp,
+    event: String,
+    rule: Option<&'a str>,
+    flow: Option<&'a str>,
+    run: Option<&'a str>,
+    record: Option<String>,
+    action: &'a str,
+    outcome: &'static str,
+    detail: Plain<'a>,
+}
+
+impl<'a> From<&'a Line> for Json<'a> {
+    fn from(line: &'a Line) -> Self {
+        Self {
+            seq: line.seq,
+            at: line.at,
+            event: event::id(line.event),
+            rule: line.rule.as_deref(),
+            flow: line.flow.as_deref(),
+            run: line.run.as_deref(),
+            record: line.record.as_ref().map(ToString::to_string),
+            action: &line.action,
+            outcome: line.outcome.word(),
+            detail: line.detail.plain(),
+        }
+    }
 }
 
 /// How a log line ends; closed and stable.

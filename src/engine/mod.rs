@@ -16,6 +16,7 @@ pub mod definition;
 pub mod duration;
 pub mod entity;
 pub mod event;
+pub mod explain;
 pub mod expression;
 pub mod flow;
 pub mod log;

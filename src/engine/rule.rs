@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::action::{self, Doing};
-use super::decide::{By, Deciding};
+use super::decide::{Arrived, By, Deciding};
 use super::definition::{Action, Definitions, Deliver, Rule};
-use super::event::{Body, RecordRef};
+use super::event::{Body, Event, RecordRef};
+use super::explain::Verdict;
+use super::expression::Expr;
 use super::log::Outcome;
 use super::record::Record;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need};
+use super::trigger::Trigger;
 use super::value::{Map, Value};
 use super::view::View;
 
 /// The record an event is about, as conditions see it.
 pub(super) type Seen = Option<(RecordRef, Arc<Record>)>;
 
-/// Decides every rule that the event may wake, in their order. Every condition sees the record as it was when the event
+/// Decides every rule that the event may wake, in their order. Every condition sees everything as it was when the event
 /// arrived; what the actions change is seen by later actions only.
-pub(super) fn wake(draft: &mut Deciding<'_>, record: &Seen, data: &Value, old: Option<&Map>) -> Result<(), Need> {
+pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     let candidates = definitions.index.rules(&draft.event.name);
     if candidates.is_empty() {
@@ -26,45 +31,60 @@ pub(super) fn wake(draft: &mut Deciding<'_>, record: &Seen, data: &Value, old: O
     }
     let mut stopped_by: Option<&str> = None;
     for rule in candidates.into_iter().map(|at| &definitions.rules[at]) {
-        if !rule.when.iter().any(|t| t.matches(draft.event)) {
+        if !wakes(&rule.when, draft.event) {
             continue;
         }
         let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
-        let holds = match &rule.condition {
-            None => true,
-            Some(condition) => {
-                let view = View { deciding: draft, record: record.clone(), data, old, steps: None };
-                match condition.test(&view) {
-                    Ok(holds) => holds,
-                    Err(Stop::Need(need)) => return Err(need),
-                    Err(Stop::Unevaluable(why)) => {
-                        let detail = Value::from([("reason", "unevaluable".into()), ("error", why.into())]);
-                        draft.say(&by, "rule", Outcome::Failed, detail);
-                        continue;
-                    }
-                }
+        match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
+            (Err(why), _) => {
+                let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
+                draft.say(&by, "rule", Outcome::Failed, detail);
+                draft.judge(&by, || Verdict::Unevaluable(why));
             }
-        };
-        if holds {
-            if let Some(earlier) = stopped_by {
+            (Ok(true), Some(earlier)) => {
                 let detail = Value::from([("reason", "stop".into()), ("by", earlier.into())]);
                 draft.say(&by, "rule", Outcome::Suppressed, detail);
-                continue;
+                draft.judge(&by, || Verdict::Stopped { by: earlier.to_owned() });
             }
-            if cooled(draft, rule, &by)? {
-                continue;
+            (Ok(true), None) => {
+                if let Some(until) = cooled(draft, rule, &by)? {
+                    draft.judge(&by, || Verdict::Cooling { until });
+                    continue;
+                }
+                draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
+                draft.judge(&by, || Verdict::Fired);
+                perform(draft, &rule.then, &by, arrived)?;
+                if rule.stop {
+                    stopped_by = Some(&rule.id);
+                }
             }
-            draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
-            perform(draft, &rule.then, &by, record, data, old)?;
-            if rule.stop {
-                stopped_by = Some(&rule.id);
+            (Ok(false), None) if !rule.otherwise.is_empty() => {
+                draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
+                draft.judge(&by, || Verdict::Else);
+                perform(draft, &rule.otherwise, &by, arrived)?;
             }
-        } else if !rule.otherwise.is_empty() && stopped_by.is_none() {
-            draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
-            perform(draft, &rule.otherwise, &by, record, data, old)?;
+            (Ok(false), earlier) => {
+                let earlier = earlier.filter(|_| !rule.otherwise.is_empty());
+                draft.judge(&by, || Verdict::NotMet { stopped: earlier.map(str::to_owned) });
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the event is one of those waited for.
+pub(super) fn wakes(when: &[Trigger], event: &Event) -> bool {
+    when.iter().any(|t| t.matches(event))
+}
+
+/// Whether the condition of what the event wakes holds; or why that cannot be told.
+pub(super) fn holds(draft: &Deciding<'_>, condition: Option<&Expr>, arrived: &Arrived<'_>) -> Result<Result<bool, String>, Need> {
+    let Some(condition) = condition else { return Ok(Ok(true)) };
+    match condition.test(&View::on_arrival(draft, arrived)) {
+        Ok(holds) => Ok(Ok(holds)),
+        Err(Stop::Unevaluable(why)) => Ok(Err(why)),
+        Err(Stop::Need(need)) => Err(need),
+    }
 }
 
 /// The event's record as it was when the event happened: a change that another event of the same root made meanwhile is not seen.
@@ -81,34 +101,29 @@ pub(super) fn seen(draft: &Deciding<'_>) -> Result<Seen, Need> {
     Ok(Some((at.clone(), record)))
 }
 
-/// The gate `cooldown`: whether the rule fired for this record too short a time ago. Marks it as fired if not.
-fn cooled(draft: &mut Deciding<'_>, rule: &Rule, by: &By) -> Result<bool, Need> {
-    let Some(cooldown) = rule.cooldown else { return Ok(false) };
+/// The gate `cooldown`: whether the rule fired for this record too short a time ago, and until when that lasts. Marks it as
+/// fired if not.
+fn cooled(draft: &mut Deciding<'_>, rule: &Rule, by: &By) -> Result<Option<Timestamp>, Need> {
+    let Some(cooldown) = rule.cooldown else { return Ok(None) };
     let subject = draft.event.record.as_ref().map(ToString::to_string).unwrap_or_default();
     let key = Key::Mark { rule: rule.id.clone(), subject };
     if let Some(Entry::Mark(last)) = draft.get(&key)?.as_deref() {
-        let until = last.saturating_add(cooldown).unwrap_or(jiff::Timestamp::MAX);
+        let until = last.saturating_add(cooldown).unwrap_or(Timestamp::MAX);
         if draft.event.at < until {
             let detail = Value::from([("reason", "cooldown".into()), ("until", until.into())]);
             draft.say(by, "rule", Outcome::Suppressed, detail);
-            return Ok(true);
+            return Ok(Some(until));
         }
     }
     let at = draft.event.at;
     draft.put(key, Entry::Mark(at));
-    Ok(false)
+    Ok(None)
 }
 
 /// One list of actions, in order. One that cannot be done is logged; those after it are still done.
-fn perform(
-    draft: &mut Deciding<'_>,
-    actions: &[Action],
-    by: &By,
-    record: &Seen,
-    data: &Value,
-    old: Option<&Map>,
-) -> Result<(), Need> {
-    let doing = Doing { by, record: record.as_ref().map(|(at, _)| at), data, old, steps: None };
+fn perform(draft: &mut Deciding<'_>, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
+    let Arrived { record, data, old } = arrived;
+    let doing = Doing { by, record: record.as_ref().map(|(at, _)| at), data: data.as_ref(), old: *old, steps: None };
     for one in actions {
         match action::perform(draft, one, &doing) {
             Ok(_) => {}

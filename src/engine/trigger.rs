@@ -1,6 +1,7 @@
 //! Triggers, and the index that finds the rules and flows of an event.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,14 @@ impl Trigger {
         }
     }
 
+    /// Whether it waits for events of this name, whatever else must be so.
+    pub fn concerns(&self, event: &Event) -> bool {
+        match self {
+            Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Changed { entity, .. } => event.name.strip_suffix(".changed") == Some(entity),
+        }
+    }
+
     /// Whether the event wakes it.
     pub fn matches(&self, event: &Event) -> bool {
         match self {
@@ -49,6 +58,25 @@ impl Trigger {
                 event.record.as_ref().is_some_and(|r| r.entity == *entity)
                     && (from.is_empty() || from.contains(was))
                     && (to.is_empty() || to.contains(is))
+            }
+        }
+    }
+}
+
+/// As people write it: `lead.created`, `deal.stage → 成交`, `deal.stage 报价, 谈判 → 成交`.
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &[Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Event(pattern) => f.write_str(pattern),
+            Self::Changed { entity, field, from, to } => {
+                write!(f, "{entity}.{field}")?;
+                match (from.is_empty(), to.is_empty()) {
+                    (true, true) => Ok(()),
+                    (true, false) => write!(f, " → {}", list(to)),
+                    (false, true) => write!(f, " {} →", list(from)),
+                    (false, false) => write!(f, " {} → {}", list(from), list(to)),
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 
-use super::decide::Deciding;
+use super::decide::{Arrived, Deciding};
 use super::definition::{Person, Who};
 use super::entity::FieldKind;
 use super::event::RecordRef;
@@ -28,6 +28,8 @@ pub(super) struct View<'a> {
     pub(super) old: Option<&'a Map>,
     /// `steps.x` of a run.
     pub(super) steps: Option<&'a Map>,
+    /// Whether references lead to records as they were when the event arrived, or as they are by now.
+    pub(super) arrival: bool,
 }
 
 impl Scope for View<'_> {
@@ -67,6 +69,20 @@ impl Scope for View<'_> {
 }
 
 impl<'a> View<'a> {
+    /// What the conditions of whatever an event may wake see: everything as it was when it arrived, whatever was done meanwhile.
+    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
+        let Arrived { record, data, old } = arrived;
+        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, arrival: true }
+    }
+
+    fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {
+        Ok(match &self.record {
+            Some((own, record)) if self.arrival && own == at => Some(Arc::clone(record)),
+            _ if self.arrival => self.deciding.record_before(at)?,
+            _ => self.deciding.record(at)?,
+        })
+    }
+
     fn former(&self, path: &[String]) -> Cow<'_, Value> {
         let Some((field, rest)) = path.split_first() else { return Cow::Owned(Value::Null) };
         let value = match self.old {
@@ -91,7 +107,7 @@ impl<'a> View<'a> {
             return Ok(Cow::Owned(Value::Null));
         }
         let at = RecordRef { entity: entity.to_owned(), id: id.to_string() };
-        let Some(record) = self.deciding.record(&at)? else { return Ok(Cow::Owned(Value::Null)) };
+        let Some(record) = self.referred(&at)? else { return Ok(Cow::Owned(Value::Null)) };
         let Some((first, rest)) = path.split_first() else { return Ok(Cow::Owned(Value::Null)) };
         let value = record.seen(first);
         let field = self.deciding.definitions.entities.get(entity).and_then(|e| e.fields.get(first));

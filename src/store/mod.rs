@@ -173,6 +173,31 @@ pub trait Store: Read + Send {
     }
 }
 
+/// Events of one read.
+const PAGE: usize = 500;
+
+/// The last events that pass, at most `count`, in order; none received long before `since`. Read backwards, in pages.
+pub fn recent(
+    store: &dyn Read,
+    count: usize,
+    since: Option<jiff::Timestamp>,
+    passes: impl Fn(&Event) -> bool,
+) -> Result<Vec<Stored>, Error> {
+    let mut found = Vec::new();
+    let mut end = store.last()?.event;
+    while end > 0 && found.len() < count {
+        let start = end.saturating_sub(PAGE as u64);
+        let mut page = store.events(start, PAGE)?;
+        page.retain(|stored| stored.event.seq <= end);
+        // Everything before is older still; a clock that was set back in between is not worth reading it all for.
+        let older = since.is_some_and(|since| page.first().is_some_and(|s| s.event.received < since));
+        found.extend(page.into_iter().rev().filter(|stored| passes(&stored.event)).take(count - found.len()));
+        end = if older { 0 } else { start };
+    }
+    found.reverse();
+    Ok(found)
+}
+
 /// What can go wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

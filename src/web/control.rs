@@ -1,15 +1,17 @@
-//! The control API: what the command line asks of a running daemon, with the token that only the data folder's owner can read.
+//! The control API: what the command line asks of a running daemon, and why, with the token that only the data folder's owner can read.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use jiff::Timestamp;
 
 use super::{json, problem};
+use crate::check::why;
 use crate::daemon::handle::Handle;
 use crate::engine::call::{CallId, Request};
 use crate::engine::event::{self, Body, Command, Draft};
+use crate::store::sqlite::Reader;
 
 /// `POST /api/calls/<id>/retry|edit|discard`; the body of `edit` is the new request as `ifthen calls show --json` prints it.
 pub(super) async fn call(
@@ -18,9 +20,8 @@ pub(super) async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
-    if !token.is_some_and(|t| handle.is_token(t)) {
-        return problem(StatusCode::UNAUTHORIZED, "token", "the token in the data folder's file `control` is needed");
+    if let Err(refusal) = permitted(&handle, &headers) {
+        return *refusal;
     }
     let Ok(id) = id.parse::<CallId>() else {
         return problem(StatusCode::BAD_REQUEST, "call", "a call id looks like c1042-2");
@@ -42,4 +43,48 @@ pub(super) async fn call(
         }
         Err(refusal) => problem(StatusCode::SERVICE_UNAVAILABLE, "refused", &refusal.to_string()),
     }
+}
+
+/// `GET /api/why/<event>`, with `?rule=ID` for one rule or flow: as `ifthen why --json` prints it.
+pub(super) async fn why(
+    State(handle): State<Handle>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = permitted(&handle, &headers) {
+        return *refusal;
+    }
+    let Some(seq) = event::seq(&id) else {
+        return problem(StatusCode::BAD_REQUEST, "event", "an event's id looks like e1042");
+    };
+    let definitions = handle.live().definitions.clone();
+    if asked.rule.as_deref().is_some_and(|rule| why::concerned(&definitions, rule).is_none()) {
+        return problem(StatusCode::NOT_FOUND, "rule", "there is no such rule or flow");
+    }
+    let found = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(handle.file())?;
+        why::why(&reader, &definitions, seq, asked.rule.as_deref())
+    });
+    match found.await {
+        Ok(Ok(Some(why))) => json(StatusCode::OK, "application/json", &why.to_json()),
+        Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "event", "there is no such event"),
+        Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, "store", &error.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "why", &error.to_string()),
+    }
+}
+
+/// What may be asked beside an event.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Asked {
+    rule: Option<String>,
+}
+
+/// Whether the token is there that only the data folder's owner can read.
+fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
+    if token.is_some_and(|t| handle.is_token(t)) {
+        return Ok(());
+    }
+    Err(Box::new(problem(StatusCode::UNAUTHORIZED, "token", "the token in the data folder's file `control` is needed")))
 }

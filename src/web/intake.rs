@@ -31,9 +31,12 @@ const RETRY_AFTER: u32 = 2;
 pub(super) struct Intake {
     handle: Handle,
     rates: Arc<Mutex<Buckets>>,
-    /// By source: when a refusal was told last, and how many were not since.
-    said: Arc<Mutex<BTreeMap<String, (Option<Instant>, u64)>>>,
+    /// By source.
+    said: Arc<Mutex<BTreeMap<String, Said>>>,
 }
+
+/// When a refusal was told last, and how many were not since.
+type Said = (Option<Instant>, u64);
 
 impl Intake {
     pub(super) fn new(handle: Handle) -> Self {

@@ -32,6 +32,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/readyz", get(readyz))
                 .route("/metrics", get(metric::render))
                 .route("/api/calls/{id}/{what}", post(control::call))
+                .route("/api/why/{event}", get(control::why))
                 .with_state(handle),
         )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })

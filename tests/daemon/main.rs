@@ -22,3 +22,4 @@ mod reload;
 mod stale;
 mod stop;
 mod webhook;
+mod why;

@@ -103,7 +103,8 @@ impl Draft {
         draft.time =
             happened(&around).map(|l| l.dotted()).or_else(|| draft.at.clone()).or_else(|| happened(&inside).map(|l| l.dotted()));
         let delivered = best(&around, Use::Delivery, &|l| scalar(l) && Some(**l) != id.as_ref());
-        let inner = best(&inside, Use::Delivery, &|l| own(l) && scalar(l) && Some(**l) != id.as_ref());
+        let in_head = |l: &&&Leaf| l.path.len() > 1 && guess::is_head(&l.path[l.path.len() - 2]);
+        let inner = best(&inside, Use::Delivery, &|l| (own(l) || in_head(l)) && scalar(l) && Some(**l) != id.as_ref());
         draft.delivery = match (delivered.or(inner), &id, &draft.at) {
             (Some(one), ..) => vec![one.dotted()],
             // The same record again at the same state is the same news.
@@ -134,6 +135,11 @@ impl Draft {
         }
         for leaf in inside.iter().filter(|l| Some(**l) != id) {
             let field = name::field(&leaf.path[depth..], &taken);
+            let defined = known.is_some_and(|entity| entity.fields.contains_key(&field));
+            if !defined && leaf.path.last().is_some_and(|n| guess::is_secret(n)) {
+                self.unmapped.push(leaf.dotted());
+                continue;
+            }
             // The field's name says what the object around it is, the member's own what a form calls it.
             let said = format!("{field} {}", leaf.path.last().map_or("", String::as_str));
             let kind = match known {
@@ -423,6 +429,37 @@ record:
 "
         );
         assert_eq!(draft.unmapped, ["data.lines"]);
+    }
+
+    #[test]
+    fn an_envelope_with_a_head_and_a_form_with_numbers() {
+        let sources = |json: &str, name: &str| {
+            let payload = Payload::read(json.as_bytes()).unwrap();
+            let draft = Draft::new(&payload, name, Some("lead"), &Definitions::default()).unwrap();
+            (serde_yaml::to_string(&draft.source()).unwrap(), draft.unmapped)
+        };
+        let feishu = r#"{"schema":"2.0","header":{"event_id":"f1","event_type":"form.submitted","create_time":"1790000000000","token":"geheim"},
+            "event":{"record_id":"rec1","姓名":"刘洋","手机":"13800138000","提交于":1790000000000,"verify_token":"geheim"}}"#;
+        let (source, unmapped) = sources(feishu, "feishu");
+        assert_eq!(
+            source,
+            "\
+webhook: {}
+event: feishu.{{ header.event_type }}
+delivery: header.event_id
+time: header.create_time
+record:
+  entity: lead
+  fields:
+    id: event.record_id
+    name: event.姓名
+    mobile: event.手机
+    提交于: event.提交于
+"
+        );
+        assert_eq!(unmapped, ["event.verify_token"]);
+        let form = r#"{"form":"x1","form_name":"报名","entry":{"serial_number":7,"姓名":"刘洋","手机":"13800138000"}}"#;
+        assert!(sources(form, "jsj").0.contains("id: entry.serial_number"), "{}", sources(form, "jsj").0);
     }
 
     #[test]

@@ -67,7 +67,15 @@ const ENVELOPE: &[&str] = &[
     "livemode",
     "retries",
     "attempt",
+    "schema",
+    "ts",
+    "tenantkey",
+    "form",
+    "formid",
+    "formname",
 ];
+/// Objects that are an envelope beside the record.
+const HEADS: &[&str] = &["header", "headers", "head", "meta", "metadata"];
 /// Names of what holds a record.
 const CONTAINERS: &[&str] = &[
     "data",
@@ -92,6 +100,7 @@ const CONTAINERS: &[&str] = &[
     "result",
     "values",
     "event",
+    "entry",
     "数据",
     "表单",
     "lead",
@@ -118,6 +127,10 @@ const KEY: &[&str] = &[
     "id",
     "*id",
     "recordid",
+    "serialnumber",
+    "serialno",
+    "entryid",
+    "rowid",
     "uuid",
     "guid",
     "_id",
@@ -130,6 +143,8 @@ const KEY: &[&str] = &[
     "工单号",
     "订单号",
     "序号",
+    "流水号",
+    "记录编号",
     "no",
     "number",
 ];
@@ -178,6 +193,20 @@ pub(super) fn is_envelope(name: &str) -> bool {
 /// Whether an object of that name may be, or hold, the record.
 pub(super) fn is_container(name: &str) -> bool {
     CONTAINERS.contains(&flat(name).as_str())
+}
+
+/// Whether an object of that name stands beside the record and tells of the delivery.
+pub(super) fn is_head(name: &str) -> bool {
+    HEADS.contains(&flat(name).as_str())
+}
+
+/// Whether a member of that name is a credential, which belongs into no record.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = flat(name);
+    name == "sign"
+        || ["token", "secret", "signature", "password", "passwd", "签名", "密码", "密钥", "令牌"]
+            .iter()
+            .any(|w| name.ends_with(w))
 }
 
 /// What a list of names is for.
@@ -263,6 +292,8 @@ pub(super) fn kind(name: &str, value: &Value, zone: &TimeZone) -> &'static str {
                 "percent"
             } else if says(MONEY) && !says(&["micros", "cents"]) {
                 "money"
+            } else if is_milliseconds(*n) {
+                "time"
             } else {
                 "number"
             }
@@ -304,6 +335,12 @@ fn written_time(text: &str) -> Option<&'static str> {
     Some(if text.len() == 10 { "date" } else { "time" })
 }
 
+/// Whether a number is milliseconds of this century, with 13 digits: nothing else that large is likely.
+fn is_milliseconds(n: rust_decimal::Decimal) -> bool {
+    const YEAR_2100: i64 = 4_102_444_800_000;
+    n.is_integer() && i64::try_from(n).is_ok_and(|ms| (1_000_000_000_000..YEAR_2100).contains(&ms))
+}
+
 fn digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -333,6 +370,9 @@ mod tests {
             ("amount_value", "12.5", "money"),
             ("paid", "12", "number"),
             ("quantity", "3", "number"),
+            ("提交于", "1790000000000", "time"),
+            ("views", "9790000000000", "number"),
+            ("order_id", "1790000000000", "text"),
             ("customer_id", "1042", "text"),
             ("zip", r#""200000""#, "text"),
             ("created_at", r#""2026-09-21T09:00:00+08:00""#, "time"),
@@ -356,6 +396,8 @@ mod tests {
     fn names_of_ids() {
         assert_eq!(rank("lead_id", "lead", Use::Key), Some(1));
         assert_eq!(rank("leadId", "lead", Use::Key), Some(1));
+        assert!(rank("serial_number", "lead", Use::Key).is_some());
+        assert!(is_secret("verification_token") && is_secret("sign") && !is_secret("design"));
         assert_eq!(rank("owner_id", "lead", Use::Key), None);
         assert_eq!(rank("eventId", "lead", Use::Delivery), Some(0));
         assert_eq!(rank("提交时间", "lead", Use::Happened), Some(7));

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The call: c12-1
     #[arg(value_parser = call_id)]
     id: CallId,
-    /// Take the request from this file (- for standard input), YAML or JSON as `calls show` prints it, instead of an editor
+    /// Take the request from this file (- for standard input) instead of an editor: what `calls show` or `calls show --json` prints, changed
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// The log lines as JSON
@@ -72,8 +72,20 @@ pub(super) fn text(request: &Request) -> anyhow::Result<String> {
     })
 }
 
-/// Reads a request back; a whole call, as `calls show --json` prints it, will do. It must stay of its kind.
+/// The request in what `calls show` prints: below the table and its blank line.
+fn below_table(text: &str) -> &str {
+    let table = text.split_inclusive('\n').take_while(|line| {
+        let key = line.split(':').next().unwrap_or_default();
+        !matches!(key, "email" | "http" | "dingtalk" | "wecom") && !line.starts_with('{')
+    });
+    let begins: usize = table.map(str::len).sum();
+    text.get(begins..).filter(|rest| !rest.is_empty()).unwrap_or(text)
+}
+
+/// Reads a request back, as `calls show` prints it with its table or without; a whole call, as `calls show --json` prints it, will
+/// do. It must stay of its kind.
 fn parse(text: &str, former: &Request) -> Result<Request, String> {
+    let text = below_table(text);
     let json = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(json) => json,
         Err(json) => {
@@ -186,6 +198,8 @@ mod tests {
         check("wecom: {format: text, text: z}", "this call is of kind email, it cannot become wecom");
         check("email: {to: x, subject: y}", "missing field `text`");
         assert!(parse("{\"email\":", &former).is_err());
+        let table = format!("         call  c1-1\nlast error  x: 550\n\n{}", super::text(&mail("b@example.com")).unwrap());
+        assert_eq!(parse(&table, &former).unwrap(), mail("b@example.com"));
         let whole = format!(r#"{{"id":"c1-1","request":{}}}"#, serde_json::to_string(&mail("b@example.com")).unwrap());
         assert_eq!(parse(&whole, &former).unwrap(), mail("b@example.com"));
     }

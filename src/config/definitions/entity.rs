@@ -147,7 +147,7 @@ impl Compiler<'_> {
 }
 
 /// What a field holds, in words.
-fn holds(kind: &FieldKind) -> &'static t::Text {
+pub(super) fn holds(kind: &FieldKind) -> &'static t::Text {
     match kind {
         FieldKind::Phone(_) => &t::H_PHONE,
         FieldKind::Email => &t::H_EMAIL,

@@ -9,13 +9,24 @@ use super::super::scalar;
 use super::super::tree::{Kind, Node, Style};
 use super::Compiler;
 use crate::engine::definition::Term;
-use crate::engine::expression::{Expr, Fault};
+use crate::engine::expression::{Expr, Fault, FaultKind};
 use crate::engine::template::Template;
 
 impl Compiler<'_> {
     /// A condition: true or false.
     pub(super) fn condition(&self, node: &Node, names: &Known<'_>) -> Option<Expr> {
         let text = node.text()?;
+        let start = text.trim_start();
+        if start.starts_with('=') && !start.starts_with("==") {
+            let from = text.chars().count() - start.chars().count();
+            let at = self.texts.get(node.at.file).map_or(node.at, |file| locate(file, node, from, from + 1));
+            self.sink.add(Problem::new(at, t::LEADING_EQUALS.with([])).help(t::LEADING_EQUALS_HELP.with([])));
+            // What follows is checked all the same.
+            let skipped = from + 1;
+            let rest: String = text.chars().skip(skipped).collect();
+            self.expr(node, skipped, Expr::parse_condition(&rest), names);
+            return None;
+        }
         self.expr(node, 0, Expr::parse_condition(text), names)
     }
 
@@ -51,7 +62,7 @@ impl Compiler<'_> {
                     let skipped = 1 + rest.chars().count() - source.chars().count();
                     return self.expr(node, skipped, Expr::parse(source.trim_end()), names).map(Term::Expr);
                 }
-                if is_template(text) {
+                if is_template(text) || !Template::slips(text).is_empty() {
                     return self.checked(node, Template::parse(text), names).map(Term::Template);
                 }
                 Some(Term::Value(if *style == Style::Plain { scalar::core(text) } else { text.as_str().into() }))
@@ -65,7 +76,8 @@ impl Compiler<'_> {
             Ok(expr) => {
                 let faults = if names.vague { Vec::new() } else { expr.check(names) };
                 self.faults(node, skipped, &faults, names);
-                faults.is_empty().then_some(expr)
+                let sensible = self.comparisons(node, skipped, &expr, names);
+                (faults.is_empty() && sensible).then_some(expr)
             }
             Err(faults) => {
                 self.faults(node, skipped, &faults, names);
@@ -93,7 +105,9 @@ impl Compiler<'_> {
         for fault in faults {
             let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);
             let (what, help) = fault::words(&fault.kind, &names.of);
-            self.sink.add(Problem::new(at, what).help(help));
+            let source = node.text().unwrap_or_default();
+            let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
+            self.sink.add(Problem::new(at, what).help(help).help(quote));
         }
     }
 
@@ -119,6 +133,16 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// A word that is compared with, and may be a text whose quotes were forgotten.
+fn unquoted<'a>(source: &str, fault: &'a Fault, skipped: usize) -> Option<&'a str> {
+    let FaultKind::UnknownName { name, .. } = &fault.kind else { return None };
+    let before: String = source.chars().take(fault.at.start + skipped).collect();
+    let before = before.trim_end();
+    let compared =
+        before.ends_with("==") || before.ends_with("!=") || before.ends_with(['(', '[', ',']) && before.contains(" in ");
+    (compared && !name.contains('.')).then_some(name)
 }
 
 /// Whether a text holds a template's braces.

@@ -66,11 +66,22 @@ impl Compiler<'_> {
             () if self.teams.contains_key(name) => Some(format!("team:{name}")),
             () => {
                 let fields = candidates.iter().flat_map(|e| &e.fields).filter(|(_, f)| f.kind == FieldKind::Person);
-                nearest(name, fields.map(|(n, _)| n.as_str()))
+                nearest(name, fields.map(|(n, _)| n.as_str())).or_else(|| self.nearest_person(name))
             }
         };
         self.nobody(node, name, near)?;
         None
+    }
+
+    /// Whom a word may mean, by id or by name: `user:lisi`.
+    fn nearest_person(&self, word: &str) -> Option<String> {
+        let named = self.people.iter().find(|(_, p)| p.name == word).map(|(id, _)| id.clone());
+        let by_id = || nearest(word, self.people.keys().map(String::as_str));
+        let by_name = || {
+            let near = nearest(word, self.people.values().map(|p| p.name.as_str()))?;
+            self.people.iter().find(|(_, p)| p.name == near).map(|(id, _)| id.clone())
+        };
+        named.or_else(by_id).or_else(by_name).map(|id| format!("user:{id}"))
     }
 
     fn nobody<T>(&self, node: &Node, text: &str, near: Option<String>) -> Option<T> {

@@ -69,6 +69,20 @@ pub(super) fn key(chars: &[char], from: usize) -> Option<usize> {
     (from..chars.len()).take_while(|i| !hash(chars, *i)).find(|i| ends(*i))
 }
 
+/// The column of the colon in `if:amount > 3`, where a word and a colon begin and neither a blank nor `//` follows.
+pub(super) fn glued_colon(chars: &[char], from: usize, end: usize) -> Option<usize> {
+    let word = chars.get(from..end)?.iter().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).count();
+    let colon = from + word;
+    let behind = *chars.get(colon + 1).filter(|_| colon + 1 < end)?;
+    let glued = word > 0 && chars[from].is_alphabetic() && chars[colon] == ':' && !behind.is_whitespace();
+    (glued && !matches!(behind, '/' | ':' | ',' | ']' | '}')).then_some(colon)
+}
+
+/// Whether a line that is indented by tabs goes on with the block of text above it.
+pub(super) fn tab_within(chars: &[char], indent: usize) -> bool {
+    chars[..indent].contains(&'\t') && chars[indent] != '-' && key(chars, indent).is_none()
+}
+
 /// Whether a comment begins here.
 pub(super) fn hash(chars: &[char], at: usize) -> bool {
     chars[at] == '#' && at > 0 && chars[at - 1].is_whitespace()

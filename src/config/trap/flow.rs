@@ -2,7 +2,9 @@
 
 use super::super::catalogue as t;
 use super::super::problem::Problem;
-use super::chars::{close, cuts, hash, indicator, last_bracket, skip, token_end, trimmed, unbalanced, unbalanced_brackets};
+use super::chars::{
+    close, cuts, glued_colon, hash, indicator, last_bracket, skip, token_end, trimmed, unbalanced, unbalanced_brackets,
+};
 use super::{Scan, State};
 
 /// An open flow collection.
@@ -79,7 +81,10 @@ impl Scan<'_> {
                     at += 1;
                 }
                 '"' | '\'' => match close(chars, at + 1, c) {
-                    Some(end) => at = self.after_flow_quote(n, chars, at, end),
+                    Some(end) => {
+                        at = self.after_flow_quote(n, chars, at, end);
+                        flow.value &= chars.get(at - 1) != Some(&'，');
+                    }
                     None => {
                         flow.quote = Some((c, n, at));
                         self.state = State::Flow(flow);
@@ -103,6 +108,13 @@ impl Scan<'_> {
         let next = skip(chars, end + 1);
         match chars.get(next) {
             None | Some(',' | ']' | '}' | ':' | '#') => end + 1,
+            Some('，') => {
+                let text: String = chars[from..=end].iter().collect();
+                let problem = Problem::new(self.at(n, next, next + 1), t::FULL_WIDTH_COMMA.with([]));
+                self.sink.add(problem.help(t::WRITE_INSTEAD.with([format!("{text}, ").into()])));
+                self.mended.replace(n, next, next + 1, ", ");
+                next + 1
+            }
             Some(_) => {
                 let end = token_end(chars, from);
                 self.trap_at(n, chars, (from, end), (next, end), &t::QUOTED_START);
@@ -146,6 +158,15 @@ impl Scan<'_> {
             let problem = Problem::new(self.at(n, colon, colon + 1), t::FULL_WIDTH_COLON.with([word.clone().into()]));
             self.sink.add(problem.help(t::WRITE_INSTEAD.with([format!("{word}: ").into()])));
             self.mended.replace(n, colon, colon + 1, ": ");
+            flow.value = true;
+            return colon + 1;
+        }
+        if in_map
+            && !flow.value
+            && next != Some(':')
+            && let Some(colon) = glued_colon(chars, from, token_to)
+        {
+            self.tell_glued(n, chars, from, colon, token_to);
             flow.value = true;
             return colon + 1;
         }

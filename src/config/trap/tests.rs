@@ -53,6 +53,14 @@ fn each_trap_is_told() {
     check("- a: b\n-log: x", "E02J", 2, 1);
     check("then: - log: x", "E02K", 1, 7);
     check("a: 'b\nc: d", "E02H", 1, 4);
+    check("a: b\nif:c == 'x'", "E02L", 2, 3);
+    check("r:\n  when:lead.created\n  if: x", "E02L", 2, 7);
+    check("- log:hello", "E02L", 1, 6);
+    check("{ a: b, tag:x }", "E02L", 1, 12);
+    check("a: 1\n客户:b", "E02L", 2, 3);
+    check("{ subject: \"x\"，text: \"y\" }", "E02E", 1, 15);
+    check("text: |\n\tabc", "E02G", 2, 1);
+    check("{ a: b,\n\tc: d }", "E02G", 2, 1);
     check("a: [ 'b, c ]\nd: e", "E02H", 1, 6);
     check("- log: 新线索来了\n    工单 #12 紧急", "E028", 2, 8);
     check("- log: 新线索来了\n    请看\n    工单 #{{ id }}", "E028", 3, 8);
@@ -84,6 +92,12 @@ fn good_yaml_is_left_alone() {
         "text: \"two\n  lines: here # x\"\nb: c",
         "cron: \"*/5 * * * *\"",
         "if: level in ('A', 'B') and amount > 1",
+        "- http://a/b",
+        "- team:华东销售\n- user:zs",
+        "who:\n  team:华东销售",
+        "text: 第一行\n  if:x",
+        "{ who: user:zs, at: [team:x] }",
+        "url:\n  http://a/b",
         "url: http://x/y#z?a=b",
         "t: don't # fine",
         "- - x\n  - y: z",

@@ -5,34 +5,46 @@ use std::ops::Range;
 use evalexpr::{Node as Tree, Operator};
 use regex::RegexBuilder;
 
-use super::Name;
 use super::arithmetic::{Comparison, Sum};
 use super::fault::{Fault, FaultKind};
 use super::library::{self, Function, Which};
 use super::node::{Node, fold};
 use super::stray;
 use super::token::{Kind, Token};
+use super::{Compared, Name};
 use crate::engine::value::Value;
 
 /// Most memory for one compiled pattern and for its cache, in bytes each.
 const MAX_PATTERN: usize = 1 << 20;
 
-/// The compiled condition, the names in it, and what is well-formed but cannot be meant.
-pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<(Node, Vec<Name>, Vec<Fault>), Vec<Fault>> {
+/// What a condition is compiled to.
+pub(super) struct Found {
+    pub(super) root: Node,
+    pub(super) names: Vec<Name>,
+    /// What names are compared with.
+    pub(super) compared: Vec<Compared>,
+    /// What is well-formed but cannot be meant.
+    pub(super) slips: Vec<Fault>,
+}
+
+/// The compiled condition, and what is in it.
+pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<Found, Vec<Fault>> {
     let whole = tokens.first().map_or(0, |t| t.at.start)..tokens.last().map_or(0, |t| t.at.end);
-    let mut compiler = Compiler { tokens, whole, names: Vec::new(), slips: Vec::new(), faults: Vec::new() };
+    let mut compiler = Compiler { tokens, whole, names: Vec::new(), compared: Vec::new(), slips: Vec::new(), faults: Vec::new() };
     let root = match evalexpr::build_operator_tree(normalised) {
         Ok(tree) => compiler.node(&tree),
         // The order of the tokens was checked; should evalexpr see it otherwise, say at least that much.
         Err(_) => compiler.broken(),
     };
-    if compiler.faults.is_empty() { Ok((root, compiler.names, compiler.slips)) } else { Err(compiler.faults) }
+    let Compiler { names, compared, slips, faults, .. } = compiler;
+    if faults.is_empty() { Ok(Found { root, names, compared, slips }) } else { Err(faults) }
 }
 
 struct Compiler<'a> {
     tokens: &'a [Token],
     whole: Range<usize>,
     names: Vec<Name>,
+    compared: Vec<Compared>,
     slips: Vec<Fault>,
     faults: Vec<Fault>,
 }
@@ -129,14 +141,56 @@ impl<'a> Compiler<'a> {
             && let Some(Token { kind: Kind::In | Kind::NotIn, .. }) = self.token(identifier)
         {
             let written_out = *list.operator() == Operator::RootNode;
+            self.compare_each(a, list);
             let list = if written_out { self.list(list) } else { self.node(list) };
             return Node::In { sides: Box::new([self.node(a), list]), negated: by == Comparison::Ne };
         }
         let sides = self.two(a, b);
         if let Some(kind) = stray::nothing(by, &sides) {
             self.slip(self.place(tree), kind);
+        } else {
+            let ordered = !matches!(by, Comparison::Eq | Comparison::Ne);
+            self.compare(a, b, ordered);
+            self.compare(b, a, ordered);
         }
         Node::Compare(by, sides)
+    }
+
+    /// Notes a name that is compared with a value written out.
+    fn compare(&mut self, name: &Tree, literal: &Tree, ordered: bool) {
+        let (Some(name), Some(token)) = (self.single(name), self.single(literal)) else { return };
+        let literal = match &token.kind {
+            Kind::Text(t) => Value::Text(t.clone()),
+            Kind::Number(n) => Value::Number(*n),
+            Kind::Bool(b) => Value::Bool(*b),
+            _ => return,
+        };
+        if let Kind::Name(path) = &name.kind {
+            self.compared.push(Compared { path: path.clone(), ordered, literal, at: token.at.clone() });
+        }
+    }
+
+    /// `level in ('A', 'B')` and `level in ['A', 'B']`.
+    fn compare_each(&mut self, name: &Tree, list: &Tree) {
+        for item in self.arguments(list) {
+            match (item.operator(), item.children()) {
+                (Operator::FunctionIdentifier { identifier }, [inner])
+                    if matches!(self.token(identifier), Some(Token { kind: Kind::Open(_), .. })) =>
+                {
+                    self.arguments(inner).into_iter().for_each(|i| self.compare(name, i, false));
+                }
+                _ => self.compare(name, item, false),
+            }
+        }
+    }
+
+    /// The token that a part of the tree is, with brackets around it perhaps.
+    fn single(&self, tree: &Tree) -> Option<&'a Token> {
+        match (tree.operator(), tree.children()) {
+            (Operator::RootNode, [inner]) => self.single(inner),
+            (Operator::VariableIdentifierRead { identifier }, []) => self.token(identifier),
+            _ => None,
+        }
     }
 
     fn value(&mut self, placeholder: &str) -> Node {

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod compile;
+mod explain;
 mod fault;
 mod grammar;
 mod library;
@@ -16,6 +17,7 @@ mod token;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use explain::{Clause, Held, Joint};
 pub use fault::{Fault, FaultKind};
 pub use library::{Function, library};
 pub use nearest::nearest;
@@ -34,6 +36,7 @@ struct Compiled {
     source: String,
     root: Node,
     names: Vec<Name>,
+    compared: Vec<Compared>,
     slips: Vec<Fault>,
     dashes: Vec<Dashed>,
 }
@@ -53,6 +56,19 @@ pub struct Name {
     pub at: Range<usize>,
 }
 
+/// A name that is compared with a value written out: `level == 'A'`, `level in ('A', 'B')` once for each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// The name's parts.
+    pub path: Vec<String>,
+    /// By `<`, `<=`, `>` or `>=`; otherwise for being the same or not.
+    pub ordered: bool,
+    /// The value.
+    pub literal: Value,
+    /// Which characters of the source are the value.
+    pub at: Range<usize>,
+}
+
 impl Expr {
     /// Parses; all faults that can be found at once.
     pub fn parse(source: &str) -> Result<Self, Vec<Fault>> {
@@ -63,9 +79,9 @@ impl Expr {
             Err(found) => Err(found),
         };
         match compiled {
-            Ok((root, names, slips)) if faults.is_empty() => {
+            Ok(compile::Found { root, names, compared, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, slips, dashes })))
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -112,6 +128,11 @@ impl Expr {
     /// The dotted names in it, in the order in which they are compiled.
     pub fn names(&self) -> &[Name] {
         &self.0.names
+    }
+
+    /// The names that are compared with values written out, for checks of types.
+    pub fn compared(&self) -> &[Compared] {
+        &self.0.compared
     }
 
     /// Its value.

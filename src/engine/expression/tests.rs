@@ -393,3 +393,108 @@ proptest! {
         }
     }
 }
+
+/// A condition clause by clause: each with a sign for how it came out (`+ - ? .`), its parts in brackets, the values of leaves.
+fn clauses(clause: &Clause) -> String {
+    let sign = match clause.held {
+        Held::Yes => "+",
+        Held::No => "-",
+        Held::Unevaluable(_) => "?",
+        Held::Skipped => ".",
+    };
+    let values: Vec<String> = clause.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let parts: Vec<String> = clause.parts.iter().map(clauses).collect();
+    match clause.joint {
+        Joint::One if values.is_empty() => format!("{sign}`{}`", clause.text),
+        Joint::One => format!("{sign}`{}` {}", clause.text, values.join(" ")),
+        joint => format!("{sign}{}[{}]", joint.word(), parts.join("; ")),
+    }
+}
+
+#[track_caller]
+fn explained(source: &str, expect: &str, decisive: &str) {
+    let clause = Expr::parse(source).unwrap().explain(&Lead::new()).unwrap();
+    assert_eq!((clauses(&clause).as_str(), clause.decisive().text.as_str()), (expect, decisive), "{source}");
+    let at = |c: &Clause| source.chars().skip(c.at.start).take(c.at.len()).collect::<String>();
+    assert_eq!(at(&clause), clause.text);
+}
+
+#[test]
+fn conditions_are_explained_clause_by_clause() {
+    explained("amount > 60", "+`amount > 60` amount=1000.0", "amount > 60");
+    explained(
+        "level == 'A' and region == '华北' and amount > 2",
+        "-and[+`level == 'A'` level=A; -`region == '华北'` region=华东; .`amount > 2`]",
+        "region == '华北'",
+    );
+    explained(
+        "(level == 'B' or (missing > 3)) and vip",
+        "?and[?or[-`level == 'B'` level=A; ?`missing > 3` missing=]; .`vip`]",
+        "missing > 3",
+    );
+    explained(
+        "level == 'B' or region == '华北'",
+        "-or[-`level == 'B'` level=A; -`region == '华北'` region=华东]",
+        "level == 'B' or region == '华北'",
+    );
+    explained("level == 'A' or boss.name == 'x'", "+or[+`level == 'A'` level=A; .`boss.name == 'x'`]", "level == 'A'");
+    explained("not (vip and amount > 1)", "-not[+and[+`vip` vip=true; +`amount > 1` amount=1000.0]]", "not (vip and amount > 1)");
+    explained("vip and not missing > 1", "?and[+`vip` vip=true; ?not[?`missing > 1` missing=]]", "missing > 1");
+    explained(
+        "!(vip) or not not changed(stage)",
+        "+or[-not[+`vip` vip=true]; +not[-not[+`changed(stage)` stage=]]]",
+        "not not changed(stage)",
+    );
+    explained(
+        "region in ('华南', '华东') and '官网' not in tags",
+        "-and[+`region in ('华南', '华东')` region=华东; -`'官网' not in tags` tags=[\"VIP\",\"官网\"]]",
+        "'官网' not in tags",
+    );
+    explained(
+        "客户.等级 in ['A'] and event['lead-score'] >= 8",
+        "-and[+`客户.等级 in ['A']` 客户.等级=A; -`event['lead-score'] >= 8` event.lead-score=7]",
+        "event['lead-score'] >= 8",
+    );
+    explained(
+        "-(amount) * 2 < (amount + 1) and (len(name)) > 9",
+        "-and[+`-(amount) * 2 < (amount + 1)` amount=1000.0; -`(len(name)) > 9` name=张三丰]",
+        "(len(name)) > 9",
+    );
+    explained(
+        "owner_at < now() and (1 == 1 and 2 == 2) and matches(name, '^李')",
+        "-and[+`owner_at < now()` owner_at=2026-09-20T02:00:00Z; +`1 == 1 and 2 == 2`; -`matches(name, '^李')` name=张三丰]",
+        "matches(name, '^李')",
+    );
+    explained("!vip == vip", "-`!vip == vip` vip=true", "!vip == vip");
+    explained("if(vip, level == 'B', vip)", "-`if(vip, level == 'B', vip)` vip=true level=A", "if(vip, level == 'B', vip)");
+    let needs = Expr::parse("vip and boss.name == 'x'").unwrap().explain(&Lead::new());
+    assert_eq!(needs, Err(Need::Key(Key::Cursor("王总监".into()))));
+}
+
+proptest! {
+    /// What is explained is what is decided, whatever the condition.
+    #[test]
+    fn explaining_comes_to_what_testing_comes_to(picks in prop::collection::vec((0..8usize, 0..6usize), 1..9)) {
+        let leaves = ["vip", "missing > 1", "level == 'A'", "region == '华北'", "amount > 2000", "changed(stage)", "missing", "1 == 1"];
+        let mut source = String::from(leaves[picks[0].0]);
+        for (leaf, how) in &picks[1..] {
+            let leaf = leaves[*leaf];
+            source = match how {
+                0 => format!("{source} and {leaf}"),
+                1 => format!("{source} or {leaf}"),
+                2 => format!("not ({source}) and {leaf}"),
+                3 => format!("{leaf} or ({source})"),
+                4 => format!("{leaf} and (not {source} or vip)"),
+                _ => format!("({source}) and not {leaf}"),
+            };
+        }
+        let expr = Expr::parse_condition(&source).unwrap();
+        let told = match expr.explain(&Lead::new()).unwrap().held {
+            Held::Yes => Ok(true),
+            Held::No => Ok(false),
+            Held::Unevaluable(why) => Err(Stop::Unevaluable(why)),
+            Held::Skipped => panic!("the whole was skipped"),
+        };
+        prop_assert_eq!(told, expr.test(&Lead::new()), "{}", source);
+    }
+}

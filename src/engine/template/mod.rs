@@ -7,6 +7,7 @@
 mod filter;
 mod read;
 mod shown;
+mod slip;
 
 use std::sync::Arc;
 
@@ -62,12 +63,24 @@ impl PartialEq for Template {
 impl Template {
     /// Parses; all faults that can be found at once.
     pub fn parse(source: &str) -> Result<Self, Vec<Fault>> {
+        Self::unslipped(source)?;
         Self::compile(source, false)
     }
 
     /// Parses one whose inserted values are escaped for HTML.
     pub fn parse_html(source: &str) -> Result<Self, Vec<Fault>> {
+        Self::unslipped(source)?;
         Self::compile(source, true)
+    }
+
+    /// Braces that were meant and would go out as they stand: `｛｛ name ｝｝`, `{ { name } }`.
+    pub fn slips(source: &str) -> Vec<Fault> {
+        slip::slips(source)
+    }
+
+    fn unslipped(source: &str) -> Result<(), Vec<Fault>> {
+        let slips = Self::slips(source);
+        if slips.is_empty() { Ok(()) } else { Err(slips) }
     }
 
     fn compile(source: &str, html: bool) -> Result<Self, Vec<Fault>> {
@@ -185,9 +198,10 @@ impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let stored = <String as Deserialize>::deserialize(d)?;
         let parsed = match (stored.strip_prefix(HTML), stored.strip_prefix(TEXT)) {
-            (Some(source), _) => Self::parse_html(source),
-            (None, Some(source)) => Self::parse(source),
-            (None, None) => Self::parse(&stored),
+            // What was accepted once is not refused later.
+            (Some(source), _) => Self::compile(source, true),
+            (None, Some(source)) => Self::compile(source, false),
+            (None, None) => Self::compile(&stored, false),
         };
         parsed.map_err(|faults| D::Error::custom(format_args!("{stored}: {faults:?}")))
     }

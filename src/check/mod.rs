@@ -1,0 +1,5 @@
+//! Looking at what was decided, and trying what would be, without acting: always through the same `decide` as the daemon.
+//!
+//! Architecture invariant: nothing here writes into a store that a daemon uses, performs a call, or knows a clock.
+
+pub mod why;

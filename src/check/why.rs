@@ -1,0 +1,251 @@
+//! Why an event made each rule do what it did: the engine's own verdicts on the state as it was just before that event, beside
+//! what the log says really happened.
+//!
+//! Never interprets a rule: [`explain`] is `decide`, watched. It only brings the state of then, the definitions of now, and
+//! compares. Definitions of then are known by their hash alone; where they were others, that is said.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::engine::cascade::MAX_DEPTH;
+use crate::engine::definition::Definitions;
+use crate::engine::event::{self, Event};
+use crate::engine::explain::{Explained, Kind, Verdict, explain};
+use crate::engine::expression::Clause;
+use crate::engine::log::{self, Line, Outcome};
+use crate::engine::state::{Entry, Key, Need, State};
+use crate::engine::value::Value;
+use crate::store::{self, Filter, Read, Stored};
+
+/// Values that one event may ask for: as many as in the daemon's turn.
+const MAX_NEEDS: usize = 10_000;
+/// Log lines of one event that are looked at.
+const MAX_LINES: usize = 10_000;
+
+/// Why one event did what it did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// The event.
+    pub event: Event,
+    /// The hash of the definitions that decided it.
+    pub decided: String,
+    /// The hash of the definitions by which it is explained here.
+    pub shown: String,
+    /// When it was decided.
+    pub now: Timestamp,
+    /// Why all it caused was rolled back, if it was.
+    pub rolled_back: Option<String>,
+    /// Rules in their order, then flows.
+    pub verdicts: Vec<Judged>,
+    /// What the log says of it; of one rule or flow, where that was asked for.
+    pub log: Vec<Line>,
+}
+
+/// A verdict, and whether the log says the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The verdict.
+    pub explained: Explained,
+    /// Whether the log says the same. `None`: nothing to compare with, because other definitions decided, or the log says
+    /// nothing that only this one can have caused.
+    pub agrees: Option<bool>,
+}
+
+/// What can go wrong in asking why.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Deciding it again asks for more values than any decision may.
+    #[error("deciding {} again needs more than {MAX_NEEDS} values", event::id(*.0))]
+    TooMuch(u64),
+}
+
+impl Why {
+    /// Whether the definitions that decided it are those that explain it.
+    pub fn is_same(&self) -> bool {
+        self.decided == self.shown
+    }
+
+    /// For programs; the keys are a promise.
+    pub fn to_json(&self) -> serde_json::Value {
+        let event = &self.event;
+        json!({
+            "event": event.id(),
+            "name": event.name,
+            "at": event.at,
+            "record": event.record.as_ref().map(ToString::to_string),
+            "decided_at": self.now,
+            "definitions": { "decided": self.decided, "shown": self.shown, "same": self.is_same() },
+            "rolled_back": self.rolled_back,
+            "verdicts": self.verdicts.iter().map(Judged::to_json).collect::<Vec<_>>(),
+            "log": self.log.iter().map(log::Json::from).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Judged {
+    fn to_json(&self) -> serde_json::Value {
+        let Explained { kind, id, place, verdict, preview, when, condition } = &self.explained;
+        let (rule, flow) = match kind {
+            Kind::Rule => (Some(id), None),
+            Kind::Flow => (None, Some(id)),
+        };
+        let by = match verdict {
+            Verdict::Stopped { by } | Verdict::NotMet { stopped: Some(by) } => Some(by),
+            Verdict::Runs { run } => Some(run),
+            _ => None,
+        };
+        json!({
+            "rule": rule,
+            "flow": flow,
+            "place": place,
+            "verdict": verdict.word(),
+            "by": by,
+            "until": if let Verdict::Cooling { until } = verdict { Some(until) } else { None },
+            "error": if let Verdict::Unevaluable(why) = verdict { Some(why) } else { None },
+            "preview": preview,
+            "when": when.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "condition": condition.as_ref().map(clause),
+            "decisive": condition.as_ref().map(|c| &c.decisive().text),
+            "agrees": self.agrees,
+        })
+    }
+}
+
+fn clause(clause: &Clause) -> serde_json::Value {
+    let Clause { at, text, joint, held, values, parts } = clause;
+    json!({
+        "text": text,
+        "at": [at.start, at.end],
+        "joint": joint.word(),
+        "held": held.word(),
+        "values": values.iter().map(|(name, value)| (name.clone(), json!(value.plain()))).collect::<serde_json::Map<_, _>>(),
+        "parts": parts.iter().map(self::clause).collect::<Vec<_>>(),
+    })
+}
+
+/// Why this event did what it did; `None`: there is no such event. Every rule and flow that waits for events of its name, or
+/// the one asked for.
+pub fn why(store: &dyn Read, definitions: &Definitions, seq: u64, asked: Option<&str>) -> Result<Option<Why>, Error> {
+    store.event(seq)?.map(|stored| of(store, definitions, stored, asked)).transpose()
+}
+
+/// As [`why`], of an event that was read already.
+pub fn of(store: &dyn Read, definitions: &Definitions, stored: Stored, asked: Option<&str>) -> Result<Why, Error> {
+    let Stored { event, definitions: decided } = stored;
+    let mut lines = store.log(&Filter { event: Some(event.seq), ..Filter::default() }, 0, MAX_LINES)?;
+    let now = decided_at(store, &event, &lines)?;
+    let explained = load_and_explain(store, definitions, &event, now, asked)?;
+    let rolled_back = match store.load(&Key::Parked(event.seq))?.as_deref() {
+        Some(Entry::Parked(why)) => Some(why.clone()),
+        _ => None,
+    };
+    let same = decided == definitions.hash && rolled_back.is_none();
+    let verdicts = explained
+        .into_iter()
+        .map(|explained| Judged { agrees: if same { agrees(&explained, &lines) } else { None }, explained })
+        .collect();
+    if let Some(asked) = asked {
+        lines.retain(|l| [&l.rule, &l.flow].iter().any(|by| by.as_deref() == Some(asked)));
+    }
+    Ok(Why { event, decided, shown: definitions.hash.clone(), now, rolled_back, verdicts, log: lines })
+}
+
+/// The last events, at most `count`, that were received since then and pass, each explained; in order.
+pub fn recent(
+    store: &dyn Read,
+    definitions: &Definitions,
+    asked: Option<&str>,
+    (count, since): (usize, Option<Timestamp>),
+    passes: impl Fn(&Event) -> bool,
+) -> Result<Vec<Why>, Error> {
+    let passes = |event: &Event| since.is_none_or(|since| event.received >= since) && !event.body.is_own() && passes(event);
+    let found = store::recent(store, count, since, passes)?;
+    found.into_iter().map(|stored| of(store, definitions, stored, asked)).collect()
+}
+
+/// Whether the rule or flow may be concerned by an event; `None`: there is no such rule or flow.
+pub fn concerned<'d>(definitions: &'d Definitions, id: &str) -> Option<impl Fn(&Event) -> bool + use<'d>> {
+    let rule = definitions.rules.iter().find(|r| r.id == id).map(|r| &r.when);
+    let when = rule.or_else(|| definitions.flows.get(id).map(|f| &f.when))?;
+    Some(move |event: &Event| when.iter().any(|t| t.concerns(event)))
+}
+
+/// When an event was decided, as its log lines say; where it has none, those of what caused it, in the same turn.
+fn decided_at(store: &dyn Read, event: &Event, lines: &[Line]) -> Result<Timestamp, store::Error> {
+    if let Some(line) = lines.first() {
+        return Ok(line.at);
+    }
+    let mut cause = event.cause.as_ref().map(|c| c.seq);
+    for _ in 0..=MAX_DEPTH {
+        let Some(seq) = cause else { break };
+        if let Some(line) = store.log(&Filter { event: Some(seq), ..Filter::default() }, 0, 1)?.first() {
+            return Ok(line.at);
+        }
+        cause = store.event(seq)?.and_then(|s| s.event.cause).map(|c| c.seq);
+    }
+    Ok(event.received)
+}
+
+fn load_and_explain(
+    store: &dyn Read,
+    definitions: &Definitions,
+    event: &Event,
+    now: Timestamp,
+    asked: Option<&str>,
+) -> Result<Vec<Explained>, Error> {
+    let mut state = State::default();
+    let before = event.seq.saturating_sub(1);
+    for _ in 0..MAX_NEEDS {
+        match explain(definitions, &state, event, now, asked) {
+            Ok(explained) => return Ok(explained),
+            Err(Need::Key(key)) => {
+                let entry = store.as_of(&key, before)?;
+                state.load(key, entry);
+            }
+        }
+    }
+    Err(Error::TooMuch(event.seq))
+}
+
+/// Whether the log of the event says of this rule or flow what the verdict says.
+fn agrees(explained: &Explained, lines: &[Line]) -> Option<bool> {
+    let own: Vec<&Line> = match explained.kind {
+        Kind::Rule => lines.iter().filter(|l| l.rule.as_deref() == Some(&explained.id) && l.action == "rule").collect(),
+        // A flow that a rule starts says so under that rule.
+        Kind::Flow => {
+            let id = Some(explained.id.as_str());
+            lines.iter().filter(|l| l.rule.is_none() && l.flow.as_deref() == id && l.action == "start").collect()
+        }
+    };
+    let expected = expected(&explained.verdict);
+    let says = |line: &&Line| {
+        expected.as_ref().is_some_and(|(outcome, members)| {
+            line.outcome == *outcome
+                && members.iter().all(|(name, value)| line.detail.at(&[*name]).unwrap_or(&Value::Null) == value)
+        })
+    };
+    match (explained.kind, &expected) {
+        (Kind::Rule, None) => Some(own.is_empty()),
+        (Kind::Rule, Some(_)) => Some(own.len() == 1 && own.iter().all(says)),
+        (Kind::Flow, Some(_)) => Some(own.iter().any(says)),
+        // Steps of other flows start flows, too: such a line need not be this trigger's.
+        (Kind::Flow, None) if own.is_empty() => Some(true),
+        (Kind::Flow, None) => lines.iter().all(|l| l.flow.as_deref().is_none_or(|f| f == explained.id)).then_some(false),
+    }
+}
+
+/// The line that a verdict leaves in the log, by its outcome and members.
+fn expected(verdict: &Verdict) -> Option<(Outcome, Vec<(&'static str, Value)>)> {
+    Some(match verdict {
+        Verdict::Fired => (Outcome::Fired, vec![("branch", Value::Null)]),
+        Verdict::Else => (Outcome::Fired, vec![("branch", "else".into())]),
+        Verdict::Unevaluable(why) => (Outcome::Failed, vec![("reason", "unevaluable".into()), ("error", why.as_str().into())]),
+        Verdict::Stopped { by } => (Outcome::Suppressed, vec![("reason", "stop".into()), ("by", by.as_str().into())]),
+        Verdict::Cooling { until } => (Outcome::Suppressed, vec![("reason", "cooldown".into()), ("until", (*until).into())]),
+        Verdict::Runs { run } => (Outcome::Suppressed, vec![("reason", "already runs".into()), ("by", run.as_str().into())]),
+        Verdict::NotMet { .. } | Verdict::Disabled | Verdict::NotWoken => return None,
+    })
+}
