@@ -93,6 +93,18 @@ impl Compiler<'_> {
                 };
                 Some((wrong(), number.and_then(|n: Decimal| write(n.to_string()))))
             }
+            // Kept in one form: `13800138000` is never there, `+8613800138000` is.
+            (FieldKind::Phone(_) | FieldKind::Email | FieldKind::Date, Value::Text(_)) if !empty => {
+                match normalise(kind, literal.clone(), &self.around.zone) {
+                    Ok(kept) if kept == *literal => None,
+                    Ok(kept) => Some((wrong(), write(format!("'{kept}'")))),
+                    Err(_) => Some((wrong(), None)),
+                }
+            }
+            (FieldKind::Boolean, Value::Text(_) | Value::Number(_)) => {
+                let kept = normalise(kind, literal.clone(), &self.around.zone).ok();
+                Some((wrong(), kept.and_then(|kept| write(kept.to_string()))))
+            }
             _ => None,
         }
     }
