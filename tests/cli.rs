@@ -98,7 +98,7 @@ teams:
 rules:
   welcome:
     when: lead.created
-    if: name != ''
+    if: not is_empty(name)
     then:
       - tag: 新线索
 ";
@@ -135,7 +135,7 @@ fn check_tells_what_there_is_or_every_problem_in_both_languages() {
     let good = here.all(&["check", "--lang en check", "check --json"]);
     here.put(
         "rules/wrong.yaml",
-        "rules:\n  错的规则:\n    when: lead.created\n    if: nmae == '刘洋' and moblie != ''\n    then: [ { tga: 1 } ]\n",
+        "rules:\n  错的规则:\n    when: lead.created\n    if: nmae == '刘洋' and moblie != 'x'\n    then: [ { tga: 1 } ]\n",
     );
     let bad = here.all(&["check", "--lang en check", "check --json", "-c none.yaml check"]);
     insta::assert_snapshot!("check", mask(&format!("{good}\n{bad}"), "[0-9a-f]{12}", "HASH"));

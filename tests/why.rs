@@ -81,7 +81,7 @@ rules:
 flows:
   跟进:
     when: page.viewed
-    if: 阶段 != '' and score > 20
+    if: 阶段 != '无' and score > 20
     record: lead
     steps: [ { log: 开始 }, { wait: 2h }, { log: 结束 } ]
   快:

@@ -216,16 +216,33 @@ impl Saying<'_> {
             self.say(hash.chars().take(12).collect::<String>());
         }
         match self.members.remove("changed") {
-            Some(Value::Map(sections)) => self.say(clip(&difference(&sections), ERROR)),
+            Some(Value::Map(sections)) => self.say(clip(&difference(&sections, self.speech.lang), ERROR)),
             Some(Value::Text(word)) => self.say(self.said(&word)),
             _ => {}
         }
-        if let Some(Value::Map(mut problems)) = self.members.remove("problems") {
-            let summary = problems.remove("summary").filter(|s| !s.is_empty()).map(|s| s.to_string());
-            let count = problems.get("problems").and_then(|p| if let Value::List(l) = p { Some(l.len()) } else { None });
-            let count = count.map(|n| format!("{n} {}", self.pick(if n == 1 { "problem" } else { "problems" }, "个问题")));
-            self.say(clip(&summary.or(count).unwrap_or_default(), TEXT));
-            self.say(self.pick("(see `ifthen check`)", "(请运行 `ifthen check`)"));
+        if let Some(problems) = self.members.remove("problems") {
+            self.members.remove("reason");
+            self.not_loaded(&problems);
+        }
+    }
+
+    /// How many problems keep the old definitions in force, and the first of them.
+    fn not_loaded(&mut self, problems: &Value) {
+        let all = if let Some(Value::List(all)) = problems.at(&["problems"]) { all.as_slice() } else { &[] };
+        let n = all.len();
+        let many = if n == 1 { "problem" } else { "problems" };
+        let head = self.speech.lang.pick(format!("{n} {many}, the old definitions stay"), format!("{n} 个问题,继续使用旧定义"));
+        let first = all.first().map(|problem| {
+            let part = |path: &[&str]| problem.at(path).map(Value::to_string).unwrap_or_default();
+            let place: Vec<String> = [part(&["at", "file"]), part(&["at", "line"]), part(&["at", "column"])]
+                .into_iter()
+                .filter(|p| !p.is_empty())
+                .collect();
+            [place.join(":"), part(&["message"])].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
+        });
+        match first.filter(|f| !f.is_empty()) {
+            Some(first) => self.say(format!("{head}: {}", clip(&first, ERROR))),
+            None => self.say(head),
         }
     }
 
@@ -284,9 +301,25 @@ impl Saying<'_> {
     }
 }
 
-/// What a reload changed: `rules: +new ~other -gone`.
-fn difference(sections: &Map) -> String {
+/// What a reload changed: `rules +new ~other -gone · sources ~website`.
+fn difference(sections: &Map, lang: Lang) -> String {
     let marks = [("added", '+'), ("changed", '~'), ("removed", '-')];
+    let named = |section: &str| {
+        let chinese = match section {
+            "constants" => "常量",
+            "entities" => "实体",
+            "people" => "人员",
+            "teams" => "团队",
+            "templates" => "模板",
+            "rules" => "规则",
+            "flows" => "流程",
+            "sources" => "来源",
+            "connections" => "连接",
+            "settings" => "设置",
+            other => other,
+        };
+        lang.pick(section, chinese).to_owned()
+    };
     let ids = |kinds: &Value| {
         let each = marks.iter().filter_map(|(kind, mark)| match kinds.at(&[kind]) {
             Some(Value::List(ids)) => Some(ids.iter().map(|id| format!("{mark}{id}")).collect::<Vec<_>>()),
@@ -294,7 +327,7 @@ fn difference(sections: &Map) -> String {
         });
         each.flatten().collect::<Vec<_>>().join(" ")
     };
-    sections.iter().map(|(section, kinds)| format!("{section}: {}", ids(kinds))).collect::<Vec<_>>().join("; ")
+    sections.iter().map(|(section, kinds)| format!("{} {}", named(section), ids(kinds))).collect::<Vec<_>>().join(" · ")
 }
 
 #[cfg(test)]
@@ -444,11 +477,14 @@ mod tests {
         let started = r#"{"definitions":"0123456789ab","changed":"start"}"#;
         check("reload", Done, started, "0123456789ab 启动", "0123456789ab at start");
         let changed = r#"{"definitions":"01","changed":{"flows":{"removed":["f"]},"rules":{"added":["a","b"],"changed":["c"]}}}"#;
-        let said = "01 flows: -f; rules: +a +b ~c";
-        check("reload", Done, changed, said, said);
-        let broken = r#"{"reason":"does not compile","problems":{"problems":[{},{}],"summary":"2 problems in 1 file"}}"#;
-        let zh = "2 problems in 1 file (请运行 `ifthen check`) 编译不通过,继续使用旧定义";
-        check("reload", Failed, broken, zh, "2 problems in 1 file (see `ifthen check`) does not compile, the old ones stay");
+        check("reload", Done, changed, "01 流程 -f · 规则 +a +b ~c", "01 flows -f · rules +a +b ~c");
+        let first = r#"{"message":"没有名为 `laed` 的实体","at":{"file":"rules/leads.yaml","line":35,"column":15,"width":4}}"#;
+        let broken = format!(r#"{{"reason":"does not compile","problems":{{"problems":[{first},{{}}],"summary":"…"}}}}"#);
+        let place = "rules/leads.yaml:35:15 没有名为 `laed` 的实体";
+        let (zh, en) = (format!("2 个问题,继续使用旧定义: {place}"), format!("2 problems, the old definitions stay: {place}"));
+        check("reload", Failed, &broken, &zh, &en);
+        let one = r#"{"reason":"does not compile","problems":{"problems":[{}],"summary":"…"}}"#;
+        check("reload", Failed, one, "1 个问题,继续使用旧定义", "1 problem, the old definitions stay");
         check("new-thing", Done, r#"{"a":1,"b":{"c":"d"}}"#, r#"a=1 b={"c":"d"}"#, r#"a=1 b={"c":"d"}"#);
     }
 }

@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x conditions and templates · E09x config.yaml · E0Ax tests. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ texts! {
     NO_CONFIG "E007" "there is no configuration file `{0}`" "找不到配置文件 `{0}`"
     NO_CONFIG_HELP "" "name it with `-c`, or begin with `ifthen init`" "请用 `-c` 指定，或先运行 `ifthen init`"
     TOO_MANY_FILES "E008" "more than {0} files" "文件超过 {0} 个"
+    BROKEN_LINK "E009" "the link to `{0}` cannot be followed: {1}" "无法打开链接，它指向 `{0}`：{1}"
 
     // The tree.
     DUPLICATE_KEY "E010" "the key `{0}` stands twice" "键 `{0}` 重复出现"
@@ -182,6 +183,13 @@ texts! {
     OWN_MANAGER "E05P" "`{0}` is their own manager" "`{0}` 的上级是自己"
     UNKNOWN_CHANNEL "E05Q" "people cannot be reached over the `{1}` connection `{0}`" "不能通过 `{1}` 连接 `{0}` 通知人员"
     SECRET_IN_DEFINITIONS "E05R" "`${…}` is replaced in config.yaml only; here it would be sent as it stands" "`${…}` 只在 config.yaml 中替换；写在这里会原样发出"
+    OTHER_ENTITY "E05S" "the flow `{0}` is about `{1}`, this is about {2}" "流程 `{0}` 针对 `{1}`，而这里是 {2}"
+    EVENT_OF_OTHER "E05T" "`{0}` is about `{1}`, the flow about `{2}`" "`{0}` 针对 `{1}`，而流程针对 `{2}`"
+    NO_SUCH_EVENT_YET "E05U" "nothing says `{0}` in this version" "此版本还不会产生事件 `{0}`"
+    EVENT_OF_WHICH "" "of which entity? {0}" "是哪个实体？{0}"
+    ONE_TEXT "E05V" "without brackets this is one text, comma and all" "不加方括号时，这是一个整体文本，逗号也在其中"
+    SHADOWED "E05W" "the constant `{0}` has the name of a field of `{1}`; only one of them could be meant" "常量 `{0}` 与实体 `{1}` 的字段同名，无法同时使用"
+    SHADOWED_HELP "" "give the constant another name" "请给常量换一个名称"
 
     // Conditions and templates.
     UNKNOWN_NAME "E070" "`{0}` means nothing here" "这里没有 `{0}` 这个名称"
@@ -225,6 +233,10 @@ texts! {
     UNKNOWN_FILTER "E07W" "there is no filter `{0}`" "没有过滤器 `{0}`"
     UNKNOWN_TEST "E07X" "there is no test `{0}`" "没有测试 `{0}`"
     NOT_IN_TEMPLATES "E07Y" "`{0}` is not to be had in templates here" "模板中不支持 `{0}`"
+    BARE_VALUE "E0A0" "here stands a value that is neither true nor false" "这里只是一个值，没有真假"
+    BARE_VALUE_HELP "" "write each comparison out: `a == 'x' or a == 'y'`" "每个比较都要写完整：`a == 'x' or a == 'y'`"
+    EMPTY_TEXT "E0A1" "what is missing is no empty text, so this does not ask whether something is there" "没有填写的字段不等于空文本，这样不能判断是否为空"
+    STARTS_AS_EXPRESSION "E0A2" "what begins with `=` is sent as it stands here: this is a text with `{{ }}`, not an expression" "这里是文本，以 `=` 开头的内容会原样发出；文本里请用 `{{ }}`"
 
     // config.yaml.
     LITERAL_SECRET "E090" "`{0}` is a secret and must not be written out" "`{0}` 是机密，不能直接写在文件里"
@@ -246,14 +258,14 @@ texts! {
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
 
     // Tests.
-    TIME_BACK "E0A0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"
-    AT_AND_AFTER "E0A1" "either `at` or `after`, not both" "`at` 和 `after` 只能写一个"
-    TELL_ONE "E0A2" "`tell` is about one record: `tell: { lead: { id: L1, … } }`" "`tell` 一次告知一条记录：`tell: { lead: { id: L1, … } }`"
-    TEST_KEY_MISSING "E0A3" "the key field `{0}` of this `{1}` is missing" "这条 `{1}` 缺少主键字段 `{0}`"
-    NOT_A_RECORD "E0A4" "`{0}` names no record; write entity and id: `lead/L1`" "`{0}` 不能表示记录，请写实体和标识：`lead/L1`"
-    UNKNOWN_RULE "E0A5" "there is no rule `{0}` in `rules:`" "`rules:` 中没有规则 `{0}`"
-    NOBODY_DOES "E0A6" "`{0}` is no rule, flow or action" "`{0}` 不是规则、流程或动作"
-    TIMES_OF_NOTHING "E0A7" "`times` needs something that happens: `event`, `tell` or `post`" "`times` 需要配合 `event`、`tell` 或 `post` 使用"
+    TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"
+    AT_AND_AFTER "E0C1" "either `at` or `after`, not both" "`at` 和 `after` 只能写一个"
+    TELL_ONE "E0C2" "`tell` is about one record: `tell: { lead: { id: L1, … } }`" "`tell` 一次告知一条记录：`tell: { lead: { id: L1, … } }`"
+    TEST_KEY_MISSING "E0C3" "the key field `{0}` of this `{1}` is missing" "这条 `{1}` 缺少主键字段 `{0}`"
+    NOT_A_RECORD "E0C4" "`{0}` names no record; write entity and id: `lead/L1`" "`{0}` 不能表示记录，请写实体和标识：`lead/L1`"
+    UNKNOWN_RULE "E0C5" "there is no rule `{0}` in `rules:`" "`rules:` 中没有规则 `{0}`"
+    NOBODY_DOES "E0C6" "`{0}` is no rule, flow or action" "`{0}` 不是规则、流程或动作"
+    TIMES_OF_NOTHING "E0C7" "`times` needs something that happens: `event`, `tell` or `post`" "`times` 需要配合 `event`、`tell` 或 `post` 使用"
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(super) fn boolean(node: &Node) -> Option<bool> {
 
 pub(super) fn count(node: &Node) -> Option<i64> {
     match &node.kind {
-        Kind::Scalar(text, Style::Plain | Style::Resolved) => i64::try_from(decimal(text)?).ok(),
+        Kind::Scalar(text, Style::Plain | Style::Resolved) => i64::try_from(decimal(text).filter(Decimal::is_integer)?).ok(),
         _ => None,
     }
 }

@@ -325,6 +325,21 @@ fn files_as_editors_leave_them() {
 }
 
 #[test]
+#[cfg(unix)]
+fn links_are_followed_once() {
+    use std::os::unix::fs::symlink;
+    let folder = good();
+    symlink("../rules", folder.path().join("rules/loop")).unwrap();
+    symlink(".", folder.path().join("rules/again")).unwrap();
+    assert_eq!(folder.loaded().definitions.rules.len(), 2);
+    symlink("nowhere.yaml", folder.path().join("rules/x.yaml")).unwrap();
+    let report = folder.load().unwrap_err();
+    let text = report.render(Lang::En, false);
+    assert!(text.contains("error[E009]: the link to `nowhere.yaml`") && text.contains("rules/x.yaml\n"), "{text}");
+    assert_eq!(report.problems.len(), 1, "{text}");
+}
+
+#[test]
 fn what_is_on_preview_needs_no_secret() {
     let folder = good();
     let config =
@@ -368,7 +383,7 @@ fn tests_are_checked_and_change_nothing_that_is_decided() {
         &tests("expect: [ { assing: zhangsan } ], never: [ { rule: welcom } ]").replace("新线索", "第三个"),
     );
     let codes: Vec<_> = folder.load().unwrap_err().problems.iter().map(|p| p.code()).collect();
-    assert_eq!(codes, ["E030", "E0A5"]);
+    assert_eq!(codes, ["E030", "E0C5"]);
     let daemon = Options { tests: false, ..Options::default() };
     assert_eq!(load(&folder.path().join("config.yaml"), &daemon).unwrap().summary, before.summary);
     // A rule behind the tests counts.

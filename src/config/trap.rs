@@ -85,8 +85,18 @@ pub(super) const MAX_PROBLEMS: usize = 300;
 /// Finds the traps of a file and mends its text; `None` if it is beyond that.
 pub(super) fn scan(text: &Text, file: usize, sink: &Sink) -> Option<Mended> {
     let most = sink.len() + MAX_PROBLEMS;
-    let mut scan =
-        Scan { text, file, sink, mended: Mended::new(text), state: State::Block, plain: None, most, levels: Vec::new() };
+    let mut scan = Scan {
+        text,
+        file,
+        sink,
+        mended: Mended::new(text),
+        state: State::Block,
+        plain: None,
+        below: None,
+        open: None,
+        most,
+        levels: Vec::new(),
+    };
     for line in 0..text.lines.len() {
         scan.line(line);
         if sink.len() > most {
@@ -124,6 +134,14 @@ struct Level {
     opens: bool,
 }
 
+/// A text without quotes that may go on on the next line.
+struct Open {
+    /// The column of its key or dash: what goes on is indented deeper.
+    parent: usize,
+    /// What was read of it.
+    raw: String,
+}
+
 struct Scan<'a> {
     text: &'a Text,
     file: usize,
@@ -132,6 +150,10 @@ struct Scan<'a> {
     state: State,
     /// The indentation of the key or dash whose plain value may go on on the next line.
     plain: Option<usize>,
+    /// The column of the key or dash whose value begins on a later line.
+    below: Option<usize>,
+    /// The text without quotes that the last line left open.
+    open: Option<Open>,
     /// More than so many problems in the sink are too many.
     most: usize,
     levels: Vec<Level>,
@@ -189,6 +211,9 @@ impl Scan<'_> {
         }
         self.indentation(n, &chars, indent);
         if chars[indent] == '#' || starts(&chars, 0, "---") || starts(&chars, 0, "...") {
+            if let Some(open) = self.open.take() {
+                self.hash_below(n, &chars, indent, &open);
+            }
             return;
         }
         self.block(n, &chars, indent);
@@ -229,6 +254,7 @@ impl Scan<'_> {
         let mut at = indent;
         let mut parent = indent;
         let mut dash = false;
+        let open = self.open.take();
         while chars.get(at) == Some(&'-') && chars.get(at + 1).is_none_or(|c| c.is_whitespace()) {
             dash = true;
             parent = at;
@@ -236,6 +262,7 @@ impl Scan<'_> {
         }
         if at >= chars.len() {
             self.plain = None;
+            self.below = Some(parent);
             return;
         }
         // `-log: x` is a key of that name to YAML.
@@ -250,14 +277,83 @@ impl Scan<'_> {
             let from = skip(chars, colon + 1);
             // A text may go on on the next line; an empty value may begin there.
             self.plain = chars.get(from).filter(|c| **c != '#').map(|_| at);
+            self.below = self.plain.is_none().then_some(at);
             self.value(n, chars, from, at);
+        } else if self.no_colon(n, chars, at, dash) {
+            self.plain = Some(at);
         } else if !self.full_width_colon(n, chars, at) && !self.colon_without_blank(n, chars, at, dash) {
             // Not a key: an item of a list, a value on a line of its own, or the next line of a plain text.
             if dash || self.plain.is_none() {
+                // On a line of its own it belongs to the key above, and may go on no deeper than it begins.
+                let parent = if dash { parent } else { self.below.take().filter(|key| *key < at).unwrap_or(parent) };
                 self.plain = Some(parent);
                 self.value(n, chars, at, parent);
+            } else if let Some(open) = open.filter(|o| indent > o.parent) {
+                self.goes_on(n, chars, at, open);
             }
         }
+    }
+
+    /// The next line of a text without quotes.
+    fn goes_on(&mut self, n: usize, chars: &[char], at: usize, open: Open) {
+        let end = trimmed(chars);
+        let line: String = chars[at..end].iter().collect();
+        let raw = format!("{} {line}", open.raw);
+        let comment = (at + 1..end).find(|i| chars[*i] == '#' && chars[*i - 1].is_whitespace());
+        match comment {
+            Some(hash) if cuts(chars, at, hash, end) => self.cut_below(n, (at, end), hash, &raw),
+            // A comment ends the text.
+            Some(_) => {}
+            None => self.open = Some(Open { raw, ..open }),
+        }
+    }
+
+    /// A line that begins with `#` below a text that may go on: one that is set like a word of it and not like a comment.
+    fn hash_below(&mut self, n: usize, chars: &[char], at: usize, open: &Open) {
+        let end = trimmed(chars);
+        let glued = chars.get(at + 1).is_some_and(|c| !c.is_whitespace() && *c != '#');
+        if at > open.parent && glued {
+            let line: String = chars[at..end].iter().collect();
+            self.cut_below(n, (at, end), at, &format!("{} {line}", open.raw));
+        }
+    }
+
+    fn cut_below(&mut self, n: usize, line: (usize, usize), hash: usize, raw: &str) {
+        let problem = Problem::new(self.at(n, hash, line.1), t::HASH_IN_PLAIN.with([]));
+        let problem = problem.help(t::QUOTE_IT.with([quoted(raw).into()])).help(t::COMMENT_HELP.with([]));
+        self.sink.add(problem);
+        self.mended.replace(n, line.0, line.1, BROKEN);
+    }
+
+    /// `if source == 'a'` on a line of its own where a key must stand: mended, so that the value is checked as well.
+    fn no_colon(&mut self, n: usize, chars: &[char], at: usize, dash: bool) -> bool {
+        let end = at + chars[at..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count();
+        let word: String = chars[at..end].iter().collect();
+        let from = skip(chars, end);
+        if dash || from == end || from >= chars.len() || !WORDS.contains(&word.as_str()) {
+            return false;
+        }
+        // Where a text may go on or begin, this is text, unless a key follows in the same column.
+        let among_keys = match self.plain {
+            Some(parent) => at <= parent,
+            None => self.key_follows(n, at),
+        };
+        if !among_keys {
+            return false;
+        }
+        let rest: String = chars[from..trimmed(chars)].iter().collect();
+        let problem = Problem::new(self.at(n, at, end), t::SYNTAX.with([t::SYNTAX_NO_COLON.with([word.as_str().into()]).into()]));
+        self.sink.add(problem.help(t::WRITE_INSTEAD.with([format!("{word}: {rest}").into()])));
+        self.mended.replace(n, end, end + 1, ": ");
+        self.value(n, chars, from, at);
+        true
+    }
+
+    /// Whether the next line that says anything is a key in this column.
+    fn key_follows(&self, n: usize, column: usize) -> bool {
+        let mut below = self.text.lines[n + 1..].iter().map(|l| l.chars().collect::<Vec<char>>());
+        let next = below.find(|l| l.get(skip(l, 0)).is_some_and(|c| *c != '#'));
+        next.is_some_and(|l| skip(&l, 0) == column && key(&l, column).is_some())
     }
 
     /// `if：amount > 3`: mended, so that the value is checked as well.
@@ -328,7 +424,12 @@ impl Scan<'_> {
             }
             _ => match indicator(chars, from) {
                 Some(text) => self.trap(n, chars, from, end, text),
-                None => self.plain_value(n, chars, from, end),
+                None => {
+                    self.plain_value(n, chars, from, end);
+                    if !(from + 1..end).any(|i| chars[i] == '#' && chars[i - 1].is_whitespace()) {
+                        self.open = Some(Open { parent, raw: chars[from..end.max(from)].iter().collect() });
+                    }
+                }
             },
         }
     }

@@ -340,7 +340,7 @@ fn scalar(text: String, style: ScalarStyle) -> Kind {
     };
     match style {
         Style::Plain if text.is_empty() => Kind::Empty,
-        Style::Plain if text.starts_with(BROKEN) => Kind::Broken,
+        Style::Plain if text.contains(BROKEN) => Kind::Broken,
         _ => Kind::Scalar(text, style),
     }
 }

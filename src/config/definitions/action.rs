@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::catalogue as t;
 use super::super::names::{self, Known};
 use super::super::problem::Problem;
-use super::super::scalar::nearest;
+use super::super::scalar::{self, nearest};
 use super::super::table::ACTION_NAMES;
-use super::super::tree::{Entry, Node};
+use super::super::tree::{Entry, Kind, Node, Style};
 use super::Compiler;
 use super::term::is_template;
 use crate::engine::definition::{Action, Assign, AssignTo, Create, Emit, Term};
-use crate::engine::entity::Entity;
+use crate::engine::entity::{Entity, FieldKind};
+use crate::engine::value::Value;
 
 /// Ids of the steps before, where an action stands in a flow.
 pub(super) type Steps<'a> = Option<&'a BTreeSet<String>>;
@@ -43,13 +44,14 @@ impl Compiler<'_> {
         };
         Some(match entry.key.as_str() {
             "set" => Action::Set(self.set(node, &names)?),
+            "tag" | "untag" if node.one_or_more().iter().any(|n| self.one_text(n, None)) => return None,
             "tag" => Action::Tag(templates()?),
             "untag" => Action::Untag(templates()?),
             "assign" => Action::Assign(self.assign(node, of)?),
             "emit" => Action::Emit(self.emit(node, &names)?),
             "create" => Action::Create(self.create(node, &names)?),
             "log" => Action::Log(self.template(node, &names)?),
-            "start" => Action::Start(self.flow_name(node)?),
+            "start" => Action::Start(self.flow_for(node, of)?),
             "email" => Action::Email(self.email(node, of, steps)?),
             "http" => Action::Http(self.http(node, &names)?),
             "dingtalk" => Action::Dingtalk(self.robot(node, of, &names, crate::engine::definition::ConnectionKind::Dingtalk)?),
@@ -57,6 +59,40 @@ impl Compiler<'_> {
             "notify" => Action::Notify(self.notify(node, of, &names)?),
             _ => return None,
         })
+    }
+
+    /// The name of a flow that may run for one of these entities.
+    fn flow_for(&self, node: &Node, of: &[String]) -> Option<String> {
+        let name = self.flow_name(node)?;
+        match self.about.get(&name) {
+            Some(about) if !of.is_empty() && !of.contains(about) && self.entities.contains_key(about) => {
+                let here = super::super::grammar::list(of.iter().map(String::as_str));
+                self.sink.say(node.at, &t::OTHER_ENTITY, [name.into(), about.as_str().into(), here.into()]);
+                None
+            }
+            _ => Some(name),
+        }
+    }
+
+    /// `官网, 新线索` without brackets and quotes is one text; tells of it. What a choice is called stands as it is.
+    pub(super) fn one_text(&self, node: &Node, kind: Option<&FieldKind>) -> bool {
+        let Kind::Scalar(text, Style::Plain) = &node.kind else { return false };
+        let choice = matches!(kind, Some(FieldKind::Choice(of)) if of.iter().any(|c| c == text));
+        let chars: Vec<char> = text.chars().collect();
+        let number = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
+        let parts = |i: usize| match chars[i] {
+            '，' | '、' => true,
+            // `1,000` is one.
+            ',' => !(i > 0 && number(i - 1) && number(i + 1)),
+            _ => false,
+        };
+        if choice || is_template(text) || text.starts_with('=') || !(0..chars.len()).any(parts) {
+            return false;
+        }
+        let words: Vec<&str> = text.split([',', '，', '、']).map(str::trim).filter(|w| !w.is_empty()).collect();
+        let help = t::WRITE_INSTEAD.with([format!("[{}]", words.join(", ")).into()]);
+        self.sink.add(Problem::new(node.at, t::ONE_TEXT.with([])).help(help));
+        true
     }
 
     fn set(&self, node: &Node, names: &Known<'_>) -> Option<BTreeMap<String, Term>> {
@@ -103,8 +139,32 @@ impl Compiler<'_> {
     fn literal_fits(&self, entry: &Entry, entity: &Entity) -> bool {
         let literal = entry.value.text().is_some_and(|text| !text.starts_with('=') && !is_template(text));
         match names::field(entity, &entry.key) {
-            Some(kind) if literal => self.fits(&entry.value, &entry.key, &kind),
+            Some(kind) if literal => {
+                self.fits(&entry.value, &entry.key, &kind) && (*kind != FieldKind::Person || self.is_somebody(&entry.value))
+            }
+            Some(kind) if *kind == FieldKind::Person => self.is_somebody(&entry.value),
             _ => true,
+        }
+    }
+
+    /// Whether a value for a person field is one of `people:`: written out, or as a constant.
+    fn is_somebody(&self, node: &Node) -> bool {
+        let Some(text) = node.text() else { return true };
+        let id = match text.strip_prefix('=') {
+            Some(name) => self.constants.get(name.trim()).and_then(Value::as_text),
+            None if is_template(text) || scalar::value(node).is_empty() => None,
+            None => Some(text),
+        };
+        let Some(id) = id.filter(|id| !self.people.contains_key(*id)) else { return true };
+        let meant = id.strip_prefix("user:").filter(|bare| self.people.contains_key(*bare));
+        let named = || self.people.iter().find(|(_, p)| p.name == id).map(|(other, _)| other.as_str());
+        match meant.or_else(named) {
+            Some(right) => {
+                let help = t::DID_YOU_MEAN.with([right.into()]);
+                self.sink.add(Problem::new(node.at, t::UNKNOWN_PERSON.with([id.into()])).help(help));
+                false
+            }
+            None => self.person_exists(node.at, id),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::catalogue as t;
 use super::super::grammar::list;
-use super::super::names::RESERVED;
+use super::super::names::{self, RESERVED};
 use super::super::problem::Problem;
 use super::super::scalar;
 use super::super::tree::{Entry, Node};
@@ -109,6 +109,10 @@ impl Compiler<'_> {
         for item in items {
             if RESERVED.contains(&item.id) {
                 self.sink.say(item.at, &t::RESERVED_NAME, [item.id.into()]);
+            }
+            if let Some((entity, _)) = self.entities.iter().find(|(_, e)| names::field(e, item.id).is_some()) {
+                let problem = Problem::new(item.at, t::SHADOWED.with([item.id.into(), entity.as_str().into()]));
+                self.sink.add(problem.help(t::SHADOWED_HELP.with([])));
             }
             self.constants.insert(item.id.to_owned(), scalar::value(item.node));
         }

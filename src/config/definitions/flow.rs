@@ -12,6 +12,7 @@ use super::super::tree::Node;
 use super::rule::deliver;
 use super::{Compiler, Item, told};
 use crate::engine::definition::{Flow, Step, StepKind};
+use crate::engine::trigger::Trigger;
 
 impl Compiler<'_> {
     pub(super) fn flow(&self, item: Item<'_>) -> Option<Flow> {
@@ -25,6 +26,9 @@ impl Compiler<'_> {
             Some(entity) => entity.iter().cloned().collect(),
             None => when.iter().flatten().map(|w| self.entities_of(w)).next().unwrap_or_default(),
         };
+        if let Some(Some(about)) = &record {
+            self.woken_by(node, about);
+        }
         let names = self.known(&of, None);
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
@@ -41,6 +45,22 @@ impl Compiler<'_> {
         };
         flow.hash = hash(&flow)?;
         Some(flow)
+    }
+
+    /// Each trigger of a flow about an entity that is about another one.
+    fn woken_by(&self, node: &Node, about: &str) {
+        for trigger in node.get("when").map(Node::one_or_more).unwrap_or_default() {
+            let name = match trigger.get("changed") {
+                Some(field) => field.text().and_then(|f| f.split_once('.')).map(|(entity, _)| vec![entity.to_owned()]),
+                None => trigger.text().map(|pattern| self.entities_of(&[Trigger::Event(pattern.to_owned())])),
+            };
+            let Some(others) = name.filter(|o| o.iter().all(|e| e != about && self.entities.contains_key(e))) else { continue };
+            if let [other, ..] = &others[..] {
+                let event = trigger.get("changed").unwrap_or(trigger);
+                let said = event.text().unwrap_or_default();
+                self.sink.say(event.at, &t::EVENT_OF_OTHER, [said.into(), other.as_str().into(), about.into()]);
+            }
+        }
     }
 
     fn steps(&self, nodes: &[Node], of: &[String]) -> Option<Vec<Step>> {

@@ -46,9 +46,10 @@ impl Compiler<'_> {
 
     /// One address or several; each may be a template.
     fn addresses(&self, node: &Node, names: &Known<'_>) -> Option<Template> {
-        let all: Vec<_> = node.one_or_more().iter().map(|n| (self.template(n, names), self.address(n))).collect();
+        let one = |n: &Node| self.template(n, names).map(|t| (t, self.address(n)));
+        let all: Vec<_> = node.one_or_more().iter().map(one).collect();
         let all: Option<Vec<String>> =
-            all.into_iter().map(|(t, right)| t.filter(|_| right).map(|t| t.source().to_owned())).collect();
+            all.into_iter().map(|found| found.filter(|(_, right)| *right).map(|(t, _)| t.source().to_owned())).collect();
         Template::parse(&all?.join(", ")).ok()
     }
 
@@ -77,7 +78,7 @@ impl Compiler<'_> {
         let method = METHODS.iter().find(|m| node.has(m));
         let address = method.and_then(|m| node.get(m));
         let url = address.and_then(|a| self.template(a, names));
-        if let (Some(address), Some(connection)) = (address, &connection) {
+        if let (Some(address), Some(connection), Some(_)) = (address, &connection, &url) {
             self.whole_address(address, connection);
         }
         let headers = self.templates(node.get("headers"), names);

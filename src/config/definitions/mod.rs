@@ -5,6 +5,7 @@
 mod action;
 mod compared;
 mod entity;
+mod event;
 mod expectation;
 mod flow;
 mod message;
@@ -120,6 +121,7 @@ pub(super) fn compile(
         flows: ids("flows"),
         rules: ids("rules"),
         events: emitted(items),
+        about: about(items),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
@@ -161,6 +163,11 @@ fn emitted(items: &Items<'_>) -> BTreeSet<String> {
     found
 }
 
+/// The entities that flows name under `record:`.
+fn about(items: &Items<'_>) -> BTreeMap<String, String> {
+    items["flows"].iter().filter_map(|i| Some((i.id.to_owned(), i.node.text_at("record")?.to_owned()))).collect()
+}
+
 /// What compiling needs to know, filled section by section.
 struct Compiler<'a> {
     texts: &'a [Text],
@@ -178,6 +185,8 @@ struct Compiler<'a> {
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,
     events: BTreeSet<String>,
+    /// The entity that a flow says it is about.
+    about: BTreeMap<String, String>,
 }
 
 impl<'a> Compiler<'a> {

@@ -10,7 +10,7 @@ use crate::engine::definition::{Deliver, Rule};
 use crate::engine::trigger::{Trigger, glob};
 
 /// What record changes say, behind the entity's name; nothing else may.
-const RESERVED: &[&str] = &["created", "changed", "merged", "deleted"];
+pub(super) const RESERVED: &[&str] = &["created", "changed", "merged", "deleted"];
 
 impl Compiler<'_> {
     pub(super) fn rule(&self, item: Item<'_>) -> Option<Rule> {
@@ -87,44 +87,15 @@ impl Compiler<'_> {
         let values = |key: &str| {
             let kind = kind.as_deref()?;
             let nodes = node.get(key).map(Node::one_or_more).unwrap_or_default();
+            if nodes.iter().any(|n| self.one_text(n, Some(kind))) {
+                return None;
+            }
             let fit: Vec<bool> = nodes.iter().map(|n| self.fits(n, field, kind)).collect();
             let all = nodes.iter().map(|n| crate::engine::entity::normalise(kind, scalar::value(n), &self.around.zone).ok());
             fit.iter().all(|f| *f).then(|| all.collect::<Option<Vec<_>>>()).flatten()
         };
         let (from, to) = (values("from"), values("to"));
         Some(Trigger::Changed { entity: entity.to_owned(), field: field.to_owned(), from: from?, to: to? })
-    }
-
-    /// An event's name in `when`: one that something may say.
-    fn event_known(&self, node: &Node, pattern: &str) -> Option<()> {
-        if !is_event(pattern, true) {
-            self.bad_event(node, pattern, true);
-            return None;
-        }
-        let said = |name: &str| glob(pattern, name) || self.around.events.iter().any(|p| glob(p, pattern));
-        if self.lost || self.around.vague || pattern.contains('*') || said(pattern) && self.events.contains(pattern) {
-            return Some(());
-        }
-        if self.around.events.iter().any(|p| glob(p, pattern)) {
-            return Some(());
-        }
-        // Other events may come from CloudEvents, so only what is a slip of a record's own event is refused.
-        let own: Vec<String> = self.entities.keys().flat_map(|e| RESERVED.iter().map(move |r| format!("{e}.{r}"))).collect();
-        if own.iter().any(|o| o == pattern) || self.events.contains(pattern) {
-            return Some(());
-        }
-        let (entity, verb) = pattern.rsplit_once('.').unwrap_or(("", pattern));
-        let near = match self.entities.contains_key(entity) {
-            true => nearest(verb, RESERVED.iter().copied()).map(|v| format!("{entity}.{v}")),
-            false if RESERVED.contains(&verb) => {
-                nearest(entity, self.entities.keys().map(String::as_str)).map(|e| format!("{e}.{verb}"))
-            }
-            false => None,
-        };
-        let near = near.or_else(|| nearest(pattern, self.events.iter().map(String::as_str)));
-        let Some(near) = near else { return Some(()) };
-        self.sink.add(Problem::new(node.at, t::UNKNOWN_EVENT.with([pattern.into()])).help(t::DID_YOU_MEAN.with([near.into()])));
-        None
     }
 
     /// An event's name in `emit`: whole, and not one that is kept for record changes.
@@ -142,7 +113,7 @@ impl Compiler<'_> {
         Some(name.to_owned())
     }
 
-    fn bad_event(&self, node: &Node, name: &str, globs: bool) {
+    pub(super) fn bad_event(&self, node: &Node, name: &str, globs: bool) {
         let glob = if globs { t::EVENT_GLOB.with([]).into() } else { "".into() };
         self.sink.add(Problem::new(node.at, t::BAD_EVENT.with([name.into()])).help(t::EVENT_HELP.with([glob])));
     }
@@ -174,7 +145,7 @@ pub(super) fn deliver(node: &Node) -> Deliver {
 }
 
 /// Words joined by dots; with `*` where globs may stand.
-fn is_event(name: &str, globs: bool) -> bool {
+pub(super) fn is_event(name: &str, globs: bool) -> bool {
     let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_alphanumeric() || "_-:/".contains(c) || globs && c == '*');
     name.len() <= 200 && name.split('.').all(word)
 }

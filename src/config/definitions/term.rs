@@ -33,12 +33,14 @@ impl Compiler<'_> {
     /// A template; what is inserted stands as it is.
     pub(super) fn template(&self, node: &Node, names: &Known<'_>) -> Option<Template> {
         self.placeholder(node);
+        self.no_expression(node)?;
         self.checked(node, Template::parse(node.text()?), names)
     }
 
     /// A template whose inserted values are escaped.
     pub(super) fn html(&self, node: &Node, names: &Known<'_>) -> Option<Template> {
         self.placeholder(node);
+        self.no_expression(node)?;
         self.checked(node, Template::parse_html(node.text()?), names)
     }
 
@@ -107,6 +109,18 @@ impl Compiler<'_> {
             let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
             self.sink.add(Problem::new(at, what).help(help).help(quote));
         }
+    }
+
+    /// `= n + 1` where only templates make something of it. `=====` and `=> x` are text.
+    fn no_expression(&self, node: &Node) -> Option<()> {
+        let Some(rest) = node.text()?.strip_prefix('=').filter(|r| !r.starts_with(['=', '>'])) else { return Some(()) };
+        let rest = rest.trim();
+        if is_template(rest) || Expr::parse(rest).is_err() {
+            return Some(());
+        }
+        let help = t::WRITE_INSTEAD.with([format!("{{{{ {rest} }}}}").into()]);
+        self.sink.add(Problem::new(node.at, t::STARTS_AS_EXPRESSION.with([])).help(help));
+        None
     }
 
     /// `${env:…}` in definitions would be sent as it stands.

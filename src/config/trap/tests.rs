@@ -62,6 +62,15 @@ fn each_trap_is_told() {
     check("text: |\n\tabc", "E02G", 2, 1);
     check("{ a: b,\n\tc: d }", "E02G", 2, 1);
     check("a: [ 'b, c ]\nd: e", "E02H", 1, 6);
+    check("- log: 新线索来了\n    工单 #12 紧急", "E028", 2, 8);
+    check("- log: 新线索来了\n    请看\n    工单 #{{ id }}", "E028", 3, 8);
+    check("- log:\n    新线索\n    工单 #12", "E028", 3, 8);
+    check("- 新线索\n  工单 #12 紧急", "E028", 2, 6);
+    check("-\n  新线索\n  工单 #12 紧急", "E028", 3, 6);
+    check("text: 新线索\n  #12 紧急\nto: x", "E028", 2, 3);
+    check("a:\n  when: x\n  if source == 'a'\n  then: y", "E001", 3, 3);
+    check("a:\n  if source == 'a'\n  when: x", "E001", 2, 3);
+    check("a:\n  when: x\n  then:\n    - log: x\n  if source == 'a'", "E001", 5, 3);
 }
 
 #[test]
@@ -97,6 +106,15 @@ fn good_yaml_is_left_alone() {
         "text: 100% sure",
         "a: -1\nb: ->\nc: a|b",
         "# only: a comment {{ x }}\n---\na: b",
+        "text: 第一行\n  第二行 # 注释\nb: c",
+        "text: 第一行\n  # 注释\n#注释\nb: c",
+        "- log: 第一行\n- x: y\n  #- z: 1\n#- w: 1",
+        "a: 'x'\n  #12\nb: [c]\n  #13\nd: |\n  e\n   #14\n",
+        "a: x # why\n  #b: y\n",
+        "a:\n  \"two\n  lines\"\nb: c",
+        "text: see\n  if this is so\nb: c",
+        "text:\n  if this is so\nb: c",
+        "- if this\n- to that",
         "{ a: 'it''s', b: \"q\\\" # x\" }",
         "a: { if: \"a in (1, 2)\", then: [ { tag: x } ] }",
     ] {

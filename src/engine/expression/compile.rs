@@ -9,6 +9,7 @@ use super::arithmetic::{Comparison, Sum};
 use super::fault::{Fault, FaultKind};
 use super::library::{self, Function, Which};
 use super::node::{Node, fold};
+use super::stray;
 use super::token::{Kind, Token};
 use super::{Compared, Name};
 use crate::engine::value::Value;
@@ -16,16 +17,27 @@ use crate::engine::value::Value;
 /// Most memory for one compiled pattern and for its cache, in bytes each.
 const MAX_PATTERN: usize = 1 << 20;
 
-/// The compiled condition, the names in it, and what they are compared with.
-pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<(Node, Vec<Name>, Vec<Compared>), Vec<Fault>> {
+/// What a condition is compiled to.
+pub(super) struct Found {
+    pub(super) root: Node,
+    pub(super) names: Vec<Name>,
+    /// What names are compared with.
+    pub(super) compared: Vec<Compared>,
+    /// What is well-formed but cannot be meant.
+    pub(super) slips: Vec<Fault>,
+}
+
+/// The compiled condition, and what is in it.
+pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<Found, Vec<Fault>> {
     let whole = tokens.first().map_or(0, |t| t.at.start)..tokens.last().map_or(0, |t| t.at.end);
-    let mut compiler = Compiler { tokens, whole, names: Vec::new(), compared: Vec::new(), faults: Vec::new() };
+    let mut compiler = Compiler { tokens, whole, names: Vec::new(), compared: Vec::new(), slips: Vec::new(), faults: Vec::new() };
     let root = match evalexpr::build_operator_tree(normalised) {
         Ok(tree) => compiler.node(&tree),
         // The order of the tokens was checked; should evalexpr see it otherwise, say at least that much.
         Err(_) => compiler.broken(),
     };
-    if compiler.faults.is_empty() { Ok((root, compiler.names, compiler.compared)) } else { Err(compiler.faults) }
+    let Compiler { names, compared, slips, faults, .. } = compiler;
+    if faults.is_empty() { Ok(Found { root, names, compared, slips }) } else { Err(faults) }
 }
 
 struct Compiler<'a> {
@@ -33,6 +45,7 @@ struct Compiler<'a> {
     whole: Range<usize>,
     names: Vec<Name>,
     compared: Vec<Compared>,
+    slips: Vec<Fault>,
     faults: Vec<Fault>,
 }
 
@@ -68,10 +81,10 @@ impl<'a> Compiler<'a> {
             (Operator::RootNode, [inner]) => return self.node(inner),
             (Operator::VariableIdentifierRead { identifier }, []) => return self.value(identifier),
             (Operator::FunctionIdentifier { identifier }, [arguments]) => self.function(identifier, arguments),
-            (Operator::Not, [inner]) => Node::Not(Box::new(self.node(inner))),
+            (Operator::Not, [inner]) => Node::Not(Box::new(self.side(inner))),
             (Operator::Neg, [inner]) => Node::Negative(Box::new(self.node(inner))),
-            (Operator::And, [a, b]) => Node::And(self.two(a, b)),
-            (Operator::Or, [a, b]) => Node::Or(self.two(a, b)),
+            (Operator::And, [a, b]) => Node::And(self.sides(a, b)),
+            (Operator::Or, [a, b]) => Node::Or(self.sides(a, b)),
             (operator, [a, b]) => {
                 if let Some(by) = sum(operator) {
                     Node::Sum(by, self.two(a, b))
@@ -90,6 +103,36 @@ impl<'a> Compiler<'a> {
         Box::new([self.node(a), self.node(b)])
     }
 
+    fn slip(&mut self, at: Range<usize>, kind: FaultKind) {
+        self.slips.push(Fault { at, kind });
+    }
+
+    /// What must be true or false, and not just a value.
+    fn side(&mut self, tree: &Tree) -> Node {
+        let faults = self.faults.len();
+        let node = self.node(tree);
+        if !node.may_hold() && self.faults.len() == faults {
+            self.slip(self.place(tree), FaultKind::BareValue { write: None });
+        }
+        node
+    }
+
+    /// Both sides of `and` and `or`; of `region == 'a' or 'b' or 'c'` there is one fault, over all that lacks its comparison.
+    fn sides(&mut self, a: &Tree, b: &Tree) -> Box<[Node; 2]> {
+        let left = self.side(a);
+        let faults = self.faults.len();
+        let right = self.node(b);
+        if !right.may_hold() && self.faults.len() == faults {
+            let kind = stray::beside(&left, &right);
+            let mut at = self.place(b);
+            let longer = matches!(&kind, FaultKind::BareValue { write: Some(_) });
+            let before = self.slips.pop_if(|f| longer && matches!(f.kind, FaultKind::BareValue { write: Some(_) }));
+            at.start = before.map_or(at.start, |f| f.at.start);
+            self.slip(at, kind);
+        }
+        Box::new([left, right])
+    }
+
     fn comparison(&mut self, by: Comparison, tree: &Tree, a: &Tree, b: &Tree) -> Node {
         if comparison(a.operator()).is_some() || comparison(b.operator()).is_some() {
             return self.fault(self.place(tree), FaultKind::ChainedComparison);
@@ -102,10 +145,15 @@ impl<'a> Compiler<'a> {
             let list = if written_out { self.list(list) } else { self.node(list) };
             return Node::In { sides: Box::new([self.node(a), list]), negated: by == Comparison::Ne };
         }
-        let ordered = !matches!(by, Comparison::Eq | Comparison::Ne);
-        self.compare(a, b, ordered);
-        self.compare(b, a, ordered);
-        Node::Compare(by, self.two(a, b))
+        let sides = self.two(a, b);
+        if let Some(kind) = stray::nothing(by, &sides) {
+            self.slip(self.place(tree), kind);
+        } else {
+            let ordered = !matches!(by, Comparison::Eq | Comparison::Ne);
+            self.compare(a, b, ordered);
+            self.compare(b, a, ordered);
+        }
+        Node::Compare(by, sides)
     }
 
     /// Notes a name that is compared with a value written out.
@@ -211,7 +259,7 @@ impl<'a> Compiler<'a> {
                     }
                 }
             }
-            (Which::If, [a, b, c]) => Node::If(Box::new([self.node(a), self.node(b), self.node(c)])),
+            (Which::If, [a, b, c]) => Node::If(Box::new([self.side(a), self.node(b), self.node(c)])),
             // Its table entry is for the documentation; it is written between its two sides.
             (Which::In, _) => self.fault(token.at.clone(), FaultKind::NotAList),
             _ => Node::Call(function, arguments.iter().map(|a| self.node(a)).collect()),

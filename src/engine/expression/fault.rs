@@ -147,6 +147,16 @@ pub enum FaultKind {
     NotAField,
     /// The condition is a text, number or list, which is neither true nor false.
     NotACondition,
+    /// A text, number or list where `and`, `or`, `not` or `if(…)` want true or false: `region == 'a' or 'b'`.
+    BareValue {
+        /// What was meant, if that can be told: `region in ['a', 'b']`.
+        write: Option<String>,
+    },
+    /// A comparison with a text that holds nothing: `email != ''`.
+    EmptyText {
+        /// How that is asked: `not is_empty(email)`.
+        write: String,
+    },
 
     /// The template cannot be read.
     TemplateSyntax {

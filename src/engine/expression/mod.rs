@@ -11,6 +11,7 @@ mod grammar;
 mod library;
 mod nearest;
 mod node;
+mod stray;
 mod token;
 
 use std::ops::Range;
@@ -36,6 +37,7 @@ struct Compiled {
     root: Node,
     names: Vec<Name>,
     compared: Vec<Compared>,
+    slips: Vec<Fault>,
     dashes: Vec<Dashed>,
 }
 
@@ -77,9 +79,9 @@ impl Expr {
             Err(found) => Err(found),
         };
         match compiled {
-            Ok((root, names, compared)) if faults.is_empty() => {
+            Ok(compile::Found { root, names, compared, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, dashes })))
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -98,7 +100,8 @@ impl Expr {
         Err(vec![Fault { at: 0..source.chars().count(), kind: FaultKind::NotACondition }])
     }
 
-    /// Checks the names in it.
+    /// Checks the names in it, and tells what cannot be meant. What was stored by an earlier version may hold such slips, so that
+    /// they are no faults of parsing.
     pub fn check(&self, names: &dyn Names) -> Vec<Fault> {
         let known = |path: &[String]| names.problem(path).is_none();
         let mut faults = Vec::new();
@@ -117,6 +120,8 @@ impl Expr {
             }
             faults.push(unknown_name(name, unknown));
         }
+        faults.extend(self.0.slips.iter().cloned());
+        faults.sort_by_key(|f| f.at.start);
         faults
     }
 

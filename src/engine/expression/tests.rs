@@ -293,6 +293,26 @@ fn order_of_tokens() {
 }
 
 #[test]
+fn values_are_no_conditions() {
+    let wrote = |at: &str, write: &str| format!("{at} BareValue {{ write: Some(\"{write}\") }}");
+    names("level == '华东' or '华北'", &wrote("`'华北'`@17", "level in ['华东', '华北']"));
+    names("level == 'a' or 'b' or 'c'", &wrote("`'b' or 'c'`@16", "level in ['a', 'b', 'c']"));
+    names("level != 'a' and 'b'", &wrote("`'b'`@17", "level not in ['a', 'b']"));
+    for (source, at) in [
+        ("'华东' or stage", "`'华东'`@0"),
+        ("stage and 3", "`3`@10"),
+        ("not 'x'", "`'x'`@4"),
+        ("stage or ['a', 'b']", "`['a', 'b'`@9"),
+        ("if('x', 1, 2) > 1", "`'x'`@3"),
+    ] {
+        names(source, &format!("{at} BareValue {{ write: None }}"));
+    }
+    names("stage != ''", "`stage != ''`@0 EmptyText { write: \"not is_empty(stage)\" }");
+    names("stage and '' == level", "`'' == level`@10 EmptyText { write: \"is_empty(level)\" }");
+    check("vip or not (level == 'A') and true", "true");
+}
+
+#[test]
 fn functions_are_checked() {
     check("contain(name, 'x')", "`contain`@0 UnknownFunction { name: \"contain\", nearest: Some(\"contains\") }");
     check("name.contains('x')", "`name.contains`@0 UnknownFunction { name: \"name.contains\", nearest: Some(\"contains\") }");
