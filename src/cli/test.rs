@@ -68,7 +68,9 @@ fn once(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<(Exit, 
             } else {
                 out.text(&text)?
             }
-            return Ok((Exit::Failed, Vec::new()));
+            // Which folders are meant is not known; the usual ones are a good guess until it is.
+            let usual = ["rules", "flows"].map(|folder| home(context).join(folder));
+            return Ok((Exit::Failed, usual.into_iter().filter(|f| f.is_dir()).collect()));
         }
     };
     test::ready(&mut loaded.definitions);
@@ -118,12 +120,16 @@ fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     Ok(if failed == 0 && !nothing { Exit::Done } else { Exit::Failed })
 }
 
+/// The folder of config.yaml.
+fn home(context: &Context) -> &Path {
+    context.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Runs again whenever a file changes, until it is interrupted.
 fn watch(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let (tell, told) = mpsc::channel();
     let mut debouncer = new_debouncer(SETTLE, None, tell)?;
-    let home = context.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    debouncer.watch(home, RecursiveMode::NonRecursive)?;
+    debouncer.watch(home(context), RecursiveMode::NonRecursive)?;
     let mut watched: Vec<PathBuf> = Vec::new();
     loop {
         let (_, folders) = once(context, args, out)?;

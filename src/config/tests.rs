@@ -391,3 +391,38 @@ fn tests_are_checked_and_change_nothing_that_is_decided() {
     folder.write("rules/sales.yaml", &format!("{RULES}{good}\nflows: {{ more: {{ steps: [ {{ log: x }} ] }} }}\n"));
     assert_ne!(folder.loaded().definitions.hash, before.definitions.hash);
 }
+
+#[test]
+fn slips_in_tests_are_told_at_their_place() {
+    let check = |test: &str, expect: &str| {
+        let folder = good();
+        folder.write("rules/tests.yaml", &format!("tests:\n  t: {test}\n"));
+        let problems = folder.load().err().map(|r| r.problems).unwrap_or_default();
+        let got: Vec<_> = problems.iter().map(|p| format!("{} {}:{}", p.code(), p.position().0, p.position().1)).collect();
+        assert_eq!(got.join(", "), expect, "{test}\n{problems:?}");
+    };
+    check("{ steps: [ { at: 2026-09-21 09:00, expect: [ rule ] }, { at: 2026-09-21 08:59 } ] }", "E0C0 2:67");
+    check("{ steps: [ { at: 2026-09-21 09:00, after: 1d } ] }", "E0C1 2:48");
+    check("{ steps: [ { at: yesterday } ] }", "E040 2:23");
+    check("{ steps: [ { tell: { lead: { id: L1 }, customer: { no: C1 } } } ] }", "E0C2 2:25");
+    check("{ steps: [ { tell: { lead: { name: 刘洋 } } } ] }", "E0C3 2:33");
+    check("{ steps: [ { tell: { source: crm, lead: { id: L1, nam: 刘洋 } } } ] }", "E059 2:35");
+    check("{ steps: [ { tell: { lead: { id: L1, nam: 刘洋, level: D, tags: [x] } } } ] }", "E051 2:43, E05I 2:59");
+    check("{ steps: [ { post: { source: websit, body: {} } } ] }", "E059 2:35");
+    check("{ steps: [ { event: { name: lead.created } } ] }", "E05D 2:34");
+    check("{ given: { leed: { id: L1 } }, steps: [ { records: { L1: absent } } ] }", "E050 2:17, E0C4 2:59");
+    check("{ steps: [ { expect: [ { rule: welcome }, { suppressed: welcome-website-led } ] } ] }", "E0C5 2:37, E0C6 2:62");
+    check("{ steps: [ { times: 3, expect: nothing } ] }", "E0C7 2:26");
+    check(
+        "{ steps: [ { expect: [ { assign: { tom: wang } }, { email: x, tag: y }, { notify: 王芳 }, relase ] } ] }",
+        "E030 2:41, E034 2:68, E052 2:88, E040 2:94",
+    );
+    check(
+        "{ answers: [ { email: refused } ], steps: [ { never: [ { set: { levle: A } }, { create: { lead: { nmae: x } } } ] } ] }",
+        "E040 2:28, E070 2:70, E051 2:104",
+    );
+    check(
+        "{ steps: [ { answers: [ { any: done, connection: mial } ], expect: [ { wecom: { robot: opps } } ] } ] }",
+        "E056 2:55, E056 2:93",
+    );
+}
