@@ -28,7 +28,9 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
     let changed = tell.clone();
     let debouncer = new_debouncer(SETTLE, None, move |result: DebounceEventResult| {
         let relevant = |p: &PathBuf| p.extension().is_none_or(|e| e == "yaml" || e == "yml");
-        if result.is_ok_and(|events| events.iter().any(|e| !e.kind.is_access() && e.paths.iter().any(relevant))) {
+        if result.is_ok_and(|events| {
+            events.iter().any(|e| !e.kind.is_access() && (e.need_rescan() || e.paths.iter().any(|p| relevant(p) || p.is_dir())))
+        }) {
             let _full = changed.try_send(()); // full: one is pending already
         }
     });
@@ -43,14 +45,15 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
     let mut look = tokio::time::interval(LOOK);
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let Ok(mut hangup) = hangup else { return error!("SIGHUP cannot be received") };
-    let mut broken = false;
+    let (mut broken, mut again) = (false, false);
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = told.recv() => false,
             // A folder that was replaced (a checkout, a deploy, a link that points elsewhere) is another folder to the system.
             _ = look.tick() => {
-                if !debouncer.as_mut().is_some_and(|d| look_at(d, &handle, &path, &mut watched)) {
+                let other = debouncer.as_mut().is_some_and(|d| look_at(d, &handle, &path, &mut watched));
+                if !other && !again {
                     continue;
                 }
                 false
@@ -58,7 +61,9 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
             _ = stopped.wait_for(|s| *s) => return,
         };
         // Whoever mended what did not compile wants to read that it is in order again, even if it is what it was.
-        broken = !reload(&handle, &path, &options, asked || broken).await;
+        let came = reload(&handle, &path, &options, asked || broken).await;
+        // What could not be committed (a full disk) is tried until it can.
+        (broken, again) = (came != Came::InForce, came == Came::NotCommitted);
     }
 }
 
@@ -95,9 +100,20 @@ fn look_at<C: FileIdCache>(
     other
 }
 
-/// One reload; whether what the files say is in force. Nothing happens when it is already, unless someone asked: then the
+/// What came of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// What the files say is in force.
+    InForce,
+    /// It does not compile, or a connection cannot be set up.
+    Faulty,
+    /// The store could not commit it.
+    NotCommitted,
+}
+
+/// One reload. Nothing happens when it is already, unless someone asked: then the
 /// connections are set up anew.
-async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) -> bool {
+async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: bool) -> Came {
     let (file, how) = (path.to_owned(), options.clone());
     let loaded = tokio::task::spawn_blocking(move || config::load(&file, &how)).await;
     let before = handle.live();
@@ -111,15 +127,15 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
             );
             let problems = value::from_json(report.to_json(report.lang).to_string().as_bytes()).unwrap_or_default();
             handle.tell(vec![Draft::own("ifthen.loaded", jiff::Timestamp::now(), Body::NotLoaded(problems))]);
-            return false;
+            return Came::Faulty;
         }
         Err(error) => {
             error!(%error, "reading the definitions failed");
-            return false;
+            return Came::Faulty;
         }
     };
     if loaded.summary == before.summary && !asked {
-        return true;
+        return Came::InForce;
     }
     if loaded.settings.listen != before.settings.listen || loaded.settings.data != before.settings.data {
         warn!("`listen` and `data` take effect at the next start");
@@ -132,17 +148,17 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
             match handle.load(Arc::clone(&live), detail).await {
                 Ok(()) => {
                     info!(definitions = %live.definitions.hash, changed = %difference, "reloaded");
-                    true
+                    Came::InForce
                 }
                 Err(error) => {
                     error!(%error, "the new definitions are not in force");
-                    false
+                    Came::NotCommitted
                 }
             }
         }
         Err(error) => {
             error!(%error, "a connection cannot be set up, the old definitions stay");
-            false
+            Came::Faulty
         }
     }
 }

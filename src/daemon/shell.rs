@@ -155,12 +155,13 @@ impl Shell {
 
     fn wait(&self, paused: bool) -> Result<Message, bool> {
         let mut longest = LONGEST_SLEEP;
+        let now = Timestamp::now();
         if paused {
             longest = STORE_PAUSE;
         } else if self.stop_at.is_some() {
             longest = Duration::from_millis(20);
-        } else if let Some(wake) = self.turn.wake() {
-            let until = wake.duration_since(Timestamp::now());
+        } else if let Some(wake) = self.turn.wake(now) {
+            let until = wake.duration_since(now);
             longest = Duration::try_from(until).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP);
         }
         self.mailbox.recv_timeout(longest).map_err(|e| matches!(e, RecvTimeoutError::Disconnected))

@@ -141,8 +141,8 @@ impl Turn {
     }
 
     /// When something is due by itself, at the earliest.
-    pub fn wake(&self) -> Option<Timestamp> {
-        self.dispatch.wake(&self.definitions)
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.dispatch.wake(&self.definitions, now)
     }
 
     /// What is due by now: timers, then calls that may start.

@@ -18,6 +18,9 @@ use super::state::{Change, Entry, Key, Need, State};
 use super::value::{Map, Value};
 use super::{flow, outbox, rule};
 
+/// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
+const MAX_STARTS: u32 = 64;
+
 /// The event of what a source told and that does not fit its mapping: `row`, `reason`, `field`. Kept, logged, open to rules.
 pub const UNREADABLE: &str = "ifthen.unreadable";
 
@@ -174,6 +177,8 @@ pub(super) struct Deciding<'a> {
     emits: Vec<Draft>,
     log: Vec<Line>,
     numbers: u32,
+    /// Runs started by this decision: flows that start each other without end are stopped by it.
+    starts: u32,
     /// What was decided about each rule and flow that was woken, where someone asks why.
     pub(super) watch: Option<Vec<Judged>>,
 }
@@ -193,6 +198,7 @@ impl<'a> Deciding<'a> {
             emits: Vec::new(),
             log: Vec::new(),
             numbers: 0,
+            starts: 0,
             watch: None,
         }
     }
@@ -306,6 +312,12 @@ impl<'a> Deciding<'a> {
             outcome,
             detail,
         });
+    }
+
+    /// Another run starts; whether it still may.
+    pub(super) fn may_start(&mut self) -> bool {
+        self.starts += 1;
+        self.starts <= MAX_STARTS
     }
 
     /// A number for an id, unique within this event.

@@ -210,12 +210,13 @@ impl Dispatch {
     }
 
     /// The earliest time at which [`Dispatch::due`] has something to say; the past: now.
-    pub fn wake(&self, definitions: &Definitions) -> Option<Timestamp> {
+    pub fn wake(&self, definitions: &Definitions, now: Timestamp) -> Option<Timestamp> {
         let timer = self.timers.first().and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
             let rate = c.open(name, definitions)?;
-            let (due, _) = c.ready.first()?;
-            Some(c.budget.opens(rate, *due).map_or(*due, |opens| opens.max(*due)))
+            // What is due already is judged by now: by then, attempts that came after it had not spent anything yet.
+            let at = c.ready.first().map(|(due, _)| (*due).max(now))?;
+            Some(c.budget.opens(rate, at).unwrap_or(at))
         });
         timer.into_iter().chain(calls).min()
     }
@@ -286,6 +287,22 @@ mod tests {
         d.apply(&Change { key: Key::Call(CallId { seq: 1, n: 1 }), entry: None });
         assert_eq!(told(&mut d), [2]);
         assert_eq!(d.waiting(), (3, 0));
+    }
+
+    #[test]
+    fn a_spent_budget_wakes_nobody_before_it_opens() {
+        let mut definitions = definitions();
+        let rate = Rate { count: 1, per: jiff::SignedDuration::from_secs(60) };
+        definitions.connections.get_mut("ops").unwrap().rate = Some(rate);
+        let later = Timestamp::from_second(10).unwrap();
+        let budget = Budget { sent: vec![later], ..Budget::default() };
+        let mut d = Dispatch::default();
+        d.apply(&Change { key: Key::Budget("ops".into()), entry: Some(Arc::new(Entry::Budget(budget))) });
+        d.apply(&call(1, "a", Status::Queued)); // due long before that attempt
+        assert!(d.due(&definitions, later).is_empty());
+        let wake = d.wake(&definitions, later).unwrap();
+        assert!(wake >= Timestamp::from_second(70).unwrap(), "{wake}");
+        assert_eq!(d.due(&definitions, wake).len(), 1);
     }
 
     #[test]

@@ -141,6 +141,9 @@ pub(super) fn start(
     {
         return Err(Stop::Unevaluable(format!("{id} is about a {entity}, not about {record}")));
     }
+    if !draft.may_start() {
+        return Err(Stop::Unevaluable("flows start each other without end".into()));
+    }
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };

@@ -162,7 +162,6 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     }
     call.status = Status::Started;
     call.attempt += 1;
-    call.tried = true;
     draft.put(Key::Call(*first), Entry::Call(call));
     Ok(())
 }
@@ -229,6 +228,10 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
         say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())]);
         return Ok(());
     }
+    // Only what was throttled has surely not arrived; what may have arrived stays as it is, under its key.
+    if !matches!(outcome, Ended::Failed { class: Class::Throttled { .. }, .. }) {
+        call.tried = true;
+    }
     match outcome {
         Ended::Done(answer) => done(draft, call, answer),
         Ended::Unknown { detail } => {
@@ -237,12 +240,10 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
         }
         Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
         Ended::Failed { class: Class::Throttled { seconds }, detail } => {
-            // Refused, so it has not arrived; it may still be merged.
             call.attempt -= 1;
-            call.tried = call.attempt > 0;
             hold(draft, call, seconds.map(|s| SignedDuration::from_secs(i64::from(s))), detail)
         }
-        Ended::Failed { class: Class::Permanent, detail } if !call.carries.is_empty() => split(draft, call, detail),
+        Ended::Failed { class: Class::Permanent, detail } if call.own.is_some() => split(draft, call, detail),
         Ended::Failed { class: Class::Permanent, detail } => dead(draft, call, detail),
         Ended::Failed { class: Class::Configuration, detail } => {
             if call.retry.len() < call.attempt as usize {
@@ -306,7 +307,7 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, 
     let mut state = budget(draft, &call.connection)?;
     let until = state.hold(said, draft.now);
     draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
-    call.due = until;
+    call.due = draft.now; // the budget holds it: whoever lifts the hold lets all of them go
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
     say(
@@ -364,7 +365,9 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
             }
             call.request = (**request).clone();
             call.generation += 1;
-            call.tried = false;
+            // What was edited stands for all that it carries, and takes in nobody else.
+            call.own = None;
+            call.tried = !call.carries.is_empty();
             say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
         }
         Command::Discard(_) => {

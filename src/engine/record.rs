@@ -56,10 +56,9 @@ impl Told {
         let newest = self.at;
         if newest.is_none_or(|last| at > last) {
             // What this time says nothing of keeps its own time.
-            if let Some(last) = newest {
-                for field in self.fields.keys() {
-                    self.older.entry(field.clone()).or_insert(last);
-                }
+            let last = newest.unwrap_or(Timestamp::MIN); // told without a time: older than anything that has one
+            for field in self.fields.keys() {
+                self.older.entry(field.clone()).or_insert(last);
             }
             self.at = Some(at);
         }
@@ -199,6 +198,15 @@ mod tests {
         check(&mut r, "crm", Some("2026-09-21T03:00:00Z"), &[("owner", "wang")], &[("owner", "wang")]);
         check(&mut r, "crm", Some("2026-09-21T01:20:00Z"), &[("stage", "lost")], &[]);
         check(&mut r, "crm", Some("2026-09-21T02:00:00Z"), &[("stage", "lost")], &[("stage", "lost")]);
+    }
+
+    #[test]
+    fn what_was_told_without_a_time_is_older_than_what_has_one() {
+        let mut r = Record::default();
+        check(&mut r, "crm", None, &[("stage", "new")], &[("stage", "new")]);
+        check(&mut r, "crm", Some("2026-09-21T05:00:00Z"), &[("owner", "lisi")], &[("owner", "lisi")]);
+        check(&mut r, "crm", Some("2026-09-21T03:00:00Z"), &[("stage", "won")], &[("stage", "won")]);
+        check(&mut r, "crm", Some("2026-09-21T02:00:00Z"), &[("stage", "lost")], &[]);
     }
 
     #[test]

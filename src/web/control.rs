@@ -1,6 +1,7 @@
 //! The control API: what the command line asks of a running daemon, and why, with the token that only the data folder's owner can read.
 
-use axum::body::Bytes;
+use std::time::Duration;
+
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -13,16 +14,25 @@ use crate::engine::call::{CallId, Request};
 use crate::engine::event::{self, Body, Command, Draft};
 use crate::store::sqlite::Reader;
 
+/// An edited request must be here by then.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// And no larger: a mail's text, not its pictures.
+const MAX_BODY: usize = 2 << 20;
+
 /// `POST /api/calls/<id>/retry|edit|discard`; the body of `edit` is the new request as `ifthen calls show --json` prints it.
 pub(super) async fn call(
     State(handle): State<Handle>,
     Path((id, what)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: axum::extract::Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
+    if let Err(refusal) = permitted(&handle, request.headers()) {
         return *refusal;
     }
+    // Only now, and not for ever: a body that does not come must not keep its connection.
+    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
+    let Ok(Ok(body)) = body else {
+        return problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
+    };
     let Ok(id) = id.parse::<CallId>() else {
         return problem(StatusCode::BAD_REQUEST, "call", "a call id looks like c1042-2");
     };

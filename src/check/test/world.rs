@@ -101,7 +101,7 @@ impl<'a> World<'a> {
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), Endless> {
-        while let Some(wake) = self.dispatch.wake(self.subject.definitions).filter(|wake| *wake <= until) {
+        while let Some(wake) = self.dispatch.wake(self.subject.definitions, self.now).filter(|wake| *wake <= until) {
             self.now = self.now.max(wake);
             let due = self.dispatch.due(self.subject.definitions, self.now);
             if due.is_empty() {
