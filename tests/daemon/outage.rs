@@ -34,6 +34,9 @@ fn every_class_of_answer_is_treated_as_what_it_is() {
     // Mail: greylisted once; refused for good; lost after the final dot.
     world.smtp.next_for("grey@example.com", 1, Stage::Recipient, Act::Reply("451 4.7.1 greylisted"));
     world.smtp.next_for("gone@example.com", 1, Stage::Recipient, Act::Reply("550 5.1.1 no such user"));
+    // And slow, which is no failure.
+    world.smtp.next_for("fine@example.com", 1, Stage::Dot, Act::Slow(Duration::from_millis(300)));
+    world.wecom.script.next(2, Mode::Slow(Duration::from_millis(300)));
     // Robots: busy, then nonsense, then fine.
     world.dingtalk.script.next(1, Mode::busy());
     world.dingtalk.script.next(1, Mode::Instead(Reply::text(502, "text/html", "<html>Bad Gateway</html>")));
@@ -48,6 +51,8 @@ fn every_class_of_answer_is_treated_as_what_it_is() {
     assert_eq!(dead[0].record.as_ref().unwrap().id, "gone");
     daemon.wait_lines("dingtalk", Outcome::Done, 3);
     assert_eq!(world.dingtalk.accepted.all().len(), 3);
+    daemon.wait_lines("wecom", Outcome::Done, 3);
+    assert!(daemon.lines("wecom", Outcome::Retrying).is_empty());
 
     // Listed, and sent after all when someone asks.
     let (code, said) = world.folder.cli(&["calls", "list", "--dead"]);
