@@ -456,12 +456,22 @@ fn a_follower_ends_with_its_reader() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// Killed when the test ends, however it ends: a follower would outlive a test that fails.
+struct Follower(std::process::Child);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.0.kill()); // it may have ended
+        drop(self.0.wait());
+    }
+}
+
 /// Follows the log of a folder; every line comes out as it is committed, nothing is waited for but the line itself.
 #[test]
 fn following_the_log() {
     let here = filled();
-    let mut child = here.command("tail -f -n 1 --json").stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut child = Follower(here.command("tail -f -n 1 --json").stdout(Stdio::piped()).spawn().unwrap());
+    let mut out = std::io::BufReader::new(child.0.stdout.take().unwrap());
     let mut next = || {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut out, &mut line).unwrap();
@@ -474,8 +484,6 @@ fn following_the_log() {
         store.commit(&Batch { definitions: "0123456789ab".into(), log: vec![line], ..Batch::default() }).unwrap();
         assert_eq!(next(), seq);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]

@@ -297,27 +297,11 @@ fn is_time(leaf: &Leaf, zone: &TimeZone) -> bool {
 
 /// The entity that the envelope names: `lead` in `{"type": "lead.updated", "data": {"lead": {…}}}`.
 fn named_entity(payload: &Payload, around: &[&Leaf]) -> Option<String> {
-    const GENERAL: &[&str] = &[
-        "data",
-        "payload",
-        "record",
-        "object",
-        "body",
-        "attributes",
-        "fields",
-        "properties",
-        "item",
-        "entity",
-        "event",
-        "form",
-        "formdata",
-        "content",
-    ];
     let word = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let kinds = around.iter().filter(|l| l.path.last().is_some_and(|n| guess::rank(n, "", Use::Kind).is_some()));
     let from_kind =
         kinds.filter_map(|l| l.value.as_text()?.split_once('.').map(|(entity, _)| entity.to_owned())).find(|e| word(e));
-    let from_path = payload.base.last().map(|n| n.to_lowercase()).filter(|n| word(n) && !GENERAL.contains(&n.as_str()));
+    let from_path = payload.base.last().map(|n| n.to_lowercase()).filter(|n| word(n) && !guess::is_container(n));
     from_path.or(from_kind)
 }
 
