@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::config::settings;
-use crate::engine::call::{Class, Format, Outcome, RobotMessage};
+use crate::engine::call::{Class, DINGTALK_BYTES, Format, Outcome, RobotMessage, wecom_bytes};
 use crate::engine::value::{Value, from_json};
 
 use super::client::{self, Answer, Failure};
@@ -28,10 +28,9 @@ pub enum Kind {
 /// The most bytes (UTF-8) that a robot takes. WeCom counts the content alone. DingTalk counts the whole request body, so
 /// leave a tenth of it for escapes, mentions and the rest of the JSON.
 pub fn limit(kind: Kind, format: Format) -> usize {
-    match (kind, format) {
-        (Kind::Dingtalk, _) => 20_000,
-        (Kind::Wecom, Format::Text) => 2_048,
-        (Kind::Wecom, Format::Markdown) => 4_096,
+    match kind {
+        Kind::Dingtalk => DINGTALK_BYTES,
+        Kind::Wecom => wecom_bytes(format),
     }
 }
 

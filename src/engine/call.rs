@@ -214,6 +214,17 @@ pub enum Format {
     Markdown,
 }
 
+/// The most a DingTalk robot takes, in bytes of the whole request; its error text is `message too long, exceed 20000 bytes`.
+pub const DINGTALK_BYTES: usize = 20_000;
+
+/// The most a WeCom robot takes, in bytes of UTF-8 of the content alone.
+pub const fn wecom_bytes(format: Format) -> usize {
+    match format {
+        Format::Text => 2_048,
+        Format::Markdown => 4_096,
+    }
+}
+
 /// Whom a robot's message mentions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,13 +1,9 @@
 //! Merging messages to one robot: what would not fit into a minute's budget travels together instead of getting lost.
 
-use super::call::{Format, Mentions, Request, RobotMessage};
+use super::call::{DINGTALK_BYTES, Format, Mentions, Request, RobotMessage, wecom_bytes};
 
-/// What a DingTalk robot takes, in bytes; the error text is `message too long, exceed 20000 bytes`. That is of the whole JSON, where line breaks and quotes double.
-const DINGTALK: usize = 16_000;
-/// What a WeCom robot takes as text, in bytes of UTF-8.
-const WECOM_TEXT: usize = 2_048;
-/// What a WeCom robot takes as markdown, in bytes of UTF-8.
-const WECOM_MARKDOWN: usize = 4_096;
+/// What is merged for a DingTalk robot: it counts the whole JSON, where line breaks and quotes double.
+const DINGTALK: usize = DINGTALK_BYTES / 5 * 4;
 /// Room for a keyword and mentions that the channel puts into the text.
 const SPARE: usize = 256;
 
@@ -15,10 +11,7 @@ const SPARE: usize = 256;
 pub(super) fn merge(first: &Request, second: &Request) -> Option<Request> {
     match (first, second) {
         (Request::Dingtalk(a), Request::Dingtalk(b)) => joined(a, b, DINGTALK).map(Request::Dingtalk),
-        (Request::Wecom(a), Request::Wecom(b)) => {
-            let limit = if a.format == Format::Text { WECOM_TEXT } else { WECOM_MARKDOWN };
-            joined(a, b, limit).map(Request::Wecom)
-        }
+        (Request::Wecom(a), Request::Wecom(b)) => joined(a, b, wecom_bytes(a.format)).map(Request::Wecom),
         _ => None,
     }
 }
