@@ -34,42 +34,49 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         if !wakes(&rule.when, draft.event) {
             continue;
         }
-        let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
-        match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
-            (Err(why), _) => {
-                let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
-                draft.say(&by, "rule", Outcome::Failed, detail);
-                draft.judge(&by, || Verdict::Unevaluable(why));
-            }
-            (Ok(true), Some(earlier)) => {
-                let detail = Value::from([("reason", "stop".into()), ("by", earlier.into())]);
-                draft.say(&by, "rule", Outcome::Suppressed, detail);
-                draft.judge(&by, || Verdict::Stopped { by: earlier.to_owned() });
-            }
-            (Ok(true), None) => {
-                if let Some(until) = cooled(draft, rule, &by)? {
-                    draft.judge(&by, || Verdict::Cooling { until });
-                    continue;
-                }
-                draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
-                draft.judge(&by, || Verdict::Fired);
-                perform(draft, &rule.then, &by, arrived)?;
-                if rule.stop {
-                    stopped_by = Some(&rule.id);
-                }
-            }
-            (Ok(false), None) if !rule.otherwise.is_empty() => {
-                draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
-                draft.judge(&by, || Verdict::Else);
-                perform(draft, &rule.otherwise, &by, arrived)?;
-            }
-            (Ok(false), earlier) => {
-                let earlier = earlier.filter(|_| !rule.otherwise.is_empty());
-                draft.judge(&by, || Verdict::NotMet { stopped: earlier.map(str::to_owned) });
-            }
+        let fired = one(draft, rule, arrived, stopped_by)?;
+        if fired && rule.stop {
+            stopped_by = Some(&rule.id);
         }
     }
     Ok(())
+}
+
+/// One rule that was woken: its gates in their order, then what it does. Whether it fired, `else` not counted.
+fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
+    let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
+    match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
+        (Err(why), _) => {
+            let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
+            draft.say(&by, "rule", Outcome::Failed, detail);
+            draft.judge(&by, || Verdict::Unevaluable(why));
+        }
+        (Ok(true), Some(earlier)) => {
+            let detail = Value::from([("reason", "stop".into()), ("by", earlier.into())]);
+            draft.say(&by, "rule", Outcome::Suppressed, detail);
+            draft.judge(&by, || Verdict::Stopped { by: earlier.to_owned() });
+        }
+        (Ok(true), None) => {
+            if let Some(until) = cooled(draft, rule, &by)? {
+                draft.judge(&by, || Verdict::Cooling { until });
+                return Ok(false);
+            }
+            draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
+            draft.judge(&by, || Verdict::Fired);
+            perform(draft, &rule.then, &by, arrived)?;
+            return Ok(true);
+        }
+        (Ok(false), None) if !rule.otherwise.is_empty() => {
+            draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
+            draft.judge(&by, || Verdict::Else);
+            perform(draft, &rule.otherwise, &by, arrived)?;
+        }
+        (Ok(false), earlier) => {
+            let earlier = earlier.filter(|_| !rule.otherwise.is_empty());
+            draft.judge(&by, || Verdict::NotMet { stopped: earlier.map(str::to_owned) });
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the event is one of those waited for.
