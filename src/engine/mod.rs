@@ -9,6 +9,7 @@
 mod action;
 pub mod assignment;
 pub mod budget;
+pub mod calendar;
 pub mod call;
 pub mod cascade;
 pub mod decide;
@@ -27,6 +28,7 @@ pub mod record;
 mod rule;
 pub mod schedule;
 pub mod scope;
+pub mod span;
 pub mod state;
 pub mod sweep;
 pub mod template;
