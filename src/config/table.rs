@@ -113,10 +113,7 @@ static RULE: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &[
-        "let", "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", 
-        "quiet", 
-    ],
+    later: &["let", "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet"],
 };
 
 static CHANGED: Keys = Keys {
@@ -132,15 +129,15 @@ static CHANGED: Keys = Keys {
 
 /// Actions and steps of later versions.
 const LATER_ACTIONS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "if", "id", "wait", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "if", "id", "wait", "run",
 ];
 
 const LATER_STEPS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "run",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -149,17 +146,21 @@ static ACTION_KEYS: Keys =
     Keys { what: &("an action", "动作"), keys: &[ACTIONS], one_of: &[ACTION_NAMES], later: LATER_ACTIONS };
 
 /// The names of all actions.
-pub(super) const ACTION_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify"];
+pub(super) const ACTION_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+];
 
-const STEP_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify", "wait"];
+const STEP_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "wait",
+];
 
 static ACTIONS: &[Key] = &[
     may("set", Map(&Any), "Sets fields of the record", "设置字段"),
     may("tag", OneOrMore(&Text), "Adds tags", "加标签"),
     may("untag", OneOrMore(&Text), "Takes tags away", "去标签"),
     may("assign", ScalarOr(&Name, &Object(&ASSIGN)), "Gives the record an owner; a team by its name", "分配负责人"),
+    may("release", ScalarOr(&Text, &Object(&RELEASE)), "Gives the record back to a pool", "退回公海"),
     may("emit", ScalarOr(&Name, &Object(&EMIT)), "Says that something happened", "发出事件"),
     may("create", Map(&Map(&Any)), "Makes a record of the entity named", "新建记录"),
     may("log", Text, "Writes into the action log", "写日志"),
@@ -180,6 +181,16 @@ static ASSIGN: Keys = Keys {
     ]],
     one_of: &[&["team", "to"]],
     later: &["strategy", "fallback", "weights", "territory"],
+};
+
+static RELEASE: Keys = Keys {
+    what: &("`release`", "`release`"),
+    keys: &[&[
+        must("pool", Text, "The pool's name, for the field `pool`", "公海名称,写入字段 `pool`"),
+        may("field", Name, "The person field that is emptied; `owner` unless said", "要清空的人员字段,默认 `owner`"),
+    ]],
+    one_of: &[],
+    later: &["cooldown"],
 };
 
 static EMIT: Keys = Keys {

@@ -188,6 +188,8 @@ pub enum Action {
     Untag(Vec<Template>),
     /// Gives the record an owner.
     Assign(Assign),
+    /// Gives the record back to a pool.
+    Release(Release),
     /// Says that something happened; decided in the same turn.
     Emit(Emit),
     /// Makes a record, or nothing if there is one of that key.
@@ -216,6 +218,7 @@ impl Action {
             Self::Tag(_) => "tag",
             Self::Untag(_) => "untag",
             Self::Assign(_) => "assign",
+            Self::Release(_) => "release",
             Self::Emit(_) => "emit",
             Self::Create(_) => "create",
             Self::Log(_) => "log",
@@ -262,6 +265,15 @@ pub enum AssignTo {
     Team(String),
     /// This person.
     Person(Who),
+}
+
+/// `release: 华东公海` or `release: { pool: 华东公海 }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name, for the field `pool`.
+    pub pool: Template,
+    /// The person field that is emptied; `owner` unless said.
+    pub field: String,
 }
 
 /// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.

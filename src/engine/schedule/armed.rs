@@ -143,7 +143,7 @@ pub(in crate::engine) fn sweep(
 fn share(length: SignedDuration, at: &RecordRef) -> SignedDuration {
     let hash = at.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let millis = u128::try_from(length.as_millis()).unwrap_or(0) * u128::from(mixed) >> 32;
+    let millis = (u128::try_from(length.as_millis()).unwrap_or(0) * u128::from(mixed)) >> 32;
     SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
@@ -187,12 +187,7 @@ fn time(
     }
 }
 
-fn holds(
-    draft: &Deciding<'_>,
-    condition: &Expr,
-    at: &RecordRef,
-    record: &Arc<Record>,
-) -> Result<Result<bool, String>, Need> {
+fn holds(draft: &Deciding<'_>, condition: &Expr, at: &RecordRef, record: &Arc<Record>) -> Result<Result<bool, String>, Need> {
     let record = Some((at.clone(), Arc::clone(record)));
     match condition.test(&View::of_record(draft, record, &Value::Null)) {
         Ok(holds) => Ok(Ok(holds)),
