@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -124,6 +124,8 @@ texts! {
     K_ONE_OF "" "one of {0}" "以下之一：{0}"
     K_ADDRESS "" "an address such as `127.0.0.1:8780`" "监听地址，如 `127.0.0.1:8780`"
     K_NETWORK "" "a network such as `10.0.0.0/8`" "网段，如 `10.0.0.0/8`"
+    K_HOURS "" "hours such as `09:00-12:00`" "时间段，如 `09:00-12:00`"
+    K_DAYS "" "a day such as `2026-10-01`, or days such as `2026-10-01..2026-10-07`" "日期，如 `2026-10-01`，或一段日期，如 `2026-10-01..2026-10-07`"
     K_ZONE "" "an IANA time zone such as `Asia/Shanghai`" "IANA 时区，如 `Asia/Shanghai`"
     K_URL "" "an http(s) address" "http(s) 地址"
     K_COUNTRY "" "a country of two letters such as `CN`" "两个字母的国家代码，如 `CN`"
@@ -256,6 +258,25 @@ texts! {
     BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
     SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
+
+    // Calendars.
+    UNKNOWN_CALENDAR "E0D0" "there is no calendar `{0}` in `calendars:`, and none of that name is shipped" "`calendars:` 中没有工作日历 `{0}`，也没有内置的同名日历"
+    HOURS_REVERSED "E0D1" "`{0}` closes before it opens" "`{0}` 的结束时间早于开始时间"
+    OVERNIGHT_HELP "" "a night is written in two: `22:00-24:00`, and `00:00-06:00` on the day after" "跨午夜请分成两段：当天 `22:00-24:00`，次日 `00:00-06:00`"
+    HOURS_OVERLAP "E0D2" "`{0}` overlaps `{1}`" "`{0}` 与 `{1}` 重叠"
+    NO_SUCH_DAY "E0D3" "there is no day `{0}`" "日期 `{0}` 不存在"
+    DAYS_REVERSED "E0D4" "`{0}` ends before it begins" "`{0}` 的结束日期早于开始日期"
+    DAYS_LONG "E0D5" "`{0}` is longer than {1} days" "`{0}` 超过 {1} 天"
+    DAY_BOTH "E0D6" "`{0}` is a day off and a working day" "`{0}` 既是休息日又是工作日"
+    NOT_A_WEEKDAY "E0D7" "`{0}` is no weekday" "`{0}` 不是星期几"
+    WEEKDAY_HELP "" "`mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, or several: `mon-fri`" "可用 `周一` … `周日` 或一段 `周一-周五`；也可写 `mon`、`mon-fri`"
+    HOURS_TWICE "E0D8" "the hours of {0} are given twice" "{0} 的工作时间写了两次"
+    NEVER_OPEN "E0D9" "the calendar `{0}` never opens" "工作日历 `{0}` 没有任何工作时间"
+    HOURS_OR_BASE "E0DA" "the calendar `{0}` needs `hours`, or a `base` to take them from" "工作日历 `{0}` 需要 `hours`，或用 `base` 指定沿用哪个日历"
+    BASE_CYCLE "E0DB" "the calendar `{0}` is based on itself" "工作日历 `{0}` 最终以自己为基础"
+    WHICH_CALENDAR "E0DC" "which calendar is meant where none is named? There are {0}" "没有指明日历时用哪一个？现有：{0}"
+    WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
+    CLOSED_WEEKDAY "E0DD" "`{0}` has no hours that this day could have" "`{0}` 没有工作时间，不能沿用"
 
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"

@@ -1,5 +1,6 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
+pub(super) mod calendar;
 pub(super) mod scenario;
 
 use super::grammar::Shape::{
@@ -22,13 +23,14 @@ static FILE_KEYS: Keys = Keys {
         may("entities", Ids(&Object(&ENTITY)), "Kinds of records and their fields", "实体(记录的种类)及其字段"),
         may("people", Ids(&Object(&PERSON)), "Who owns records and is told things", "人员"),
         may("teams", Ids(&ListOr(&Name, &Object(&TEAM))), "People who share work", "团队"),
+        may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports", "calendars"],
+    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -88,6 +90,7 @@ static WAKING: &[Key] = &[
     may("owner", Text, "Who to ask about it", "负责人(说明用)"),
     may("tags", OneOrMore(&Text), "To sort by", "标签(说明用)"),
     may("note", Text, "Why it is there", "备注"),
+    may("calendar", Name, "On which working time is measured", "计算工作时间所用的日历"),
 ];
 
 static RULE: Keys = Keys {
@@ -105,8 +108,7 @@ static RULE: Keys = Keys {
     ],
     one_of: &[],
     later: &[
-        "let", "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn",
-        "quiet", "each",
+        "let", "once", "limit", "debounce", "group", "active", "existing", "imports", "was", "tests", "warn", "quiet", "each",
     ],
 };
 
@@ -277,7 +279,7 @@ static FLOW: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "calendar", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "vars"],
 };
 
 static STEP: Keys = Keys {

@@ -2,13 +2,14 @@
 //!
 //! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
@@ -27,6 +28,12 @@ pub struct Definitions {
     pub lang: String,
     /// Named values.
     pub constants: Map,
+    /// Working time, by id; those that are shipped are among them.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub calendar: String,
+    /// Those of them that are written in the definitions, or that something there goes by.
+    pub calendars_used: BTreeSet<String>,
     /// Kinds of records, by id.
     pub entities: BTreeMap<String, Entity>,
     /// By id.
@@ -62,6 +69,11 @@ impl Definitions {
         self.index = Index::new(&self.rules, &self.flows);
         self
     }
+
+    /// The calendar of that name; without a name, the one that is meant then. `None`: there is none of that name (any more).
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Arc<Calendar>> {
+        self.calendars.get(name.unwrap_or(&self.calendar))
+    }
 }
 
 /// A rule.
@@ -89,6 +101,8 @@ pub struct Rule {
     pub enabled: bool,
     /// At most once in this time per record.
     pub cooldown: Option<SignedDuration>,
+    /// On which working time is measured; the usual one unless said.
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }
@@ -127,6 +141,9 @@ pub struct Flow {
     pub record: Option<String>,
     /// In order.
     pub steps: Vec<Step>,
+    /// On which working time is measured; the usual one unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     #[serde(default)]
     pub deliver: Deliver,
