@@ -206,6 +206,9 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
     // Of config.yaml only what `decide` sees: no address, no secret.
     let zone = definitions.zone.0.iana_name().unwrap_or("");
     sha.update(format!("{zone}\0{}\0{:?}\0{:?}", definitions.lang, definitions.constants, definitions.connections));
+    if let Some(quiet) = &definitions.quiet {
+        sha.update(format!("\0{quiet:?}"));
+    }
     digest::hex(sha.finalize().as_slice())
 }
 

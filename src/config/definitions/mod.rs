@@ -8,6 +8,7 @@ mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod gate;
 mod message;
 mod people;
 mod rule;
@@ -15,6 +16,7 @@ mod scenario;
 mod term;
 mod who;
 
+pub(super) use gate::hours;
 pub(super) use message::PLAIN_HTTP;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,6 +33,7 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
+use crate::engine::gate::Hours;
 use crate::engine::value::Map;
 
 /// What `config.yaml` says that the definitions refer to.
@@ -40,6 +43,8 @@ pub(super) struct Surroundings<'a> {
     /// Overrides of constants.
     pub(super) constants: Vec<(String, At, Node)>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
+    /// When messages are held.
+    pub(super) quiet: Option<Hours>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
     /// Ids of the sources.
@@ -128,8 +133,10 @@ pub(super) fn compile(
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
     let templates = with.read_templates(&items["templates"]);
+    gate::former_ids(items, sink);
     let rules = items["rules"].iter().filter_map(|i| with.rule(*i)).collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
     let definitions = Definitions {
         zone: Zone(around.zone.clone()),
@@ -140,6 +147,8 @@ pub(super) fn compile(
         teams: with.teams,
         rules,
         flows,
+        flow_gates,
+        quiet: around.quiet.clone(),
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()

@@ -74,6 +74,7 @@ impl File<'_> {
             lang: lang.code().to_owned(),
             constants: entries("constants").iter().map(|e| (e.key.clone(), e.at, e.value.clone())).collect(),
             connections,
+            quiet: self.node.get("quiet").and_then(|n| super::definitions::hours(n, self.sink)),
             baseless: connection::baseless(self),
             sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),
             events: entries("sources").iter().filter_map(source::event_pattern).collect(),

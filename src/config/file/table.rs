@@ -24,6 +24,12 @@ static FILE_KEYS: Keys = Keys {
         ),
         may("constants", Ids(&Any), "Override those of the definitions", "覆盖定义中的常量"),
         may("log", Word(&["text", "json"]), "How the daemon's own messages are written", "运行日志的格式"),
+        may(
+            "quiet",
+            Object(&super::super::table::gate::HOURS),
+            "When messages to people are held",
+            "静默时段,发给人的消息推迟到时段结束",
+        ),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
         may("allow_networks", OneOrMore(&Network), "Private networks that `http` may reach", "允许 `http` 访问的内网网段"),
         may("sources", Ids(&Object(&SOURCE)), "Who tells us what happens", "数据来源"),
