@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{By, Deciding};
+use super::definition::Definitions;
 use super::event::RecordRef;
 use super::log::Outcome;
 use super::state::{Entry, Key, Need};
@@ -54,11 +55,21 @@ impl Silence {
 
     /// Whether it concerns a rule or flow of this id and these tags, and the record, at a time.
     fn covers(&self, id: &str, tags: &[String], record: Option<&RecordRef>, now: Timestamp) -> bool {
-        let meant = match self.ask.rule.strip_prefix("tag:") {
-            Some(tag) => tags.iter().any(|t| glob(tag, t)),
-            None => glob(&self.ask.rule, id),
-        };
-        meant && now < self.ask.until && self.ask.record.as_ref().is_none_or(|r| record == Some(r))
+        means(&self.ask.rule, id, tags) && now < self.ask.until && self.ask.record.as_ref().is_none_or(|r| record == Some(r))
+    }
+}
+
+/// Whether there is a rule or flow that a pattern means.
+pub fn meets(definitions: &Definitions, pattern: &str) -> bool {
+    let rules = definitions.rules.iter().map(|r| (&r.id, &r.gates.tags));
+    let mut all = rules.chain(definitions.flow_gates.iter().map(|(id, gates)| (id, &gates.tags)));
+    all.any(|(id, tags)| means(pattern, id, tags))
+}
+
+fn means(pattern: &str, id: &str, tags: &[String]) -> bool {
+    match pattern.strip_prefix("tag:") {
+        Some(tag) => tags.iter().any(|t| glob(tag, t)),
+        None => glob(pattern, id),
     }
 }
 
