@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Gx gates · E0Tx triggers of time · E0Wx `let`. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -175,6 +175,22 @@ texts! {
     NOT_A_LANGUAGE "E044" "`{0}` is no language such as `zh` or `en`" "`{0}` 不是语言代码(如 `zh`、`en`)"
     TEMPLATE_AND_TEXT "E045" "the content comes from `template`, so this would not be used" "内容取自 `template`，这一项不会被使用"
     CREATE_ONE "E046" "`create` makes one record: `create: { deal: { … } }`" "`create` 一次新建一条记录：`create: { deal: { … } }`"
+
+    // Gates.
+    BAD_LIMIT "E0G0" "`{0}` is no limit" "`{0}` 不是有效的次数上限"
+    BAD_LIMIT_HELP "" "1 to 1000 times `per day` (`second`, `minute`, `hour`, `week`, `month`: whole ones in the zone) or `/24h` (any 24 hours)" "1 到 1000 次：`3 per day`(`second`、`minute`、`hour`、`week`、`month` 按自然时段)，或 `3/24h`(任意 24 小时)"
+    BAD_CLOCK "E0G1" "`{0}` is no time of day" "`{0}` 不是有效的时刻"
+    BAD_CLOCK_HELP "" "hours and minutes: `22:00`" "请写时和分：`22:00`"
+    QUIET_EMPTY "E0G2" "the quiet hours end when they begin" "静默时段的开始和结束相同"
+    QUIET_WHEN "E0G3" "`true` does not say when it is quiet" "`true` 没有说明静默时段"
+    QUIET_HELP "" "`quiet: { from: '22:00', to: '08:00' }`, or `quiet: false` against those of config.yaml" "请写 `quiet: { from: '22:00', to: '08:00' }`；不受 config.yaml 限制时写 `quiet: false`"
+    BAD_MOMENT "E0G4" "`{0}` is no date or time" "`{0}` 不是有效的日期或时间"
+    BAD_MOMENT_HELP "" "`2026-09-21` or `2026-09-21 09:00`" "请写 `2026-09-21` 或 `2026-09-21 09:00`"
+    ACTIVE_NEVER "E0G5" "this ends before it begins" "结束早于开始"
+    MAX_BELOW_WAIT "E0G6" "`max` is shorter than `wait`" "`max` 比 `wait` 还短"
+    WAS_EXISTS "E0G7" "{0} `{1}` is still there" "{0} `{1}` 仍然存在"
+    WAS_TWICE "E0G8" "two say that they were {0} `{1}`" "有两处都声称曾是{0} `{1}`"
+    HERE "" "here" "在这里"
 
     // References.
     UNKNOWN_ENTITY "E050" "there is no entity `{0}`" "没有名为 `{0}` 的实体"

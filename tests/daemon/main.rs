@@ -19,6 +19,7 @@ mod lead;
 mod outage;
 mod poll;
 mod reload;
+mod silence;
 mod stale;
 mod stop;
 mod webhook;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a failure here is the test failing")]
 
 mod flow;
+mod gate;
 mod outbox;
 mod rule;
 mod schedule;

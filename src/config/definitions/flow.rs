@@ -12,6 +12,7 @@ use super::super::tree::Node;
 use super::rule::deliver;
 use super::{Compiler, Item, told};
 use crate::engine::definition::{Flow, Step, StepKind};
+use crate::engine::gate::Gates;
 use crate::engine::trigger::Trigger;
 
 impl Compiler<'_> {
@@ -46,6 +47,11 @@ impl Compiler<'_> {
         };
         flow.hash = hash(&flow)?;
         Some(flow)
+    }
+
+    /// What keeps a flow from starting and its messages from leaving.
+    pub(super) fn flow_gates(&self, item: Item<'_>) -> Gates {
+        self.gates(item.node, &[])
     }
 
     /// Each trigger of a flow about an entity that is about another one.
