@@ -13,6 +13,7 @@ use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -48,6 +49,10 @@ pub struct Definitions {
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
+    /// What is driven by time, of rules and flows that are enabled.
+    pub schedules: Schedules,
+    /// How late what a source tells about records of an entity may be.
+    pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
 }
@@ -77,7 +82,7 @@ impl Definitions {
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,
@@ -190,6 +195,8 @@ pub enum Action {
     Untag(Vec<Template>),
     /// Gives the record an owner.
     Assign(Assign),
+    /// Gives the record back to a pool.
+    Release(Release),
     /// Says that something happened; decided in the same turn.
     Emit(Emit),
     /// Makes a record, or nothing if there is one of that key.
@@ -218,6 +225,7 @@ impl Action {
             Self::Tag(_) => "tag",
             Self::Untag(_) => "untag",
             Self::Assign(_) => "assign",
+            Self::Release(_) => "release",
             Self::Emit(_) => "emit",
             Self::Create(_) => "create",
             Self::Log(_) => "log",
@@ -264,6 +272,15 @@ pub enum AssignTo {
     Team(String),
     /// This person.
     Person(Who),
+}
+
+/// `release: 华东公海` or `release: { pool: 华东公海 }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name, for the field `pool`.
+    pub pool: Template,
+    /// The person field that is emptied; `owner` unless said.
+    pub field: String,
 }
 
 /// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.

@@ -82,6 +82,16 @@ impl<'a> View<'a> {
         Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, calendar, arrival: true }
     }
 
+    /// What sees a record as it is now, and nothing of any event.
+    pub(super) fn of_record(
+        deciding: &'a Deciding<'a>,
+        record: Option<(RecordRef, Arc<Record>)>,
+        data: &'a Value,
+        calendar: Option<&'a str>,
+    ) -> Self {
+        Self { deciding, record, data, old: None, steps: None, calendar, arrival: false }
+    }
+
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {
         Ok(match &self.record {
             Some((own, record)) if self.arrival && own == at => Some(Arc::clone(record)),

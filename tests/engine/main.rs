@@ -5,4 +5,5 @@ mod calendar;
 mod flow;
 mod outbox;
 mod rule;
+mod schedule;
 mod world;
