@@ -312,13 +312,13 @@ texts! {
     DAY_BOTH "E0D6" "`{0}` is a day off and a working day" "`{0}` 既是休息日又是工作日"
     NOT_A_WEEKDAY "E0D7" "`{0}` is no weekday" "`{0}` 不是星期几"
     WEEKDAY_HELP "" "`mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, or several: `mon-fri`" "可用 `周一` … `周日` 或一段 `周一-周五`；也可写 `mon`、`mon-fri`"
-    HOURS_TWICE "E0D8" "the hours of {0} are given twice" "{0} 的工作时间写了两次"
+    HOURS_TWICE "E0D8" "the hours of `{0}` are given twice" "`{0}` 的工作时间写了两次"
     NEVER_OPEN "E0D9" "the calendar `{0}` never opens" "工作日历 `{0}` 没有任何工作时间"
     HOURS_OR_BASE "E0DA" "the calendar `{0}` needs `hours`, or a `base` to take them from" "工作日历 `{0}` 需要 `hours`，或用 `base` 指定沿用哪个日历"
     BASE_CYCLE "E0DB" "the calendar `{0}` is based on itself" "工作日历 `{0}` 最终以自己为基础"
     WHICH_CALENDAR "E0DC" "which calendar is meant where none is named? There are {0}" "没有指明日历时用哪一个？现有：{0}"
     WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
-    CLOSED_WEEKDAY "E0DD" "`{0}` has no hours that this day could have" "`{0}` 没有工作时间，不能沿用"
+    CLOSED_WEEKDAY "E0DD" "`{0}` is to have the hours of a weekday on which nobody works" "`{0}` 所沿用的那个星期几没有工作时间"
 
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"

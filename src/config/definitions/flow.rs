@@ -33,6 +33,7 @@ impl Compiler<'_> {
         let names = self.known(&of, None);
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
+        let calendar = self.calendar_key(node);
         let mut flow = Flow {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
@@ -41,7 +42,7 @@ impl Compiler<'_> {
             condition: condition.flatten(),
             record: record.flatten(),
             steps: steps?,
-            calendar: self.calendar_key(node),
+            calendar,
             deliver: deliver(node),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
         };

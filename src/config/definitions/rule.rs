@@ -26,6 +26,7 @@ impl Compiler<'_> {
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let then = self.actions(node.get("then"), &of, None);
         let otherwise = self.actions(node.get("else"), &of, None);
+        let calendar = self.calendar_key(node);
         if !node.has("then") && !node.has("else") && Self::complete(node) {
             self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
         }
@@ -40,7 +41,7 @@ impl Compiler<'_> {
             priority: node.get("priority").and_then(scalar::count).unwrap_or(0),
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-            calendar: self.calendar_key(node),
+            calendar,
             gates: self.gates(node, &of),
             deliver: deliver(node),
         })
