@@ -9,6 +9,7 @@
 mod action;
 pub mod assignment;
 pub mod budget;
+pub mod calendar;
 pub mod call;
 pub mod cascade;
 pub mod decide;
@@ -26,6 +27,7 @@ pub mod outbox;
 pub mod record;
 mod rule;
 pub mod scope;
+pub mod span;
 pub mod state;
 pub mod template;
 pub mod trigger;
