@@ -1,6 +1,7 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod scenario;
+mod window;
 
 use super::grammar::Shape::{
     Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
@@ -82,6 +83,7 @@ static TEAM: Keys = Keys {
 /// What rules and flows share.
 static WAKING: &[Key] = &[
     may("title", Text, "For people", "标题"),
+    may("let", window::LET, "Names for values: windows and what is computed", "命名的值：时间窗口与计算结果"),
     may("if", Condition, "Must hold", "条件"),
     may("deliver", Word(&["live", "preview"]), "`preview`: what leaves is only shown in the log", "`preview` 表示只记录不发送"),
     may("enabled", Bool, "`false`: never woken", "`false` 表示停用"),
@@ -105,13 +107,13 @@ static RULE: Keys = Keys {
     ],
     one_of: &[],
     later: &[
-        "let", "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn",
-        "quiet", "each",
+        "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn", "quiet",
+        "each",
     ],
 };
 
 /// An event's name, a change, or a list of those.
-const WHEN: Shape = OneOrMore(&ScalarOr(&Name, &Object(&CHANGED)));
+const WHEN: Shape = OneOrMore(&ScalarOr(&Name, &With(&["aged"], &Object(&window::AGED), &Object(&CHANGED))));
 
 static CHANGED: Keys = Keys {
     what: &("a trigger", "触发条件"),
@@ -277,7 +279,7 @@ static FLOW: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "calendar", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "calendar", "vars"],
 };
 
 static STEP: Keys = Keys {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, RobotMessage};
-use super::decide::{By, Deciding};
+use super::decide::{Arrived, By, Deciding};
 use super::definition::{
     Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent,
     NotifyAction, RobotAction, Term, Who,
@@ -28,6 +28,8 @@ pub(super) struct Doing<'a> {
     pub(super) data: &'a Value,
     pub(super) old: Option<&'a Map>,
     pub(super) steps: Option<&'a Map>,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl<'a> Doing<'a> {
@@ -37,7 +39,8 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps, arrival: false })
+        let Self { data, old, steps, letting, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, arrival: false, letting })
     }
 
     fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::binding::{Let, Lets};
 use super::definition::Definitions;
 use super::event::{Body, Cause, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
@@ -16,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule};
+use super::{flow, outbox, rule, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -55,6 +56,15 @@ pub(super) struct Arrived<'e> {
     pub(super) data: Cow<'e, Value>,
     /// Former values of the fields that it changed.
     pub(super) old: Option<&'e Map>,
+    /// The names that the rule or flow that is decided gives to values.
+    pub(super) lets: Lets<'e>,
+}
+
+impl Arrived<'_> {
+    /// As the rule or flow with these names sees it.
+    pub(super) fn letting<'s>(&'s self, lets: &'s [Let]) -> Arrived<'s> {
+        Arrived { record: self.record.clone(), data: Cow::Borrowed(&self.data), old: self.old, lets: Lets::new(lets) }
+    }
 }
 
 /// What an event brings before anything is woken by it. `None`: one of the engine's own, which wakes nothing.
@@ -79,7 +89,9 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
         }
         _ => return Ok(None),
     };
-    Ok(Some(Arrived { record: rule::seen(draft)?, data, old }))
+    let arrived = Arrived { record: rule::seen(draft)?, data, old, lets: Lets::default() };
+    window::feed(draft, &arrived)?;
+    Ok(Some(arrived))
 }
 
 /// The engine's own events: its books are kept.
@@ -96,6 +108,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Loaded { hash, detail } => {
             let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
             draft.say(&By::default(), "reload", Outcome::Done, detail);
+            window::defined(draft)?;
         }
         Body::NotLoaded(problems) => {
             let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);

@@ -9,12 +9,14 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::binding::{Bound, Let};
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
+use super::window::Windows;
 
 /// The compiled definitions of one reload.
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Definitions {
     pub connections: BTreeMap<String, Connection>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
+    /// What is counted and summed for them; made by [`Definitions::seal`].
+    pub windows: Windows,
 }
 
 /// A time zone that defaults to China's.
@@ -60,6 +64,9 @@ impl Definitions {
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
         self.index = Index::new(&self.rules, &self.flows);
+        let rules = self.rules.iter().filter(|r| r.enabled).flat_map(|r| &r.lets);
+        let lets = rules.chain(self.flows.values().filter(|f| f.enabled).flat_map(|f| &f.lets));
+        self.windows = Windows::new(lets.filter_map(|l| if let Bound::Window(window, _) = &l.is { Some(window) } else { None }));
         self
     }
 }
@@ -75,6 +82,8 @@ pub struct Rule {
     pub place: String,
     /// Any of them wakes it.
     pub when: Vec<Trigger>,
+    /// Names for values, in their order.
+    pub lets: Vec<Let>,
     /// Must hold; none: always.
     pub condition: Option<Expr>,
     /// Done when it holds.
@@ -119,6 +128,9 @@ pub struct Flow {
     /// Starts a run, beside `start:` in rules.
     #[serde(default)]
     pub when: Vec<Trigger>,
+    /// Names for values in `condition`; a run that has begun needs them no more.
+    #[serde(skip)]
+    pub lets: Vec<Let>,
     /// Must hold for `when` to start a run.
     #[serde(default)]
     pub condition: Option<Expr>,

@@ -17,6 +17,7 @@ use super::scope::Stop;
 use super::state::{Entry, Key, Need, TimerId, Wake};
 use super::value::{Map, Value};
 use super::view::View;
+use super::window;
 
 /// One run of a flow.
 ///
@@ -72,6 +73,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
             continue;
         }
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
+        let arrived = &arrived.letting(&flow.lets);
         let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
@@ -190,8 +192,11 @@ pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
     let entry = draft.get(key)?;
     draft.remove(key.clone()); // in any case: a timer that is due is due once
     let Some(entry) = entry else { return Ok(()) };
-    let (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) = (entry.as_ref(), key) else { return Ok(()) };
-    resume(draft, id, &Wait::Timer(*timer), None)
+    match (entry.as_ref(), key) {
+        (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) => resume(draft, id, &Wait::Timer(*timer), None),
+        (Entry::Timer(Wake::Aged { window, subject }), Key::Timer(timer)) => window::due(draft, window, subject, *timer),
+        _ => Ok(()),
+    }
 }
 
 /// A call that a run waits for came to an end.
@@ -281,7 +286,8 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps), arrival: false };
+        let (data, steps) = (&run.event, Some(&run.steps));
+        let view = View { deciding: draft, record, data, old: None, steps, arrival: false, letting: None };
         if !condition.test(&view)? {
             return Ok(());
         }
@@ -296,7 +302,8 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
             run.waits.push(Wait::Timer(timer));
         }
         StepKind::Do(action) => {
-            let doing = Doing { by, record: run.record.as_ref(), data: &run.event, old: None, steps: Some(&run.steps) };
+            let (record, data, steps) = (run.record.as_ref(), &run.event, Some(&run.steps));
+            let doing = Doing { by, record, data, old: None, steps, letting: None };
             let calls = action::perform(draft, action, &doing)?;
             run.waits.extend(calls.into_iter().map(Wait::Call));
         }

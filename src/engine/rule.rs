@@ -45,6 +45,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
 /// One rule that was woken: its gates in their order, then what it does. Whether it fired, `else` not counted.
 fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
     let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
+    let arrived = &arrived.letting(&rule.lets);
     match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
         (Err(why), _) => {
             let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
@@ -129,8 +130,9 @@ fn cooled(draft: &mut Deciding<'_>, rule: &Rule, by: &By) -> Result<Option<Times
 
 /// One list of actions, in order. One that cannot be done is logged; those after it are still done.
 fn perform(draft: &mut Deciding<'_>, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
-    let Arrived { record, data, old } = arrived;
-    let doing = Doing { by, record: record.as_ref().map(|(at, _)| at), data: data.as_ref(), old: *old, steps: None };
+    let Arrived { record, data, old, .. } = arrived;
+    let (record, letting) = (record.as_ref().map(|(at, _)| at), Some(arrived));
+    let doing = Doing { by, record, data: data.as_ref(), old: *old, steps: None, letting };
     for one in actions {
         match action::perform(draft, one, &doing) {
             Ok(_) => {}

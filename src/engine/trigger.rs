@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definition::{Flow, Rule};
 use super::event::{Body, Event};
 use super::value::Value;
+use super::window::AGED;
 
 /// What wakes a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,13 @@ pub enum Trigger {
         #[serde(default)]
         to: Vec<Value>,
     },
+    /// Something aged out of a window of the rule.
+    Aged {
+        /// The name that the rule gives to its value.
+        name: String,
+        /// The window's id.
+        window: String,
+    },
 }
 
 impl Trigger {
@@ -37,6 +45,7 @@ impl Trigger {
         match self {
             Self::Event(pattern) => pattern.clone(),
             Self::Changed { entity, .. } => format!("{entity}.changed"),
+            Self::Aged { window, .. } => format!("{AGED}{window}"),
         }
     }
 
@@ -45,13 +54,14 @@ impl Trigger {
         match self {
             Self::Event(pattern) => glob(pattern, &event.name),
             Self::Changed { entity, .. } => event.name.strip_suffix(".changed") == Some(entity),
+            Self::Aged { window, .. } => event.name.strip_prefix(AGED) == Some(window),
         }
     }
 
     /// Whether the event wakes it.
     pub fn matches(&self, event: &Event) -> bool {
         match self {
-            Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Event(_) | Self::Aged { .. } => self.concerns(event),
             Self::Changed { entity, field, from, to } => {
                 let Body::Changed { old, new, .. } = &event.body else { return false };
                 let (Some(was), Some(is)) = (old.get(field), new.get(field)) else { return false };
@@ -69,6 +79,7 @@ impl fmt::Display for Trigger {
         let list = |values: &[Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Event(pattern) => f.write_str(pattern),
+            Self::Aged { name, .. } => write!(f, "{{ aged: {name} }}"),
             Self::Changed { entity, field, from, to } => {
                 write!(f, "{entity}.{field}")?;
                 match (from.is_empty(), to.is_empty()) {

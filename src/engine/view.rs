@@ -30,6 +30,8 @@ pub(super) struct View<'a> {
     pub(super) steps: Option<&'a Map>,
     /// Whether references lead to records as they were when the event arrived, or as they are by now.
     pub(super) arrival: bool,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl Scope for View<'_> {
@@ -44,6 +46,12 @@ impl Scope for View<'_> {
                 return Ok(step.map_or_else(null, Cow::Borrowed));
             }
             _ => {}
+        }
+        if let Some(arrived) = self.letting
+            && let Some(value) = arrived.lets.value(self.deciding, arrived, first)
+        {
+            let value = value?;
+            return Ok(if rest.is_empty() { Cow::Owned(value) } else { Cow::Owned(value.at(rest).cloned().unwrap_or_default()) });
         }
         if let Some((at, record)) = &self.record {
             let field = self.deciding.definitions.entities.get(&at.entity).and_then(|e| e.fields.get(first));
@@ -71,8 +79,9 @@ impl Scope for View<'_> {
 impl<'a> View<'a> {
     /// What the conditions of whatever an event may wake see: everything as it was when it arrived, whatever was done meanwhile.
     pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
-        let Arrived { record, data, old } = arrived;
-        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, arrival: true }
+        let Arrived { record, data, old, .. } = arrived;
+        let letting = Some(arrived);
+        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, arrival: true, letting }
     }
 
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {

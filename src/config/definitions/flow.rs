@@ -20,6 +20,7 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
+        self.windows(node);
         let when = node.get("when").map(|w| self.triggers(w));
         let record = node.get("record").map(|r| self.entity_name(r));
         let of = match &record {
@@ -29,14 +30,16 @@ impl Compiler<'_> {
         if let Some(Some(about)) = &record {
             self.woken_by(node, about);
         }
-        let names = self.known(&of, None);
-        let condition = node.get("if").map(|n| self.condition(n, &names));
+        let lets = self.read_lets(node, &of);
+        let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
+        self.forget_lets();
         let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
         let mut flow = Flow {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
             hash: String::new(),
             when: when.unwrap_or(Some(Vec::new()))?,
+            lets: lets?,
             condition: condition.flatten(),
             record: record.flatten(),
             steps: steps?,

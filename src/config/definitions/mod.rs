@@ -14,9 +14,11 @@ mod rule;
 mod scenario;
 mod term;
 mod who;
+mod window;
 
 pub(super) use message::PLAIN_HTTP;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
@@ -122,6 +124,7 @@ pub(super) fn compile(
         rules: ids("rules"),
         events: emitted(items),
         about: about(items),
+        letting: RefCell::default(),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
@@ -187,13 +190,16 @@ struct Compiler<'a> {
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// The names that the rule or flow in question gives to values.
+    letting: RefCell<window::Letting>,
 }
 
 impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague }
+        let lets = self.letting.borrow().names.clone();
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, lets }
     }
 
     /// Tells that something is not there, with the nearest that is.

@@ -89,7 +89,7 @@ pub(super) fn keep(draft: &mut Deciding<'_>, window: &Window, subject: String, i
     let key = Key::Window { window: window.id.clone(), subject: subject.clone() };
     let mut head = match of_this_life(draft, window, &key)? {
         Ok(head) => (*head).clone(),
-        Err(life) => Head { life, ..Head::default() },
+        Err(life) => Head::new(life),
     };
     let of = window.of.as_ref();
     if let Some(fault) = of.and_then(|of| Some(format!("{} {}", of.source(), window.keeps.unfit(&item.value, head.sample())?))) {

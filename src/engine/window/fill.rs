@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::{keep, taken};
 use super::kept::Item;
-use super::{Windows, Window};
+use super::{Window, Windows};
 use crate::engine::decide::{Arrived, Deciding};
 use crate::engine::event::{Body, Event};
 use crate::engine::scope::Stop;

@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Function;
-use super::span::Within;
 use crate::engine::scope::Stop;
+use crate::engine::span::Span;
 use crate::engine::state::{Need, TimerId};
 use crate::engine::value::Value;
 
@@ -169,7 +169,7 @@ fn before(a: &Value, b: &Value) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Reach<'a> {
     /// How long.
-    pub within: &'a Within,
+    pub within: &'a Span,
     /// In which zone.
     pub zone: &'a TimeZone,
 }
@@ -177,13 +177,17 @@ pub struct Reach<'a> {
 impl Reach<'_> {
     /// From when on it no longer counts.
     pub fn end(&self, at: Timestamp) -> Timestamp {
-        self.within.after(at, self.zone)
+        self.within.after(at, self.zone, None).unwrap_or(Timestamp::MAX)
     }
 
     /// Of two things the earlier one may end later by so much: three months from November 28th and 30th both end on February
-    /// 28th, each at its time of day.
+    /// 28th, each at its time of day; days differ where the clock is turned.
     fn slack(&self) -> SignedDuration {
-        if self.within.is_exact() { SignedDuration::ZERO } else { SignedDuration::from_hours(48) }
+        SignedDuration::from_hours(match self.within {
+            Span::Plain { months: 0, days: 0, .. } | Span::Working { .. } => 0,
+            Span::Plain { months: 0, .. } => 3,
+            Span::Plain { .. } => 27,
+        })
     }
 
     /// Something of this time or later ends no earlier than that.
@@ -212,6 +216,11 @@ fn read(load: Read<'_>, n: u32) -> Result<Arc<Vec<Item>>, Stop> {
 }
 
 impl Head {
+    /// Nothing yet, in this life of the window.
+    pub(super) fn new(life: u64) -> Self {
+        Self { life, ..Self::default() }
+    }
+
     /// How many items there are, those that no longer count among them.
     pub fn len(&self) -> usize {
         self.tail.len() + self.chunks.iter().map(|c| c.count as usize).sum::<usize>()

@@ -10,7 +10,6 @@
 mod feed;
 mod fill;
 pub mod kept;
-pub mod span;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -18,11 +17,12 @@ use std::sync::Arc;
 
 pub(super) use feed::{due, feed, value};
 pub use fill::{Book, Life};
+pub(super) use fill::{complete_since, defined};
 
 use super::expression::Expr;
+use super::span::Span;
 use super::trigger::glob;
 use super::value::Value;
-use span::Within;
 
 /// The beginning of the name of the events that say that something aged out; the window's id follows.
 pub const AGED: &str = "ifthen.aged.";
@@ -43,7 +43,7 @@ pub struct Window {
     /// What that value must be.
     pub keeps: Keeps,
     /// For how long.
-    pub within: Within,
+    pub within: Span,
     /// For whom; none: the event's record.
     pub by: Option<Expr>,
     /// Some rule waits for something to age out.

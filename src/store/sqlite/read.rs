@@ -259,6 +259,8 @@ impl Order {
 pub(super) fn keeps_chain(key: &Key) -> bool {
     match key {
         Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
+        Key::Window { .. } | Key::Windows => true,
+        Key::Items { .. } => false,
         Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) => false,
     }
 }
