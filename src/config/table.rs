@@ -1,12 +1,14 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod scenario;
+mod time;
 mod window;
 
 use super::grammar::Shape::{
     Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
+use time::WHEN;
 
 /// The kinds of fields.
 pub(super) const FIELD_KINDS: &[&str] = &[
@@ -90,6 +92,12 @@ static WAKING: &[Key] = &[
     may("owner", Text, "Who to ask about it", "负责人(说明用)"),
     may("tags", OneOrMore(&Text), "To sort by", "标签(说明用)"),
     may("note", Text, "Why it is there", "备注"),
+    may(
+        "existing",
+        Text,
+        "Records whose time was over before: `skip` unless said, `fire`, `spread over 2h`",
+        "已过时间的记录:默认 `skip`,可写 `fire`、`spread over 2h`",
+    ),
 ];
 
 static RULE: Keys = Keys {
@@ -103,17 +111,14 @@ static RULE: Keys = Keys {
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
             may("cooldown", Duration, "At most once in this time per record", "同一记录的冷却时间"),
+            may("warn", Object(&time::WARN), "Before the time of `for` or `at` is over", "在 `for` 或 `at` 到时之前预警"),
         ],
     ],
     one_of: &[],
     later: &[
-        "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn", "quiet",
-        "each",
+        "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet",
     ],
 };
-
-/// An event's name, a change, or a list of those.
-const WHEN: Shape = OneOrMore(&ScalarOr(&Name, &With(&["aged"], &Object(&window::AGED), &Object(&CHANGED))));
 
 static CHANGED: Keys = Keys {
     what: &("a trigger", "触发条件"),
@@ -123,7 +128,7 @@ static CHANGED: Keys = Keys {
         may("to", OneOrMore(&Text), "New values that count", "新值"),
     ]],
     one_of: &[],
-    later: &["record", "while", "for", "since", "at", "offset", "cron", "every", "missed", "each", "zone", "event"],
+    later: &["event"],
 };
 
 /// Actions and steps of later versions.

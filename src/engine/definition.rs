@@ -10,9 +10,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::binding::{Bound, Let};
+use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -43,6 +45,14 @@ pub struct Definitions {
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
+    /// By id.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub usual_calendar: Option<String>,
+    /// What is driven by time, of rules and flows that are enabled.
+    pub schedules: Schedules,
+    /// How late what a source tells about records of an entity may be.
+    pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
     /// What is counted and summed for them; made by [`Definitions::seal`].
@@ -60,6 +70,11 @@ impl Default for Zone {
 }
 
 impl Definitions {
+    /// The calendar of that name; the usual one.
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+        self.calendars.get(name.or(self.usual_calendar.as_deref())?).map(AsRef::as_ref)
+    }
+
     /// Sorts the rules into their order and builds the index; to be called once everything is in.
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
@@ -72,7 +87,7 @@ impl Definitions {
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,

@@ -17,7 +17,6 @@ use super::scope::Stop;
 use super::state::{Entry, Key, Need, TimerId, Wake};
 use super::value::{Map, Value};
 use super::view::View;
-use super::window;
 
 /// One run of a flow.
 ///
@@ -187,16 +186,9 @@ pub(super) fn start(
     Ok(Started::Runs)
 }
 
-/// A timer reached its due time.
-pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
-    let entry = draft.get(key)?;
-    draft.remove(key.clone()); // in any case: a timer that is due is due once
-    let Some(entry) = entry else { return Ok(()) };
-    match (entry.as_ref(), key) {
-        (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) => resume(draft, id, &Wait::Timer(*timer), None),
-        (Entry::Timer(Wake::Aged { window, subject }), Key::Timer(timer)) => window::due(draft, window, subject, *timer),
-        _ => Ok(()),
-    }
+/// A run's timer reached its due time.
+pub(super) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId) -> Result<(), Need> {
+    resume(draft, id, &Wait::Timer(timer), None)
 }
 
 /// A call that a run waits for came to an end.

@@ -1,6 +1,6 @@
 //! State is keyed values: everything that outlives an event is an [`Entry`] under a [`Key`], loaded by the shell when asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -70,6 +70,19 @@ pub enum Key {
     },
     /// Which windows are fed, and since when.
     Windows,
+    /// What a schedule is armed with for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record's text.
+        subject: String,
+    },
+    /// The next tick of a schedule, by its event.
+    Tick(String),
+    /// A sweep that is under way.
+    Sweep(String),
+    /// The schedules that are armed: what changed is found by it at a reload.
+    Schedules,
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -101,6 +114,10 @@ impl Key {
             Self::Window { .. } => prefix::WINDOW,
             Self::Items { .. } => prefix::ITEMS,
             Self::Windows => "windows/",
+            Self::Armed { .. } => "armed/",
+            Self::Tick(_) => "tick/",
+            Self::Sweep(_) => prefix::SWEEP,
+            Self::Schedules => "schedules/",
         }
     }
 }
@@ -117,6 +134,8 @@ pub mod prefix {
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.
     pub const BUDGET: &str = "budget/";
+    /// Sweeps that are under way.
+    pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
     /// Heads of windows; add `<id>/` for one window.
@@ -132,7 +151,11 @@ impl fmt::Display for Key {
             Self::Record(r) => write!(f, "{r}"),
             Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
-            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) => f.write_str(id),
+            Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
+            Self::Schedules => Ok(()),
+            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) | Self::Tick(id) | Self::Sweep(id) => {
+                f.write_str(id)
+            }
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
@@ -190,6 +213,13 @@ impl FromStr for Key {
                 Self::Items { window: window.into(), n: number(n)?, subject: subject.into() }
             }
             "windows" if rest == "book" => Self::Windows,
+            "armed" => {
+                let (schedule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Armed { schedule: schedule.into(), subject: subject.into() }
+            }
+            "tick" => Self::Tick(own()),
+            "sweep" => Self::Sweep(own()),
+            "schedules" if rest.is_empty() => Self::Schedules,
             _ => return Err(()),
         })
     }
@@ -231,6 +261,14 @@ pub enum Entry {
     Items(Arc<Vec<super::window::kept::Item>>),
     /// Under [`Key::Windows`].
     Windows(super::window::Book),
+    /// Under [`Key::Armed`].
+    Armed(super::schedule::armed::Armed),
+    /// Under [`Key::Tick`].
+    Tick(super::schedule::tick::Next),
+    /// Under [`Key::Sweep`].
+    Sweep(super::sweep::Sweep),
+    /// Under [`Key::Schedules`]: by event, what they were armed by.
+    Schedules(BTreeMap<String, (String, String)>),
 }
 
 /// Whom a timer wakes.
@@ -246,6 +284,17 @@ pub enum Wake {
         /// For whom it was counted.
         subject: String,
     },
+    /// A schedule whose time has come for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record.
+        record: RecordRef,
+        /// Its warning, not its time itself.
+        warn: bool,
+    },
+    /// A schedule that ticks.
+    Tick(String),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -289,6 +338,21 @@ impl State {
     pub fn apply(&mut self, change: &Change) {
         let former = self.slots.insert(change.key.clone(), change.entry.clone());
         self.journal.push((change.key.clone(), former));
+    }
+
+    /// Loaded keys that have a value, below a prefix and after a key, in the order of their text; at most so many. For states
+    /// that have no store behind them.
+    pub fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let after = after.map(Key::to_string);
+        let mut found: Vec<(String, &Key)> = self
+            .slots
+            .iter()
+            .filter(|(key, slot)| slot.is_some() && prefix.starts_with(key.prefix()))
+            .map(|(key, _)| (key.to_string(), key))
+            .filter(|(text, _)| text.starts_with(prefix) && after.as_ref().is_none_or(|a| text > a))
+            .collect();
+        found.sort();
+        found.into_iter().take(limit).map(|(_, key)| key.clone()).collect()
     }
 
     /// A point to come back to.
@@ -339,6 +403,10 @@ mod tests {
             "window/0a1b2c3d4e5f/",
             "items/0a1b2c3d4e5f/000001/customer/C/1",
             "windows/book",
+            "armed/ifthen.held.recycle/lead/L20",
+            "tick/ifthen.cron.weekly-report",
+            "sweep/ifthen.held.recycle",
+            "schedules/",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

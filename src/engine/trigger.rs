@@ -17,6 +17,13 @@ use super::window::AGED;
 pub enum Trigger {
     /// An event of this name; `*` stands for any run of characters: `page.*`, `*.created`.
     Event(String),
+    /// A time has come: the event of a schedule of its own.
+    Timed {
+        /// That event.
+        event: String,
+        /// As people read it.
+        text: String,
+    },
     /// A field of a record got another value.
     Changed {
         /// The entity.
@@ -44,6 +51,7 @@ impl Trigger {
     fn pattern(&self) -> String {
         match self {
             Self::Event(pattern) => pattern.clone(),
+            Self::Timed { event, .. } => event.clone(),
             Self::Changed { entity, .. } => format!("{entity}.changed"),
             Self::Aged { window, .. } => format!("{AGED}{window}"),
         }
@@ -53,6 +61,7 @@ impl Trigger {
     pub fn concerns(&self, event: &Event) -> bool {
         match self {
             Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Timed { event: own, .. } => *own == event.name,
             Self::Changed { entity, .. } => event.name.strip_suffix(".changed") == Some(entity),
             Self::Aged { window, .. } => event.name.strip_prefix(AGED) == Some(window),
         }
@@ -61,7 +70,7 @@ impl Trigger {
     /// Whether the event wakes it.
     pub fn matches(&self, event: &Event) -> bool {
         match self {
-            Self::Event(_) | Self::Aged { .. } => self.concerns(event),
+            Self::Event(_) | Self::Timed { .. } | Self::Aged { .. } => self.concerns(event),
             Self::Changed { entity, field, from, to } => {
                 let Body::Changed { old, new, .. } = &event.body else { return false };
                 let (Some(was), Some(is)) = (old.get(field), new.get(field)) else { return false };
@@ -80,6 +89,7 @@ impl fmt::Display for Trigger {
         match self {
             Self::Event(pattern) => f.write_str(pattern),
             Self::Aged { name, .. } => write!(f, "{{ aged: {name} }}"),
+            Self::Timed { text, .. } => f.write_str(text),
             Self::Changed { entity, field, from, to } => {
                 write!(f, "{entity}.{field}")?;
                 match (from.is_empty(), to.is_empty()) {

@@ -21,6 +21,7 @@ use crate::engine::event::{Body, Draft, Event, RecordRef};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, Need, State};
+use crate::engine::sweep;
 use crate::engine::value::{Map, Value};
 use crate::source::{map, webhook};
 
@@ -101,6 +102,7 @@ impl<'a> World<'a> {
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), Endless> {
+        self.sweep()?;
         while let Some(wake) = self.dispatch.wake(self.subject.definitions, self.now).filter(|wake| *wake <= until) {
             self.now = self.now.max(wake);
             let due = self.dispatch.due(self.subject.definitions, self.now);
@@ -119,8 +121,21 @@ impl<'a> World<'a> {
                 let more = self.decide(Draft { record: call.record.clone(), ..draft })?;
                 debug_assert!(more.is_empty(), "an outcome starts no call by itself");
             }
+            self.sweep()?;
         }
         self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Sweeps that have begun, to their end.
+    fn sweep(&mut self) -> Result<(), Endless> {
+        while self.dispatch.is_sweeping() {
+            let Ok(slices) = self.dispatch.slices(self.now, &Loaded(&self.state));
+            for draft in &slices {
+                self.decide(draft.clone())?;
+            }
+            self.dispatch.give_up(&slices);
+        }
         Ok(())
     }
 
@@ -260,6 +275,18 @@ impl<'a> World<'a> {
                 action::answered(*status, headers, body, own, self.now)
             }
         }
+    }
+}
+
+/// What sweeps go over: there is nothing but what is in the state.
+struct Loaded<'s>(&'s State);
+
+impl sweep::Source<Infallible> for Loaded<'_> {
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Infallible> {
+        Ok(self.0.scan(prefix, after, limit))
+    }
+    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, Infallible> {
+        Ok(Vec::new()) // a test has no history before itself
     }
 }
 

@@ -156,19 +156,13 @@ impl Compiler<'_> {
 
     fn within(&self, node: &Node) -> Option<Span> {
         let text = node.text()?;
-        let span = Span::parse(text).filter(|s| !s.is_zero());
-        match span {
-            Some(span) if span.is_working() => {
-                self.sink.say(node.at, &t::WINDOW_WORKING, [text.into()]);
-                None
-            }
-            None => {
-                let problem = t::EXPECTED.with([(&t::K_WITHIN).into(), super::super::grammar::found(self.texts, node).into()]);
-                self.sink.add(Problem::new(node.at, problem));
-                None
-            }
-            found => found,
+        let span = Span::parse(text)?; // told already
+        if span.is_working() || span.is_zero() {
+            let what = if span.is_zero() { &t::WINDOW_ZERO } else { &t::WINDOW_WORKING };
+            self.sink.say(node.at, what, [text.into()]);
+            return None;
         }
+        Some(span)
     }
 
     /// Whether a function can make something of a field that is named as `of`; of what may hold anything nothing is said.

@@ -1,6 +1,6 @@
 //! The grammar of `let:`: windows and computed values.
 
-use super::super::grammar::Shape::{Condition, Keys as Object, Map, Name, ScalarOr, Text};
+use super::super::grammar::Shape::{Condition, Keys as Object, Map, Name, ScalarOr, Span};
 use super::super::grammar::{Key, Keys, Shape, may, must};
 
 /// `let: { views: { count: page.viewed, within: 7d }, rate: spent / views }`
@@ -13,7 +13,7 @@ static WINDOW: Keys = Keys {
         &[
             may("of", Condition, "The value of each event: `event.amount`", "每个事件取的值，如 `event.amount`"),
             may("where", Condition, "Must hold for an event to count", "只统计满足此条件的事件"),
-            must("within", Text, "For how long an event counts: `90d`, `3 months`", "统计的时长，如 `90d`、`3 months`"),
+            must("within", Span, "For how long an event counts: `90d`, `3 months`", "统计的时长，如 `90d`、`3 months`"),
             may("by", Condition, "For whom; the event's record unless said", "按什么分别统计，默认按事件的记录"),
         ],
     ],

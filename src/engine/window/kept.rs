@@ -403,11 +403,6 @@ impl Head {
         }
         Ok(if first { find(&self.tail).map(|i| i.value).unwrap_or_default() } else { Value::Null })
     }
-
-    /// The numbers of its chunks.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = u32> {
-        self.chunks.iter().map(|c| c.n)
-    }
 }
 
 impl Chunk {

@@ -10,14 +10,16 @@
 mod feed;
 mod fill;
 pub mod kept;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 pub(super) use feed::{due, feed, value};
-pub use fill::{Book, Life};
-pub(super) use fill::{complete_since, defined};
+pub use fill::{Book, Fill, Life};
+pub(super) use fill::{complete_since, defined, fill_slice, forget_slice};
 
 use super::expression::Expr;
 use super::span::Span;
