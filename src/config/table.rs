@@ -115,9 +115,7 @@ static RULE: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &[
-        "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet",
-    ],
+    later: &["once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet"],
 };
 
 static CHANGED: Keys = Keys {

@@ -153,9 +153,13 @@ impl fmt::Display for Key {
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
             Self::Schedules => Ok(()),
-            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) | Self::Tick(id) | Self::Sweep(id) => {
-                f.write_str(id)
-            }
+            Self::Pointer(id)
+            | Self::Run(id)
+            | Self::Graph(id)
+            | Self::Budget(id)
+            | Self::Cursor(id)
+            | Self::Tick(id)
+            | Self::Sweep(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),

@@ -59,7 +59,8 @@ impl Compiler<'_> {
     /// What wakes a rule or flow.
     pub(super) fn triggers(&self, item: Item<'_>, node: &Node) -> Option<Vec<Trigger>> {
         let each = node.one_or_more().iter().enumerate();
-        let found: Vec<_> = each.map(|(n, one)| self.trigger(one, Waiting { id: item.id, node: item.node, place: n + 1 })).collect();
+        let found: Vec<_> =
+            each.map(|(n, one)| self.trigger(one, Waiting { id: item.id, node: item.node, place: n + 1 })).collect();
         let timed = |t: &Trigger| matches!(t, Trigger::Timed { .. });
         if let (Some(existing), false) = (item.node.get("existing"), found.iter().flatten().any(timed))
             && found.iter().all(Option::is_some)

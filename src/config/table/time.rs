@@ -71,7 +71,10 @@ pub(super) static EVERY: Keys = Keys {
 
 static EACH: Keys = Keys {
     what: &("`each`", "`each`"),
-    keys: &[&[must("record", Name, "The entity", "实体"), may("if", Condition, "Only those for which it holds", "只限条件成立的记录")]],
+    keys: &[&[
+        must("record", Name, "The entity", "实体"),
+        may("if", Condition, "Only those for which it holds", "只限条件成立的记录"),
+    ]],
     one_of: &[],
     later: &[],
 };

@@ -187,12 +187,7 @@ fn time(
     }
 }
 
-fn holds(
-    draft: &Deciding<'_>,
-    condition: &Expr,
-    at: &RecordRef,
-    record: &Arc<Record>,
-) -> Result<Result<bool, String>, Need> {
+fn holds(draft: &Deciding<'_>, condition: &Expr, at: &RecordRef, record: &Arc<Record>) -> Result<Result<bool, String>, Need> {
     let record = Some((at.clone(), Arc::clone(record)));
     match condition.test(&View::of_record(draft, record, &Value::Null)) {
         Ok(holds) => Ok(Ok(holds)),

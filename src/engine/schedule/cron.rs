@@ -272,7 +272,12 @@ mod tests {
         check("0 9 * * 1", "Asia/Shanghai", from, &["09-21 Mon 09:00+08:00", "09-28 Mon 09:00+08:00"]);
         check("0 9 * * 0", "Asia/Shanghai", from, &["09-27 Sun 09:00+08:00"]);
         check("0 9 * * 7", "Asia/Shanghai", from, &["09-27 Sun 09:00+08:00"]);
-        check("0 9 * * fri-sun", "Asia/Shanghai", from, &["09-25 Fri 09:00+08:00", "09-26 Sat 09:00+08:00", "09-27 Sun 09:00+08:00"]);
+        check(
+            "0 9 * * fri-sun",
+            "Asia/Shanghai",
+            from,
+            &["09-25 Fri 09:00+08:00", "09-26 Sat 09:00+08:00", "09-27 Sun 09:00+08:00"],
+        );
         check("*/30 8-9 1 * 1-5", "Asia/Shanghai", from, &["09-21 Mon 08:00+08:00", "09-21 Mon 08:30+08:00"]);
         // A day or a weekday: either will do.
         check("0 0 26 * 1", "Asia/Shanghai", from, &["09-26 Sat 00:00+08:00", "09-28 Mon 00:00+08:00"]);
@@ -284,12 +289,12 @@ mod tests {
     fn a_clock_put_forward_runs_once_after_the_gap() {
         let from = "2026-03-07T12:00:00Z"; // gap: 2026-03-08 02:00–03:00 in New York
         check("30 2 * * *", "America/New_York", from, &["03-08 Sun 03:30-04:00 gap", "03-09 Mon 02:30-04:00"]);
-        check("*/30 * * * *", "America/New_York", "2026-03-08T06:20:00Z", &[
-            "03-08 Sun 01:30-05:00",
-            "03-08 Sun 03:00-04:00",
-            "03-08 Sun 03:30-04:00",
-            "03-08 Sun 04:00-04:00",
-        ]);
+        check(
+            "*/30 * * * *",
+            "America/New_York",
+            "2026-03-08T06:20:00Z",
+            &["03-08 Sun 01:30-05:00", "03-08 Sun 03:00-04:00", "03-08 Sun 03:30-04:00", "03-08 Sun 04:00-04:00"],
+        );
         let from = "2026-03-28T12:00:00Z"; // gap: 2026-03-29 02:00–03:00 in Berlin
         check("15 2 * * *", "Europe/Berlin", from, &["03-29 Sun 03:15+02:00 gap", "03-30 Mon 02:15+02:00"]);
     }
@@ -298,11 +303,12 @@ mod tests {
     fn a_clock_put_back_runs_once() {
         let from = "2026-10-31T12:00:00Z"; // overlap: 2026-11-01 01:00–02:00 in New York
         check("30 1 * * *", "America/New_York", from, &["11-01 Sun 01:30-04:00 overlap", "11-02 Mon 01:30-05:00"]);
-        check("30 * * * *", "America/New_York", "2026-11-01T04:00:00Z", &[
-            "11-01 Sun 00:30-04:00",
-            "11-01 Sun 01:30-04:00 overlap",
-            "11-01 Sun 02:30-05:00",
-        ]);
+        check(
+            "30 * * * *",
+            "America/New_York",
+            "2026-11-01T04:00:00Z",
+            &["11-01 Sun 00:30-04:00", "11-01 Sun 01:30-04:00 overlap", "11-01 Sun 02:30-05:00"],
+        );
         check("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", &["10-25 Sun 02:30+02:00 overlap", "10-26 Mon 02:30+01:00"]);
     }
 

@@ -170,7 +170,8 @@ impl Schedule {
         let Self { kind, existing, calendar, warn, .. } = self;
         let (concerns, due) = match kind {
             Kind::Held { entity, condition, length, since } => {
-                let used: BTreeMap<_, _> = condition.names().iter().filter_map(|n| constant(definitions, n.path.first()?)).collect();
+                let used: BTreeMap<_, _> =
+                    condition.names().iter().filter_map(|n| constant(definitions, n.path.first()?)).collect();
                 // What a reference to a person leads to stands in the definitions, too.
                 let people = condition.names().iter().any(|n| n.path.len() > 1).then(|| format!("{:?}", definitions.people));
                 (format!("{entity}|{}|{used:?}|{people:?}", condition.source()), format!("{length}|{since:?}"))
@@ -254,7 +255,9 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held { entity, condition, length, .. } => write!(f, "{entity}: {} for {length}", condition.source()),
-            Self::At { entity, field, offset } if offset.span.exact().is_some_and(|d| d.is_zero()) => write!(f, "{entity}.{field}"),
+            Self::At { entity, field, offset } if offset.span.exact().is_some_and(|d| d.is_zero()) => {
+                write!(f, "{entity}.{field}")
+            }
             Self::At { entity, field, offset } => write!(f, "{entity}.{field} {offset}"),
             Self::Ticks { every, each, .. } => {
                 match every {
