@@ -445,3 +445,35 @@ fn a_timer_of_what_waits_reads_back_from_the_store() {
     assert_eq!(text, r#"{"timer":{"gate":"debounce/r/"}}"#);
     assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), Entry::Timer(Wake::Gate("debounce/r/".parse::<Key>().unwrap())));
 }
+
+#[test]
+fn named_actions_are_done_where_they_stand_and_the_log_names_them() {
+    let mut w = World::new(
+        "
+actions:
+  remind: { params: [whom, text, points], do: [ { email: { to: $whom, subject: 提醒, text: '请看:$text' } }, { set: { score: '= default(score, 0) + $points' } } ] }
+  both: { params: [text], do: [ { run: { remind: { whom: '{{ email }}', text: $text, points: 5 } } }, { tag: 已提醒 } ] }
+rules:
+  r: { when: lead.created, then: [ { run: { both: { text: '{{ name }}的报价' } } } ] }
+flows:
+  f: { when: lead.created, steps: [ { id: a, run: { remind: { whom: boss@example.com, text: 新客户, points: 1 } } }, { log: 'after {{ score }}' } ] }
+",
+    );
+    w.lead("L1", &[("name", "刘洋".into()), ("email", "liu@example.com".into())]);
+    let via: Vec<String> = w
+        .log
+        .iter()
+        .filter(|l| matches!(l.action.as_str(), "email" | "set" | "tag"))
+        .map(|l| format!("{} {}", l.action, l.detail.at(&["via"]).unwrap()))
+        .collect();
+    assert_eq!(via, ["email remind", "set remind", "tag both", "email remind", "set remind"]);
+    let mails: Vec<_> = w.log.iter().filter(|l| l.action == "email").map(|l| l.detail.clone()).collect();
+    assert_eq!(mails[0].at(&["text"]), Some(&"请看:刘洋的报价".into()));
+    assert_eq!(w.field("L1", "score"), "6");
+    // The flow waits for what its named action sends.
+    assert!(!w.said().iter().any(|l| l.contains("after")));
+    let id = mails[1].at(&["call"]).unwrap().to_string().parse().unwrap();
+    w.own(Body::Start(vec![id]));
+    w.own(Body::Ended { call: id, attempt: 1, outcome: ifthen::engine::call::Outcome::Done(Value::Null) });
+    assert!(w.said().contains(&"f log done text=after 6".into()));
+}

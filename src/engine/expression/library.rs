@@ -91,12 +91,16 @@ pub(super) enum Which {
     Today,
     Weekday,
     Changed,
+    Lookup,
 }
 
 impl Which {
     /// Whether equal arguments always give the same value.
     pub(super) fn is_constant(self) -> bool {
-        !matches!(self, Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed)
+        !matches!(
+            self,
+            Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed | Self::Lookup
+        )
     }
 
     /// Whether it comes to true or false.
@@ -149,6 +153,8 @@ const LIBRARY: &[Function] = library! {
         "1 Monday to 7 Sunday, of today or of a time" "星期几,1 为周一、7 为周日;可给出时间" "weekday() in (6, 7)";
     Changed "changed" 1..=1 "changed(field)"
         "this event changed the field" "本事件改动了该字段" "changed(stage)";
+    Lookup "lookup" 3..=3 "lookup('table', key, 'column')"
+        "what stands in the column of the table's row of that key" "表中该键所在行的这一列" "lookup('区域', city, '负责人') == owner";
 };
 
 /// The value of a function whose arguments are all evaluated. A missing text gives a missing result, or false.
@@ -169,6 +175,11 @@ pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope
         Which::HoursSince => since(&arguments[0], scope, 3_600),
         Which::Now => Ok(Cow::Owned(Value::Time(scope.now().timestamp()))),
         Which::Today => Ok(Cow::Owned(Value::Text(scope.now().date().to_string()))),
+        Which::Lookup => {
+            let (table, key, column) = (argument(0)?, argument(1)?, argument(2)?);
+            let found = scope.lookup(table.as_text().unwrap_or_default(), key.as_ref(), column.as_text().unwrap_or_default());
+            Ok(Cow::Owned(found))
+        }
         Which::Weekday => weekday(arguments.first(), scope),
         // Compiled to forms of their own.
         Which::Matches | Which::In | Which::If | Which::Changed => Ok(Cow::Owned(Value::Null)),

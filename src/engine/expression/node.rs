@@ -143,7 +143,7 @@ impl Node {
         }
     }
 
-    fn children(&self) -> &[Self] {
+    pub(super) fn children(&self) -> &[Self] {
         match self {
             Self::Const(_) | Self::Name(_) | Self::Changed(_) => &[],
             Self::List(nodes) | Self::Call(_, nodes) => nodes,

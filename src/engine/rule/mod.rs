@@ -186,6 +186,10 @@ fn perform(draft: &mut Deciding<'_>, actions: &[Action], by: &By, arrived: &Arri
     let Arrived { record, data, old } = arrived;
     let doing = Doing { by, record: record.as_ref().map(|(at, _)| at), data: data.as_ref(), old: *old, steps: None };
     for one in actions {
+        if let Action::Run(run) = one {
+            perform(draft, &run.actions, &by.within(&run.name), arrived)?;
+            continue;
+        }
         match action::perform(draft, one, &doing) {
             Ok(_) => {}
             Err(Stop::Need(need)) => return Err(need),
