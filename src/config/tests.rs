@@ -440,7 +440,7 @@ fn a_table_counts_for_hash_and_difference_and_stays_below_the_definitions() {
         ("config.yaml", "definitions: [rules]\n"),
         ("rules/a.yaml", TABLE_RULES),
         ("rules/data/区域.csv", &table("张三")),
-        ("outside.csv", &table("外人")),
+        ("elsewhere/outside.csv", &table("外人")),
     ]);
     let first = folder.loaded();
     let found = |city: &str, column: &str| first.definitions.tables["区域"].find(&city.into(), column).cloned();
@@ -456,9 +456,10 @@ fn a_table_counts_for_hash_and_difference_and_stays_below_the_definitions() {
     assert_eq!(diff(&first.summary, &second.summary), serde_json::json!({ "tables": { "changed": ["区域"] } }));
 
     // By whatever way it leads out, a file elsewhere is not read.
-    std::os::unix::fs::symlink(folder.path().join("outside.csv"), folder.path().join("rules/data/link.csv")).unwrap();
-    std::os::unix::fs::symlink(folder.path(), folder.path().join("rules/up")).unwrap();
-    for path in ["data/link.csv", "up/outside.csv", "../outside.csv", "data/../../outside.csv", "/etc/passwd"] {
+    std::os::unix::fs::symlink(folder.path().join("elsewhere/outside.csv"), folder.path().join("rules/data/link.csv")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join("rules/up")).unwrap();
+    for path in ["data/link.csv", "up/outside.csv", "../elsewhere/outside.csv", "data/../../elsewhere/outside.csv", "/etc/passwd"]
+    {
         folder.write("rules/a.yaml", &TABLE_RULES.replace("data/区域.csv", path));
         let said = folder.load().unwrap_err().render(Lang::En, false);
         assert!(said.contains("E0T0") && said.contains("is not below the folders"), "{path}: {said}");
