@@ -164,6 +164,8 @@ texts! {
     WAS_TWICE "E0G8" "two say that they were {0} `{1}`" "有两处都声称曾是{0} `{1}`"
     HERE "" "here" "在这里"
 
+    IMPORTS_FIRST "E0G9" "only a poll reads for the first time" "只有轮询才有首次读取"
+
     // Tables and named actions.
     TABLE_OUTSIDE "E0T0" "`{0}` is not below the folders of the definitions" "`{0}` 不在定义所在的目录之内"
     TABLE_OUTSIDE_HELP "" "a path from the folder of this file downwards, without `..`, and no link that leads out" "请写从本文件所在目录向下的路径，不能用 `..`，也不能经链接指到外面"

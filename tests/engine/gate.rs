@@ -340,6 +340,7 @@ rules:
     w.said();
     lead(&mut w, "4", "新");
     assert_eq!(w.said(), ["digest rule fired", "digest log done text=3: 客户1 客户2 客户4"]);
+    assert_eq!(w.timers.len(), 1, "only of those that still wait");
     w.pass("9m");
     lead(&mut w, "5", "老"); // does not put it off
     assert_eq!(w.said(), ["digest rule suppressed reason=group"]);
