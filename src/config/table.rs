@@ -1,6 +1,7 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod calendar;
+pub(super) mod control;
 pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
@@ -30,11 +31,13 @@ static FILE_KEYS: Keys = Keys {
         may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
+        may("tables", Ids(&Object(&control::TABLE)), "What `lookup` finds", "供 `lookup` 查询的表"),
+        may("actions", Ids(&Object(&control::NAMED)), "Actions under a name, with parameters", "命名动作,可带参数"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
+    later: &["slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -138,13 +141,13 @@ static CHANGED: Keys = Keys {
 const LATER_ACTIONS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "if", "id", "wait", "run",
+    "verify", "if", "id", "wait",
 ];
 
 const LATER_STEPS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "run",
+    "verify",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -155,11 +158,12 @@ static ACTION_KEYS: Keys =
 /// The names of all actions.
 pub(super) const ACTION_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "run",
 ];
 
 const STEP_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
-    "wait",
+    "run", "wait",
 ];
 
 static ACTIONS: &[Key] = &[
@@ -177,6 +181,7 @@ static ACTIONS: &[Key] = &[
     may("dingtalk", Object(&ROBOT), "Sends to a DingTalk group robot", "钉钉群机器人"),
     may("wecom", Object(&ROBOT), "Sends to a WeCom group robot", "企业微信群机器人"),
     may("notify", Object(&NOTIFY), "Tells people by their channels", "通知人员"),
+    may("run", ScalarOr(&Name, &Map(&Map(&Any))), "What stands under a name in `actions:`", "执行 `actions:` 中的命名动作"),
 ];
 
 static ASSIGN: Keys = Keys {

@@ -54,6 +54,8 @@ pub struct Definitions {
     pub rearming: Vec<usize>,
     /// When messages are held unless a rule or flow says otherwise.
     pub quiet: Option<Hours>,
+    /// What conditions look up, by id.
+    pub tables: BTreeMap<String, super::lookup::Table>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
@@ -236,6 +238,8 @@ pub enum Action {
     Wecom(RobotAction),
     /// Sends to people by their preferred channels.
     Notify(NotifyAction),
+    /// Does what stands under a name.
+    Run(Run),
 }
 
 impl Action {
@@ -256,8 +260,18 @@ impl Action {
             Self::Dingtalk(_) => "dingtalk",
             Self::Wecom(_) => "wecom",
             Self::Notify(_) => "notify",
+            Self::Run(_) => "run",
         }
     }
+}
+
+/// `run: { remind: { who: owner } }`: what it came to where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in `actions:`.
+    pub name: String,
+    /// In order, parameters filled in.
+    pub actions: Vec<Action>,
 }
 
 /// How a value is come by: as it stands, by an expression (`= amount * 0.1`), by a template (`{{ name }}`), or made of such.

@@ -351,6 +351,7 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         run: Some(run.id.clone()),
         step: step.map(|s| s.id.clone()),
         preview: run.preview,
+        via: None,
         silent: false,
     }
 }
