@@ -1,5 +1,6 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
+pub(super) mod calendar;
 pub(super) mod scenario;
 mod time;
 mod window;
@@ -25,13 +26,14 @@ static FILE_KEYS: Keys = Keys {
         may("entities", Ids(&Object(&ENTITY)), "Kinds of records and their fields", "实体(记录的种类)及其字段"),
         may("people", Ids(&Object(&PERSON)), "Who owns records and is told things", "人员"),
         may("teams", Ids(&ListOr(&Name, &Object(&TEAM))), "People who share work", "团队"),
+        may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports", "calendars"],
+    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -98,6 +100,7 @@ static WAKING: &[Key] = &[
         "Records whose time was over before: `skip` unless said, `fire`, `spread over 2h`",
         "已过时间的记录:默认 `skip`,可写 `fire`、`spread over 2h`",
     ),
+    may("calendar", Name, "On which working time is measured", "计算工作时间所用的日历"),
 ];
 
 static RULE: Keys = Keys {
@@ -115,7 +118,7 @@ static RULE: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet"],
+    later: &["once", "limit", "debounce", "group", "active", "imports", "was", "tests", "quiet"],
 };
 
 static CHANGED: Keys = Keys {
@@ -131,15 +134,15 @@ static CHANGED: Keys = Keys {
 
 /// Actions and steps of later versions.
 const LATER_ACTIONS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "if", "id", "wait", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "if", "id", "wait", "run",
 ];
 
 const LATER_STEPS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "run",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -148,17 +151,21 @@ static ACTION_KEYS: Keys =
     Keys { what: &("an action", "动作"), keys: &[ACTIONS], one_of: &[ACTION_NAMES], later: LATER_ACTIONS };
 
 /// The names of all actions.
-pub(super) const ACTION_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify"];
+pub(super) const ACTION_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+];
 
-const STEP_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify", "wait"];
+const STEP_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "wait",
+];
 
 static ACTIONS: &[Key] = &[
     may("set", Map(&Any), "Sets fields of the record", "设置字段"),
     may("tag", OneOrMore(&Text), "Adds tags", "加标签"),
     may("untag", OneOrMore(&Text), "Takes tags away", "去标签"),
     may("assign", ScalarOr(&Name, &Object(&ASSIGN)), "Gives the record an owner; a team by its name", "分配负责人"),
+    may("release", ScalarOr(&Text, &Object(&RELEASE)), "Gives the record back to a pool", "退回公海"),
     may("emit", ScalarOr(&Name, &Object(&EMIT)), "Says that something happened", "发出事件"),
     may("create", Map(&Map(&Any)), "Makes a record of the entity named", "新建记录"),
     may("log", Text, "Writes into the action log", "写日志"),
@@ -179,6 +186,16 @@ static ASSIGN: Keys = Keys {
     ]],
     one_of: &[&["team", "to"]],
     later: &["strategy", "fallback", "weights", "territory"],
+};
+
+static RELEASE: Keys = Keys {
+    what: &("`release`", "`release`"),
+    keys: &[&[
+        must("pool", Text, "The pool's name, for the field `pool`", "公海名称,写入字段 `pool`"),
+        may("field", Name, "The person field that is emptied; `owner` unless said", "要清空的人员字段,默认 `owner`"),
+    ]],
+    one_of: &[],
+    later: &["cooldown"],
 };
 
 static EMIT: Keys = Keys {
@@ -282,7 +299,7 @@ static FLOW: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "calendar", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "vars"],
 };
 
 static STEP: Keys = Keys {

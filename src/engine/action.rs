@@ -15,6 +15,7 @@ use super::flow;
 use super::log::Outcome;
 use super::outbox::{self, Order};
 use super::record::Record;
+use super::release;
 use super::scope::{Scope, Stop};
 use super::state::{Entry, Key};
 use super::template::Template;
@@ -30,6 +31,8 @@ pub(super) struct Doing<'a> {
     pub(super) steps: Option<&'a Map>,
     /// The event with the names that its rule gives to values.
     pub(super) letting: Option<&'a Arrived<'a>>,
+    /// The calendar that the rule or flow names.
+    pub(super) calendar: Option<&'a str>,
 }
 
 impl<'a> Doing<'a> {
@@ -39,11 +42,11 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let Self { data, old, steps, letting, .. } = *self;
-        Ok(View { deciding: draft, record, data, old, steps, arrival: false, letting })
+        let Self { data, old, steps, calendar, letting, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false, letting })
     }
 
-    fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
+    pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
     where
         'a: 'd,
     {
@@ -58,6 +61,7 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Tag(tags) => tag(draft, "tag", tags, doing)?,
         Action::Untag(tags) => tag(draft, "untag", tags, doing)?,
         Action::Assign(to) => assign(draft, to, doing)?,
+        Action::Release(what) => release::release(draft, what, doing)?,
         Action::Emit(what) => emit(draft, what, doing)?,
         Action::Create(what) => create(draft, what, doing)?,
         Action::Log(text) => {
@@ -99,7 +103,7 @@ fn unevaluable(why: impl Into<String>) -> Stop {
 }
 
 /// The record an action changes; an action that needs one and has none cannot be done.
-fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
+pub(super) fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
     let at = doing.record.ok_or_else(|| unevaluable("this event is about no record"))?;
     let record = draft.record(at)?.ok_or_else(|| unevaluable(format!("there is no record {at}")))?;
     Ok((at.clone(), (*record).clone()))

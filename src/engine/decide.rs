@@ -62,8 +62,9 @@ pub(super) struct Arrived<'e> {
 
 impl Arrived<'_> {
     /// As the rule or flow with these names sees it.
-    pub(super) fn letting<'s>(&'s self, lets: &'s [Let]) -> Arrived<'s> {
-        Arrived { record: self.record.clone(), data: Cow::Borrowed(&self.data), old: self.old, lets: Lets::new(lets) }
+    pub(super) fn letting<'s>(&'s self, lets: &'s [Let], calendar: Option<&'s str>) -> Arrived<'s> {
+        let lets = Lets::new(lets, calendar);
+        Arrived { record: self.record.clone(), data: Cow::Borrowed(&self.data), old: self.old, lets }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -31,6 +31,12 @@ pub struct Definitions {
     pub lang: String,
     /// Named values.
     pub constants: Map,
+    /// Working time, by id; those that are shipped are among them.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub calendar: String,
+    /// Those of them that are written in the definitions, or that something there goes by.
+    pub calendars_used: BTreeSet<String>,
     /// Kinds of records, by id.
     pub entities: BTreeMap<String, Entity>,
     /// By id.
@@ -45,10 +51,6 @@ pub struct Definitions {
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
-    /// By id.
-    pub calendars: BTreeMap<String, Arc<Calendar>>,
-    /// The calendar that is meant where none is named.
-    pub usual_calendar: Option<String>,
     /// What is driven by time, of rules and flows that are enabled.
     pub schedules: Schedules,
     /// How late what a source tells about records of an entity may be.
@@ -70,11 +72,6 @@ impl Default for Zone {
 }
 
 impl Definitions {
-    /// The calendar of that name; the usual one.
-    pub fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
-        self.calendars.get(name.or(self.usual_calendar.as_deref())?).map(AsRef::as_ref)
-    }
-
     /// Sorts the rules into their order and builds the index; to be called once everything is in.
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
@@ -83,6 +80,11 @@ impl Definitions {
         let lets = rules.chain(self.flows.values().filter(|f| f.enabled).flat_map(|f| &f.lets));
         self.windows = Windows::new(lets.filter_map(|l| if let Bound::Window(window, _) = &l.is { Some(window) } else { None }));
         self
+    }
+
+    /// The calendar of that name; without a name, the one that is meant then. `None`: there is none of that name (any more).
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Arc<Calendar>> {
+        self.calendars.get(name.unwrap_or(&self.calendar))
     }
 }
 
@@ -113,6 +115,8 @@ pub struct Rule {
     pub enabled: bool,
     /// At most once in this time per record.
     pub cooldown: Option<SignedDuration>,
+    /// On which working time is measured; the usual one unless said.
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }
@@ -154,6 +158,9 @@ pub struct Flow {
     pub record: Option<String>,
     /// In order.
     pub steps: Vec<Step>,
+    /// On which working time is measured; the usual one unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     #[serde(default)]
     pub deliver: Deliver,
@@ -200,6 +207,8 @@ pub enum Action {
     Untag(Vec<Template>),
     /// Gives the record an owner.
     Assign(Assign),
+    /// Gives the record back to a pool.
+    Release(Release),
     /// Says that something happened; decided in the same turn.
     Emit(Emit),
     /// Makes a record, or nothing if there is one of that key.
@@ -228,6 +237,7 @@ impl Action {
             Self::Tag(_) => "tag",
             Self::Untag(_) => "untag",
             Self::Assign(_) => "assign",
+            Self::Release(_) => "release",
             Self::Emit(_) => "emit",
             Self::Create(_) => "create",
             Self::Log(_) => "log",
@@ -274,6 +284,15 @@ pub enum AssignTo {
     Team(String),
     /// This person.
     Person(Who),
+}
+
+/// `release: 华东公海` or `release: { pool: 华东公海 }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name, for the field `pool`.
+    pub pool: Template,
+    /// The person field that is emptied; `owner` unless said.
+    pub field: String,
 }
 
 /// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.

@@ -25,6 +25,8 @@ const TIMERS: usize = 256;
 #[derive(Debug, Default)]
 pub struct Dispatch {
     timers: BTreeSet<TimerId>,
+    /// What is driven by time waits: sources catch up first, or the clock is not to be trusted.
+    held: bool,
     /// Told to the engine, not yet settled.
     telling: HashSet<TimerId>,
     /// Sweeps that are under way, and whether their next slice is being told.
@@ -159,10 +161,16 @@ impl Dispatch {
         started.then(|| call.clone())
     }
 
+    /// Whether timers wait, however long since they are due.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
     /// What is due: the timers in due order, then the calls that may start.
     pub fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(TIMERS).copied().collect();
+        let most = if self.held { 0 } else { TIMERS };
+        let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(most).copied().collect();
         for id in due {
             self.timers.remove(&id);
             self.telling.insert(id);
@@ -238,7 +246,7 @@ impl Dispatch {
 
     /// The earliest time at which [`Dispatch::due`] has something to say; the past: now.
     pub fn wake(&self, definitions: &Definitions, now: Timestamp) -> Option<Timestamp> {
-        let timer = self.timers.first().and_then(|t| Timestamp::from_millisecond(t.due).ok());
+        let timer = self.timers.first().filter(|_| !self.held).and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
             let rate = c.open(name, definitions)?;
             // What is due already is judged by now: by then, attempts that came after it had not spent anything yet.

@@ -138,6 +138,7 @@ trait Wakeable {
     fn condition(&self) -> Option<&Expr>;
     fn enabled(&self) -> bool;
     fn deliver(&self) -> Deliver;
+    fn calendar(&self) -> Option<&str>;
 }
 
 /// What was decided about an event, and what there was before anything was done.
@@ -160,9 +161,11 @@ impl Moment<'_> {
             None => Verdict::NotWoken,
         };
         let arrived = self.arrived.filter(|_| rule::wakes(one.when(), self.draft.event));
-        let arrived = arrived.map(|arrived| arrived.letting(one.lets()));
+        let arrived = arrived.map(|arrived| arrived.letting(one.lets(), one.calendar()));
         let condition = match (one.condition(), &arrived) {
-            (Some(condition), Some(arrived)) => Some(condition.explain(&View::on_arrival(self.draft, arrived))?),
+            (Some(condition), Some(arrived)) => {
+                Some(condition.explain(&View::on_arrival(self.draft, arrived, one.calendar()))?)
+            }
             _ => None,
         };
         let lets = arrived.map_or(Ok(Vec::new()), |arrived| binding::explain(self.draft, &arrived))?;
@@ -204,6 +207,9 @@ impl Wakeable for Rule {
     fn deliver(&self) -> Deliver {
         self.deliver
     }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
+    }
 }
 
 impl Wakeable for Flow {
@@ -230,5 +236,8 @@ impl Wakeable for Flow {
     }
     fn deliver(&self) -> Deliver {
         self.deliver
+    }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
     }
 }

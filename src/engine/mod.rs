@@ -26,6 +26,7 @@ pub mod log;
 mod merging;
 pub mod outbox;
 pub mod record;
+mod release;
 mod rule;
 pub mod schedule;
 pub mod scope;

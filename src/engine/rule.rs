@@ -45,8 +45,9 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
 /// One rule that was woken: its gates in their order, then what it does. Whether it fired, `else` not counted.
 fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
     let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
-    let arrived = &arrived.letting(&rule.lets);
-    match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
+    let calendar = rule.calendar.as_deref();
+    let arrived = &arrived.letting(&rule.lets, calendar);
+    match (holds(draft, rule.condition.as_ref(), calendar, arrived)?, stopped_by) {
         (Err(why), _) => {
             let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
             draft.say(&by, "rule", Outcome::Failed, detail);
@@ -64,13 +65,13 @@ fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by:
             }
             draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
             draft.judge(&by, || Verdict::Fired);
-            perform(draft, &rule.then, &by, arrived)?;
+            perform(draft, rule, &rule.then, &by, arrived)?;
             return Ok(true);
         }
         (Ok(false), None) if !rule.otherwise.is_empty() => {
             draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
             draft.judge(&by, || Verdict::Else);
-            perform(draft, &rule.otherwise, &by, arrived)?;
+            perform(draft, rule, &rule.otherwise, &by, arrived)?;
         }
         (Ok(false), earlier) => {
             let earlier = earlier.filter(|_| !rule.otherwise.is_empty());
@@ -86,9 +87,14 @@ pub(super) fn wakes(when: &[Trigger], event: &Event) -> bool {
 }
 
 /// Whether the condition of what the event wakes holds; or why that cannot be told.
-pub(super) fn holds(draft: &Deciding<'_>, condition: Option<&Expr>, arrived: &Arrived<'_>) -> Result<Result<bool, String>, Need> {
+pub(super) fn holds(
+    draft: &Deciding<'_>,
+    condition: Option<&Expr>,
+    calendar: Option<&str>,
+    arrived: &Arrived<'_>,
+) -> Result<Result<bool, String>, Need> {
     let Some(condition) = condition else { return Ok(Ok(true)) };
-    match condition.test(&View::on_arrival(draft, arrived)) {
+    match condition.test(&View::on_arrival(draft, arrived, calendar)) {
         Ok(holds) => Ok(Ok(holds)),
         Err(Stop::Unevaluable(why)) => Ok(Err(why)),
         Err(Stop::Need(need)) => Err(need),
@@ -129,10 +135,17 @@ fn cooled(draft: &mut Deciding<'_>, rule: &Rule, by: &By) -> Result<Option<Times
 }
 
 /// One list of actions, in order. One that cannot be done is logged; those after it are still done.
-fn perform(draft: &mut Deciding<'_>, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
+fn perform(draft: &mut Deciding<'_>, rule: &Rule, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
     let Arrived { record, data, old, .. } = arrived;
-    let (record, letting) = (record.as_ref().map(|(at, _)| at), Some(arrived));
-    let doing = Doing { by, record, data: data.as_ref(), old: *old, steps: None, letting };
+    let doing = Doing {
+        by,
+        record: record.as_ref().map(|(at, _)| at),
+        data: data.as_ref(),
+        old: *old,
+        steps: None,
+        calendar: rule.calendar.as_deref(),
+        letting: Some(arrived),
+    };
     for one in actions {
         match action::perform(draft, one, &doing) {
             Ok(_) => {}

@@ -4,5 +4,6 @@
 mod flow;
 mod outbox;
 mod rule;
+mod schedule;
 mod window;
 mod world;

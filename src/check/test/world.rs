@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fact::Fact;
 use super::play::Subject;
@@ -66,7 +66,7 @@ impl<'a> World<'a> {
             subject,
             state: State::default(),
             dispatch: Dispatch::default(),
-            seq: 1,
+            seq: 0, // the start of the definitions; what happens is counted from 1
             decided: 0,
             now: at,
             answering: Vec::new(),
@@ -98,6 +98,27 @@ impl<'a> World<'a> {
             Some(Entry::Record(record)) => Some(Arc::clone(record)),
             _ => None,
         }
+    }
+
+    /// The definitions come into force, over what is there already.
+    pub(super) fn begin(&mut self) -> Result<(), Endless> {
+        let body = Body::Loaded { hash: self.subject.definitions.hash.clone(), detail: "start".into() };
+        self.decide(Draft::own("ifthen.loaded", self.now, body))?;
+        self.sweep()
+    }
+
+    /// Lets time pass until just before then: what happens at an instant comes before what is due at it.
+    pub(super) fn approach(&mut self, until: Timestamp) -> Result<(), Endless> {
+        if let Ok(before) = until.checked_sub(SignedDuration::from_nanos(1)) {
+            self.pass(before.max(self.now))?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Whether timers wait.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.dispatch.hold(held);
     }
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.

@@ -3,6 +3,7 @@
 //! Every function reads on after a problem; a `None` means that one was told. Shapes were checked by [`super::grammar`] before.
 
 mod action;
+mod calendar;
 mod compared;
 mod entity;
 mod event;
@@ -26,7 +27,7 @@ use jiff::tz::TimeZone;
 
 use super::catalogue as t;
 use super::grammar::said;
-use super::names::Known;
+use super::names::{Calendars, Known};
 use super::problem::{At, Problem, Sink};
 use super::scalar::nearest;
 use super::scenario::Test;
@@ -43,6 +44,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) lang: String,
     /// Overrides of constants.
     pub(super) constants: Vec<(String, At, Node)>,
+    /// `calendar:`
+    pub(super) calendar: Option<Node>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
@@ -61,6 +64,7 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("people", ("the person", "人员")),
     ("teams", ("the team", "团队")),
     ("templates", ("the template", "模板")),
+    ("calendars", ("the calendar", "工作日历")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
     (TESTS, ("the test", "测试")),
@@ -124,6 +128,7 @@ pub(super) fn compile(
         templates: ids("templates"),
         flows: ids("flows"),
         rules: ids("rules"),
+        calendars: Calendars::default(),
         events: emitted(items),
         about: about(items),
         letting: RefCell::default(),
@@ -133,6 +138,7 @@ pub(super) fn compile(
     with.read_constants(&items["constants"]);
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
+    let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
     let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
@@ -142,6 +148,9 @@ pub(super) fn compile(
         zone: Zone(around.zone.clone()),
         lang: around.lang.clone(),
         constants: with.constants,
+        calendars,
+        calendar: with.calendars.usual,
+        calendars_used: with.calendars.used.into_inner(),
         entities: with.entities,
         people: with.people,
         teams: with.teams,
@@ -192,6 +201,7 @@ struct Compiler<'a> {
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,
+    calendars: Calendars,
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
@@ -205,8 +215,8 @@ impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        let lets = self.letting.borrow().names.clone();
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, lets }
+        let (lets, calendars) = (self.letting.borrow().names.clone(), &self.calendars);
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, lets, calendars }
     }
 
     /// Tells that something is not there, with the nearest that is.

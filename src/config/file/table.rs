@@ -22,6 +22,12 @@ static FILE_KEYS: Keys = Keys {
             "Folders of definitions; `rules` and `flows` unless said",
             "定义所在的目录，默认 `rules` 和 `flows`",
         ),
+        may(
+            "calendar",
+            Name,
+            "The calendar where none is named; the only one of `calendars:`, or `CN`, unless said",
+            "没有指明时使用的工作日历，默认 `calendars:` 中唯一的一个，或 `CN`",
+        ),
         may("constants", Ids(&Any), "Override those of the definitions", "覆盖定义中的常量"),
         may("log", Word(&["text", "json"]), "How the daemon's own messages are written", "运行日志的格式"),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
@@ -56,9 +62,15 @@ static SOURCE: Keys = Keys {
         may("delivery", ScalarOr(&Name, &Object(&DELIVERY)), "Where the delivery's id is", "投递标识所在的位置"),
         may("time", Name, "The path of the time at which it happened", "发生时间的路径"),
         may("record", Object(&RECORD), "Which record it tells about", "对应的记录"),
+        may(
+            "lateness",
+            Duration,
+            "How late it may tell: so much longer is waited before a time with `for` counts as over",
+            "可能迟到多久：`for` 到时后再等这么久才算数",
+        ),
     ]],
     one_of: &[&["webhook", "poll"]],
-    later: &["mailbox", "stream", "form", "import", "schedule", "lateness"],
+    later: &["mailbox", "stream", "form", "import", "schedule"],
 };
 
 static WEBHOOK: Keys = Keys {

@@ -143,7 +143,7 @@ pub(in crate::engine) fn sweep(
 fn share(length: SignedDuration, at: &RecordRef) -> SignedDuration {
     let hash = at.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let millis = u128::try_from(length.as_millis()).unwrap_or(0) * u128::from(mixed) >> 32;
+    let millis = (u128::try_from(length.as_millis()).unwrap_or(0) * u128::from(mixed)) >> 32;
     SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
@@ -160,7 +160,7 @@ fn time(
     let calendar = schedule.calendar(draft.definitions);
     let (since, due) = match &schedule.kind {
         Kind::Held { condition, length, since: fields, .. } => {
-            match holds(draft, condition, at, &record)? {
+            match holds(draft, condition, at, &record, schedule.calendar.as_deref())? {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(why) => {
@@ -187,9 +187,15 @@ fn time(
     }
 }
 
-fn holds(draft: &Deciding<'_>, condition: &Expr, at: &RecordRef, record: &Arc<Record>) -> Result<Result<bool, String>, Need> {
+fn holds(
+    draft: &Deciding<'_>,
+    condition: &Expr,
+    at: &RecordRef,
+    record: &Arc<Record>,
+    calendar: Option<&str>,
+) -> Result<Result<bool, String>, Need> {
     let record = Some((at.clone(), Arc::clone(record)));
-    match condition.test(&View::of_record(draft, record, &Value::Null)) {
+    match condition.test(&View::of_record(draft, record, &Value::Null, calendar)) {
         Ok(holds) => Ok(Ok(holds)),
         Err(Stop::Unevaluable(why)) => Ok(Err(why)),
         Err(Stop::Need(need)) => Err(need),
