@@ -192,7 +192,7 @@ fn a_good_folder_becomes_definitions() {
 
     let flow = &d.flows["welcome"];
     assert_eq!(flow.steps.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["s1", "s2", "second", "s4"]);
-    assert!(matches!(flow.steps[1].kind, StepKind::Wait(w) if w.as_hours() == 48));
+    assert!(matches!(flow.steps[1].kind, StepKind::Wait(w) if w.to_string() == "2d"));
     assert_eq!(flow.hash.len(), 12);
     assert_eq!(d.hash.len(), 12);
     assert_eq!(d.index.rules("lead.created"), [0]);
