@@ -487,6 +487,8 @@ fn the_calendar_that_is_meant_where_none_is_named() {
     assert_eq!(usual("calendar: 夜班\n", two), of("夜班", "夜班 客服"));
     let (code, text) = usual("lang: en\n", two);
     assert!(code == "E0DC" && text.contains("`calendar: 客服`"), "{text}");
+    let many: String = (0..2_001).map(|_| "2026-01-01, ").collect();
+    assert_eq!(usual("lang: en\n", &format!("calendars: {{ 客服: {{ base: CN, off: [{many}2026-01-02] }} }}\n")).0, "E0DE");
     let rule = "rules: { a: { when: lead.created, if: is_workday(), then: [ { log: x } ] } }\n";
     assert_eq!(usual("lang: en\n", rule), of("CN", "CN"), "what goes by a shipped calendar is noted");
 }
