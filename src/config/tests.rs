@@ -491,6 +491,9 @@ fn the_calendar_that_is_meant_where_none_is_named() {
     assert_eq!(usual("lang: en\n", &format!("calendars: {{ 客服: {{ base: CN, off: [{many}2026-01-02] }} }}\n")).0, "E0DE");
     let rule = "rules: { a: { when: lead.created, if: is_workday(), then: [ { log: x } ] } }\n";
     assert_eq!(usual("lang: en\n", rule), of("CN", "CN"), "what goes by a shipped calendar is noted");
+    let flow = |wait: &str| format!("flows: {{ f: {{ when: lead.created, steps: [ {{ wait: {wait} }} ] }} }}\n");
+    assert_eq!(usual("lang: en\n", &flow("8 working hours")), of("CN", "CN"));
+    assert_eq!(usual("lang: en\n", &flow("8h")), of("CN", ""));
 }
 
 #[test]
