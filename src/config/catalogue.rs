@@ -364,6 +364,8 @@ texts! {
     WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
     CLOSED_WEEKDAY "E0DD" "`{0}` is to have the hours of a weekday on which nobody works" "`{0}` 所沿用的那个星期几没有工作时间"
 
+    TOO_MANY_DAYS "E0DE" "more than {0} entries" "超过 {0} 项"
+
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"
     AT_AND_AFTER "E0C1" "either `at` or `after`, not both" "`at` 和 `after` 只能写一个"

@@ -8,7 +8,8 @@ mod time;
 mod window;
 
 use super::grammar::Shape::{
-    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
+    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Span, Text, With,
+    Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
 use time::WHEN;
@@ -316,7 +317,12 @@ static STEP: Keys = Keys {
         &[
             may("id", Name, "Unique in the flow; `s1`, `s2` by position unless said", "步骤标识,默认按位置 `s1`、`s2`"),
             may("if", Condition, "Skipped unless it holds", "条件不成立时跳过"),
-            may("wait", Duration, "Nothing happens for this long", "等待"),
+            may(
+                "wait",
+                Span,
+                "Nothing happens for this long: `2d`, `1 month`, `8 working hours`",
+                "等待:`2d`、`1 month`、`8 working hours`",
+            ),
         ],
         ACTIONS,
     ],

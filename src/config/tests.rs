@@ -192,7 +192,7 @@ fn a_good_folder_becomes_definitions() {
 
     let flow = &d.flows["welcome"];
     assert_eq!(flow.steps.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["s1", "s2", "second", "s4"]);
-    assert!(matches!(flow.steps[1].kind, StepKind::Wait(w) if w.as_hours() == 48));
+    assert!(matches!(flow.steps[1].kind, StepKind::Wait(w) if w.to_string() == "2d"));
     assert_eq!(flow.hash.len(), 12);
     assert_eq!(d.hash.len(), 12);
     assert_eq!(d.index.rules("lead.created"), [0]);
@@ -487,8 +487,13 @@ fn the_calendar_that_is_meant_where_none_is_named() {
     assert_eq!(usual("calendar: 夜班\n", two), of("夜班", "夜班 客服"));
     let (code, text) = usual("lang: en\n", two);
     assert!(code == "E0DC" && text.contains("`calendar: 客服`"), "{text}");
+    let many: String = (0..2_001).map(|_| "2026-01-01, ").collect();
+    assert_eq!(usual("lang: en\n", &format!("calendars: {{ 客服: {{ base: CN, off: [{many}2026-01-02] }} }}\n")).0, "E0DE");
     let rule = "rules: { a: { when: lead.created, if: is_workday(), then: [ { log: x } ] } }\n";
     assert_eq!(usual("lang: en\n", rule), of("CN", "CN"), "what goes by a shipped calendar is noted");
+    let flow = |wait: &str| format!("flows: {{ f: {{ when: lead.created, steps: [ {{ wait: {wait} }} ] }} }}\n");
+    assert_eq!(usual("lang: en\n", &flow("8 working hours")), of("CN", "CN"));
+    assert_eq!(usual("lang: en\n", &flow("8h")), of("CN", ""));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::entity::Entity;
 use super::expression::Expr;
 use super::gate::{Gates, Hours};
 use super::schedule::Schedules;
+use super::span::Span;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -203,7 +204,7 @@ pub enum StepKind {
     /// An action; one that leaves is waited for.
     Do(Action),
     /// Nothing happens for this long.
-    Wait(#[serde(with = "super::duration::as_text")] SignedDuration),
+    Wait(Span),
 }
 
 /// What a rule or a step does; closed.
