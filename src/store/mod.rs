@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 pub mod backup;
+pub mod export;
 pub mod memory;
 pub mod sqlite;
 #[cfg(test)]
@@ -114,8 +115,8 @@ impl Filter {
     }
 }
 
-/// An event as it was stored, with the hash of the definitions that decided it.
-#[derive(Debug, Clone, PartialEq)]
+/// An event as it was stored, with the hash of the definitions that decided it; as JSON it is a line of [`export`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stored {
     /// The event.
     pub event: Event,
