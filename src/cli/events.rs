@@ -87,7 +87,8 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     let reader = place.reader()?;
     let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech.zone)).transpose()?;
     let count = args.count.unwrap_or(if since.is_some() { usize::MAX } else { COUNT });
-    let passes = |event: &Event| {
+    let passes = |stored: &Stored| {
+        let event = &stored.event;
         since.is_none_or(|since| event.received >= since)
             && args.name.as_ref().map_or(args.all || !event.body.is_own(), |name| glob(name, &event.name))
             && args
@@ -295,7 +296,7 @@ mod tests {
         let all: Vec<_> = (1..=2_000).filter(|n| n % 7 != 0).map(|n| (n, None)).collect();
         let store = filled(&all);
         let seqs = |count, name: &str| {
-            store::recent(&store, count, None, |e| e.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
+            store::recent(&store, count, None, |s| s.event.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
         };
         assert_eq!(seqs(3, "n1"), [1_993, 1_996, 1_999]);
         assert_eq!(seqs(usize::MAX, "n1").len(), all.iter().filter(|(n, _)| n % 3 == 1).count());
