@@ -220,13 +220,13 @@ fn decided_at(store: &dyn Read, event: &Event, lines: &[Line]) -> Result<Timesta
     if let Some(line) = lines.first() {
         return Ok(line.at);
     }
-    let mut cause = event.cause.as_ref().map(|c| c.seq);
+    let mut cause = event.cause.as_ref().filter(|_| !event.is_root()).map(|c| c.seq);
     for _ in 0..=MAX_DEPTH {
         let Some(seq) = cause else { break };
         if let Some(line) = store.log(&Filter { event: Some(seq), ..Filter::default() }, 0, 1)?.first() {
             return Ok(line.at);
         }
-        cause = store.event(seq)?.and_then(|s| s.event.cause).map(|c| c.seq);
+        cause = store.event(seq)?.filter(|s| !s.event.is_root()).and_then(|s| s.event.cause).map(|c| c.seq);
     }
     Ok(event.received)
 }

@@ -7,7 +7,7 @@ use super::records::record_ref;
 use super::table::Table;
 use super::tail::Printer;
 use super::words::{Lang, Words as _};
-use super::{Context, Exit, eprintln, verdict, when};
+use super::{Context, Exit, eprintln, events, verdict, when};
 use crate::check::history::{By, History, Unknown};
 use crate::check::why::{Judged, Why};
 use crate::config::Lost;
@@ -193,9 +193,10 @@ impl Shown<'_> {
         let (lang, style) = (self.place.lang(), out.style);
         let event = &why.event;
         let record = event.record.as_ref().map(|r| format!("  {}", clean(&r.to_string()))).unwrap_or_default();
-        let from = match &event.cause {
-            Some(cause) => format!("← {} {}", event::id(cause.seq), clean(&cause.by)),
-            None => format!("← {}", clean(&event.origin)),
+        let from = match (&event.cause, event.replay_of()) {
+            (_, Some(of)) => format!("← {}{}", clean(&event.origin), events::replay_of(of, lang)),
+            (Some(cause), None) => format!("← {} {}", event::id(cause.seq), clean(&cause.by)),
+            (None, None) => format!("← {}", clean(&event.origin)),
         };
         let at = when::full(event.at, &self.place.speech.zone);
         out.line(format!(

@@ -16,9 +16,9 @@ use crate::engine::event::{self, Body, Command, Draft};
 use crate::store::sqlite::Reader;
 
 /// An edited request must be here by then.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// And no larger: a mail's text, not its pictures.
-const MAX_BODY: usize = 2 << 20;
+pub(super) const MAX_BODY: usize = 2 << 20;
 
 /// `POST /api/calls/<id>/retry|edit|discard`; the body of `edit` is the new request as `ifthen calls show --json` prints it.
 pub(super) async fn call(
@@ -97,7 +97,7 @@ pub(super) struct Asked {
 }
 
 /// Whether the token is there that only the data folder's owner can read.
-fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub(super) fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
     if token.is_some_and(|t| handle.is_token(t)) {
         return Ok(());
