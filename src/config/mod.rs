@@ -27,6 +27,7 @@ mod text;
 mod trap;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -101,6 +102,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
     let (mut definitions, tests) = definitions::compile(&items, &around, &texts, lost, &sink);
     let settings = file.settings(&definitions, folders);
+    definitions.lateness = lateness(&config);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
@@ -108,6 +110,20 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
     let snapshot = Snapshot::new(options.locale, bare, &texts);
     Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang, snapshot })
+}
+
+/// How late the sources may be that tell about each entity.
+fn lateness(config: &Node) -> BTreeMap<String, jiff::SignedDuration> {
+    let mut latest = BTreeMap::new();
+    for source in config.get("sources").map(Node::entries).unwrap_or_default() {
+        let late = source.value.get("lateness").and_then(scalar::duration).filter(|late| !late.is_zero());
+        let entity = source.value.get("record").and_then(|record| record.text_at("entity"));
+        if let (Some(late), Some(entity)) = (late, entity) {
+            let entry = latest.entry(entity.to_owned()).or_insert(late);
+            *entry = late.max(*entry);
+        }
+    }
+    latest
 }
 
 /// The tree of `config.yaml`, whether all of it could be read, and what is kept of it.
@@ -229,6 +245,9 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
     // Of config.yaml only what `decide` sees: no address, no secret.
     let zone = definitions.zone.0.iana_name().unwrap_or("");
     sha.update(format!("{zone}\0{}\0{:?}\0{:?}", definitions.lang, definitions.constants, definitions.connections));
+    if !definitions.lateness.is_empty() {
+        sha.update(format!("\0{:?}", definitions.lateness));
+    }
     digest::hex(sha.finalize().as_slice())
 }
 

@@ -13,7 +13,7 @@ use super::file::File;
 use super::problem::{At, Lang, Sink};
 use super::text::Text;
 use super::tree::{Entry, Kind, Node, Style};
-use super::{Read, definitions, hash, read_definitions, secret};
+use super::{Read, definitions, hash, lateness, read_definitions, secret};
 use crate::engine::definition::Definitions;
 
 /// Bytes of what is kept; more is not.
@@ -117,6 +117,7 @@ impl Snapshot {
         if !sink.is_empty() {
             return Err(Lost::DoesNotCompile);
         }
+        definitions.lateness = lateness(&config);
         definitions.hash = hash(&texts, &definitions);
         Ok(definitions)
     }
@@ -215,7 +216,7 @@ definitions: [rules]
 constants: { 门槛: 60, 名称: "060", 别名: [a, true, ~] }
 sources:
   crm: { webhook: { verify: { hmac: { preset: github, secret: "${file:geheim}" } } }, event: "crm.{{ kind }}" }
-  erp: { poll: { sqlite: ./erp.db, query: SELECT * FROM deal, cursor: [id] } }
+  erp: { poll: { sqlite: ./erp.db, query: SELECT * FROM deal, cursor: [id] }, lateness: 2h, record: { entity: lead, fields: { id: id } } }
 connections:
   mail: { smtp: { host: smtp.example.com, user: u, password: "${file:geheim}", from: a@example.com }, rate: 20/1m, retry: [10s, 5m] }
   群: { dingtalk: { token: "${file:geheim}", secret: "${file:geheim}" }, deliver: preview }
