@@ -144,10 +144,10 @@ pub(super) fn bare(config: &Node) -> Bared {
 }
 
 /// What only the shell knows.
-const SHELL: [&str; 6] = ["listen", "data", "definitions", "log", "limits", "allow_networks"];
+const SHELL: [&str; 7] = ["listen", "data", "definitions", "log", "limits", "retention", "allow_networks"];
 
 /// What is said of a connection besides how it is reached.
-const PUBLIC: [&str; 4] = ["deliver", "rate", "retry", "concurrency"];
+const PUBLIC: [&str; 6] = ["deliver", "rate", "retry", "concurrency", "quiet", "breaker"];
 
 fn connection(key: &str, value: &Node) -> Bare {
     if PUBLIC.contains(&key) {
