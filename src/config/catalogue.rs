@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Gx gates · E0Tx triggers of time · E0Wx `let`. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -176,6 +176,22 @@ texts! {
     TEMPLATE_AND_TEXT "E045" "the content comes from `template`, so this would not be used" "内容取自 `template`，这一项不会被使用"
     CREATE_ONE "E046" "`create` makes one record: `create: { deal: { … } }`" "`create` 一次新建一条记录：`create: { deal: { … } }`"
 
+    // Gates.
+    BAD_LIMIT "E0G0" "`{0}` is no limit" "`{0}` 不是有效的次数上限"
+    BAD_LIMIT_HELP "" "1 to 1000 times `per day` (`second`, `minute`, `hour`, `week`, `month`: whole ones in the zone) or `/24h` (any 24 hours)" "1 到 1000 次：`3 per day`(`second`、`minute`、`hour`、`week`、`month` 按自然时段)，或 `3/24h`(任意 24 小时)"
+    BAD_CLOCK "E0G1" "`{0}` is no time of day" "`{0}` 不是有效的时刻"
+    BAD_CLOCK_HELP "" "hours and minutes: `22:00`" "请写时和分：`22:00`"
+    QUIET_EMPTY "E0G2" "the quiet hours end when they begin" "静默时段的开始和结束相同"
+    QUIET_WHEN "E0G3" "`true` does not say when it is quiet" "`true` 没有说明静默时段"
+    QUIET_HELP "" "`quiet: { from: '22:00', to: '08:00' }`, or `quiet: false` against those of config.yaml" "请写 `quiet: { from: '22:00', to: '08:00' }`；不受 config.yaml 限制时写 `quiet: false`"
+    BAD_MOMENT "E0G4" "`{0}` is no date or time" "`{0}` 不是有效的日期或时间"
+    BAD_MOMENT_HELP "" "`2026-09-21` or `2026-09-21 09:00`" "请写 `2026-09-21` 或 `2026-09-21 09:00`"
+    ACTIVE_NEVER "E0G5" "this ends before it begins" "结束早于开始"
+    MAX_BELOW_WAIT "E0G6" "`max` is shorter than `wait`" "`max` 比 `wait` 还短"
+    WAS_EXISTS "E0G7" "{0} `{1}` is still there" "{0} `{1}` 仍然存在"
+    WAS_TWICE "E0G8" "two say that they were {0} `{1}`" "有两处都声称曾是{0} `{1}`"
+    HERE "" "here" "在这里"
+
     // References.
     UNKNOWN_ENTITY "E050" "there is no entity `{0}`" "没有名为 `{0}` 的实体"
     UNKNOWN_FIELD "E051" "the entity `{1}` has no field `{0}`" "实体 `{1}` 没有字段 `{0}`"
@@ -296,13 +312,13 @@ texts! {
     DAY_BOTH "E0D6" "`{0}` is a day off and a working day" "`{0}` 既是休息日又是工作日"
     NOT_A_WEEKDAY "E0D7" "`{0}` is no weekday" "`{0}` 不是星期几"
     WEEKDAY_HELP "" "`mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, or several: `mon-fri`" "可用 `周一` … `周日` 或一段 `周一-周五`；也可写 `mon`、`mon-fri`"
-    HOURS_TWICE "E0D8" "the hours of {0} are given twice" "{0} 的工作时间写了两次"
+    HOURS_TWICE "E0D8" "the hours of `{0}` are given twice" "`{0}` 的工作时间写了两次"
     NEVER_OPEN "E0D9" "the calendar `{0}` never opens" "工作日历 `{0}` 没有任何工作时间"
     HOURS_OR_BASE "E0DA" "the calendar `{0}` needs `hours`, or a `base` to take them from" "工作日历 `{0}` 需要 `hours`，或用 `base` 指定沿用哪个日历"
     BASE_CYCLE "E0DB" "the calendar `{0}` is based on itself" "工作日历 `{0}` 最终以自己为基础"
     WHICH_CALENDAR "E0DC" "which calendar is meant where none is named? There are {0}" "没有指明日历时用哪一个？现有：{0}"
     WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
-    CLOSED_WEEKDAY "E0DD" "`{0}` has no hours that this day could have" "`{0}` 没有工作时间，不能沿用"
+    CLOSED_WEEKDAY "E0DD" "`{0}` is to have the hours of a weekday on which nobody works" "`{0}` 所沿用的那个星期几没有工作时间"
 
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"

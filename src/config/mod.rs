@@ -251,6 +251,9 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
         sha.update(format!("\0{:?}", definitions.lateness));
     }
     sha.update(format!("\0{}\0{}", definitions.calendar, calendar::SHIPPED));
+    if let Some(quiet) = &definitions.quiet {
+        sha.update(format!("\0{quiet:?}"));
+    }
     digest::hex(sha.finalize().as_slice())
 }
 

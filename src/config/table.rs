@@ -1,6 +1,7 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod calendar;
+pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
 
@@ -111,12 +112,13 @@ static RULE: Keys = Keys {
             may("else", List(&ACTION), "Done when it does not", "条件不成立时执行"),
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
-            may("cooldown", Duration, "At most once in this time per record", "同一记录的冷却时间"),
             may("warn", Object(&time::WARN), "Before the time of `for` or `at` is over", "在 `for` 或 `at` 到时之前预警"),
         ],
+        gate::SHARED,
+        gate::RULE,
     ],
     one_of: &[],
-    later: &["let", "once", "limit", "debounce", "group", "active", "imports", "was", "tests", "quiet"],
+    later: &["let", "tests"],
 };
 
 static CHANGED: Keys = Keys {
@@ -295,9 +297,10 @@ static FLOW: Keys = Keys {
             may("record", Name, "The entity a run is about", "流程针对的实体"),
             must("steps", List(&Object(&STEP)), "In order", "步骤"),
         ],
+        gate::SHARED,
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "tests", "let", "vars"],
 };
 
 static STEP: Keys = Keys {

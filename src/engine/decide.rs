@@ -9,14 +9,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::definition::Definitions;
-use super::event::{self, Body, Cause, Draft, Event, RecordRef, Upsert};
+use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule, schedule, sweep};
+use super::{flow, outbox, rule, schedule, silence, sweep};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -93,6 +93,8 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Slice(slice) => sweep::slice(draft, slice)?,
         Body::Start(calls) => outbox::start(draft, calls)?,
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
+        Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
+        Body::Command(Command::EndSilence(id)) => silence::end(draft, *id)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -118,6 +120,7 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
     match wake {
         Wake::Run(id) => flow::due(draft, id, *timer),
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
+        Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
     }
 }
@@ -168,6 +171,8 @@ pub(super) struct By {
     /// In a flow: the step.
     pub(super) step: Option<String>,
     pub(super) preview: bool,
+    /// An import woke it: nothing leaves.
+    pub(super) silent: bool,
 }
 
 impl By {
@@ -196,6 +201,8 @@ pub(super) struct Deciding<'a> {
     numbers: u32,
     /// Runs started by this decision: flows that start each other without end are stopped by it.
     starts: u32,
+    /// The import that the event, or what waited, came with.
+    pub(super) batch: Option<String>,
     /// What was decided about each rule and flow that was woken, where someone asks why.
     pub(super) watch: Option<Vec<Judged>>,
 }
@@ -216,6 +223,7 @@ impl<'a> Deciding<'a> {
             log: Vec::new(),
             numbers: 0,
             starts: 0,
+            batch: event.batch.clone(),
             watch: None,
         }
     }
@@ -308,6 +316,7 @@ impl<'a> Deciding<'a> {
             delivery: None,
             record,
             cause: Some(Cause { seq: self.event.seq, depth, by }),
+            batch: self.batch.clone(),
             body,
         });
     }

@@ -13,6 +13,7 @@ use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::gate::{Gates, Hours};
 use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
@@ -45,6 +46,12 @@ pub struct Definitions {
     pub rules: Vec<Rule>,
     /// By id.
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// What keeps flows from starting and their messages from leaving, by id; not pinned: it counts as it is now.
+    pub flow_gates: BTreeMap<String, Gates>,
+    /// Where in `rules` those stand that are re-armed; made by [`Definitions::seal`].
+    pub rearming: Vec<usize>,
+    /// When messages are held unless a rule or flow says otherwise.
+    pub quiet: Option<Hours>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
@@ -72,6 +79,8 @@ impl Definitions {
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
         self.index = Index::new(&self.rules, &self.flows);
+        let rearming = |rule: &Rule| rule.enabled && rule.gates.once.as_ref().is_some_and(|o| o.rearm.is_some());
+        self.rearming = (0..self.rules.len()).filter(|at| rearming(&self.rules[*at])).collect();
         self
     }
 
@@ -104,10 +113,10 @@ pub struct Rule {
     pub stop: bool,
     /// `false`: never woken.
     pub enabled: bool,
-    /// At most once in this time per record.
-    pub cooldown: Option<SignedDuration>,
     /// On which working time is measured; the usual one unless said.
     pub calendar: Option<String>,
+    /// What keeps it from firing.
+    pub gates: Gates,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }

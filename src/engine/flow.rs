@@ -11,6 +11,7 @@ use super::decide::{Arrived, By, Deciding};
 use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
 use super::explain::Verdict;
+use super::gate::Imports;
 use super::log::Outcome;
 use super::rule;
 use super::scope::Stop;
@@ -71,7 +72,16 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         if !rule::wakes(&flow.when, draft.event) {
             continue;
         }
-        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
+        let gates = definitions.flow_gates.get(&id);
+        let silent = draft.batch.is_some() && gates.is_none_or(|g| g.imports == Imports::Silent);
+        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, silent, ..By::default() };
+        let about = draft.event.record.clone();
+        if let Some(gates) = gates
+            && let Some(verdict) = rule::gate::before(draft, &id, gates, about.as_ref())?
+        {
+            rule::gate::stop(draft, &by, about.as_ref(), "start", verdict);
+            continue;
+        }
         let unevaluable = match rule::holds(draft, flow.condition.as_ref(), flow.calendar.as_deref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
@@ -105,6 +115,8 @@ pub(super) enum Started {
     Already(String),
     /// The flow is switched off.
     Disabled,
+    /// An import would have started it, and it does not react to those.
+    Imported,
 }
 
 impl From<Started> for Verdict {
@@ -113,6 +125,7 @@ impl From<Started> for Verdict {
             Started::Runs => Self::Fired,
             Started::Already(run) => Self::Runs { run },
             Started::Disabled => Self::Disabled,
+            Started::Imported => Self::Imported,
         }
     }
 }
@@ -136,6 +149,10 @@ pub(super) fn start(
         draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
         return Ok(Started::Disabled);
     }
+    if by.silent {
+        draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "import".into())]));
+        return Ok(Started::Imported);
+    }
     if let (Some(entity), Some(record)) = (&flow.record, record)
         && *entity != record.entity
     {
@@ -147,7 +164,7 @@ pub(super) fn start(
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
-        if let Some(Entry::Enrolled(running)) = draft.get(&key)?.as_deref() {
+        if let Some(Entry::Enrolled(running)) = enrolled(draft, &key, record)?.as_deref() {
             let former = draft.get(&Key::Run(running.clone()))?;
             let stuck = matches!(former.as_deref(), Some(Entry::Run(run)) if run.failed.is_some());
             if stuck {
@@ -183,6 +200,20 @@ pub(super) fn start(
     };
     advance(draft, run, &flow)?;
     Ok(Started::Runs)
+}
+
+/// The run of a flow that a record is in; also under a former id of the flow.
+fn enrolled(draft: &Deciding<'_>, key: &Key, record: &RecordRef) -> Result<Option<Arc<Entry>>, Need> {
+    let found = draft.get(key)?;
+    let Key::Enrolled { flow, .. } = key else { return Ok(found) };
+    let former = draft.definitions.flow_gates.get(flow).map(|g| g.was.as_slice()).unwrap_or_default();
+    for old in former.iter().filter(|_| found.is_none()) {
+        let old = draft.get(&Key::Enrolled { flow: old.clone(), subject: record.to_string() })?;
+        if old.is_some() {
+            return Ok(old);
+        }
+    }
+    Ok(found)
 }
 
 /// A run's timer reached its due time.
@@ -319,5 +350,6 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         run: Some(run.id.clone()),
         step: step.map(|s| s.id.clone()),
         preview: run.preview,
+        silent: false,
     }
 }

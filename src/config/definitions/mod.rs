@@ -9,6 +9,7 @@ mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod gate;
 mod message;
 mod people;
 mod rule;
@@ -17,6 +18,7 @@ mod schedule;
 mod term;
 mod who;
 
+pub(super) use gate::hours;
 pub(super) use message::PLAIN_HTTP;
 
 use std::cell::RefCell;
@@ -34,6 +36,7 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
+use crate::engine::gate::Hours;
 use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
 
@@ -46,6 +49,8 @@ pub(super) struct Surroundings<'a> {
     /// `calendar:`
     pub(super) calendar: Option<Node>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
+    /// When messages are held.
+    pub(super) quiet: Option<Hours>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
     /// Ids of the sources.
@@ -138,8 +143,10 @@ pub(super) fn compile(
     with.read_teams(&items["teams"]);
     let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
+    gate::former_ids(items, sink);
     let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
     let schedules = with.schedules.take();
     let mut definitions = Definitions {
@@ -154,6 +161,8 @@ pub(super) fn compile(
         teams: with.teams,
         rules,
         flows,
+        flow_gates,
+        quiet: around.quiet.clone(),
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()

@@ -214,6 +214,7 @@ fn mapping(file: &File<'_>, node: &Node, definitions: &Definitions) -> Mapping {
         delivery,
         time: text("time"),
         record: node.get("record").and_then(|r| record(file, r, definitions)),
+        import: node.get("imports").and_then(scalar::boolean).unwrap_or(false),
     }
 }
 

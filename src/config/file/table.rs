@@ -1,8 +1,8 @@
 //! The grammar of config.yaml; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text, Url,
-    Word, Zone,
+    Address, Any, Bool, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text,
+    Url, Word, Zone,
 };
 use super::super::grammar::{Key, Keys, Shape, may, must};
 
@@ -30,6 +30,12 @@ static FILE_KEYS: Keys = Keys {
         ),
         may("constants", Ids(&Any), "Override those of the definitions", "覆盖定义中的常量"),
         may("log", Word(&["text", "json"]), "How the daemon's own messages are written", "运行日志的格式"),
+        may(
+            "quiet",
+            Object(&super::super::table::gate::HOURS),
+            "When messages to people are held",
+            "静默时段,发给人的消息推迟到时段结束",
+        ),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
         may("allow_networks", OneOrMore(&Network), "Private networks that `http` may reach", "允许 `http` 访问的内网网段"),
         may("sources", Ids(&Object(&SOURCE)), "Who tells us what happens", "数据来源"),
@@ -68,6 +74,7 @@ static SOURCE: Keys = Keys {
             "How late it may tell: so much longer is waited before a time with `for` counts as over",
             "可能迟到多久：`for` 到时后再等这么久才算数",
         ),
+        may("imports", Bool, "What it tells is an import: rules send nothing unless they react", "视为批量导入:规则默认不外发"),
     ]],
     one_of: &[&["webhook", "poll"]],
     later: &["mailbox", "stream", "form", "import", "schedule"],
