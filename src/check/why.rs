@@ -10,7 +10,7 @@ use serde_json::json;
 use super::history::{By, History, Unknown};
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Event};
+use crate::engine::event::{self, Body, Event};
 use crate::engine::explain::{Explained, Kind, Verdict, explain};
 use crate::engine::expression::Clause;
 use crate::engine::log::{self, Line, Outcome};
@@ -215,8 +215,11 @@ impl History<'_> {
             let event = &stored.event;
             // What cannot be read here is told when the event is explained.
             since.is_none_or(|since| event.received >= since)
-                && !event.body.is_own()
-                && self.concerns(&stored.definitions, id, event).unwrap_or(true)
+                && match &event.body {
+                    // What it waited with, or for, may have let it fire.
+                    Body::Due(_) => self.tells(event.seq, id).unwrap_or(true),
+                    body => !body.is_own() && self.concerns(&stored.definitions, id, event).unwrap_or(true),
+                }
         };
         let found = store::recent(self.store, count, since, may)?;
         found.into_iter().map(|stored| self.of(stored, Some(id))).collect()
