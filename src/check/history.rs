@@ -141,7 +141,12 @@ impl<'a> History<'a> {
 
     /// Whether the log says of an event what came of a rule.
     pub(super) fn tells(&self, seq: u64, rule: &str) -> Result<bool, Error> {
-        let lines = store::Filter { event: Some(seq), rule: Some(rule.to_owned()), action: Some("rule".into()), ..store::Filter::default() };
+        let lines = store::Filter {
+            event: Some(seq),
+            rule: Some(rule.to_owned()),
+            action: Some("rule".into()),
+            ..store::Filter::default()
+        };
         Ok(!self.store.log(&lines, 0, 1)?.is_empty())
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::history::{By, History, Unknown};
+use crate::engine::binding::Told;
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
 use crate::engine::event::{self, Body, Event};
@@ -102,7 +103,7 @@ impl Why {
 
 impl Judged {
     fn to_json(&self) -> serde_json::Value {
-        let Explained { kind, id, place, verdict, preview, when, condition } = &self.explained;
+        let Explained { kind, id, place, verdict, preview, when, condition, lets } = &self.explained;
         let (rule, flow) = match kind {
             Kind::Rule => (Some(id), None),
             Kind::Flow => (None, Some(id)),
@@ -126,6 +127,7 @@ impl Judged {
             "when": when.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "condition": condition.as_ref().map(clause),
             "decisive": condition.as_ref().map(|c| &c.decisive().text),
+            "let": lets.iter().map(told).collect::<Vec<_>>(),
             "agrees": self.agrees,
         })
     }
@@ -142,6 +144,17 @@ fn until(verdict: &Verdict) -> Option<Timestamp> {
         Verdict::Inactive { until, .. } => *until,
         _ => None,
     }
+}
+
+fn told(told: &Told) -> serde_json::Value {
+    let Told { name, is, value, complete_since } = told;
+    json!({
+        "name": name,
+        "is": is,
+        "value": value.as_ref().ok().map(|v| json!(v.plain())),
+        "error": value.as_ref().err(),
+        "complete_since": complete_since,
+    })
 }
 
 fn clause(clause: &Clause) -> serde_json::Value {

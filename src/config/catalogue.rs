@@ -282,6 +282,21 @@ texts! {
     EMPTY_TEXT "E0A1" "what is missing is no empty text, so this does not ask whether something is there" "没有填写的字段不等于空文本，这样不能判断是否为空"
     STARTS_AS_EXPRESSION "E0A2" "what begins with `=` is sent as it stands here: this is a text with `{{ }}`, not an expression" "这里是文本，以 `=` 开头的内容会原样发出；文本里请用 `{{ }}`"
 
+    // `let:`.
+    LET_NAME "E0W0" "`{0}` cannot be a name for a value: letters, digits and `_`, no digit first" "`{0}` 不能用作值的名称：只能用文字、数字和 `_`，且不能以数字开头"
+    LET_ITSELF "E0W1" "`{0}` is made of itself" "`{0}` 用到了它自己"
+    LET_LATER "E0W2" "`{0}` stands further down; names of `let:` are read in order" "`{0}` 写在后面；`let:` 中的名称按顺序读取"
+    HIDES_FIELD "E0W3" "the entity `{1}` has a field `{0}`; this name would hide it" "实体 `{1}` 有字段 `{0}`，这个名称会把它遮住"
+    HIDES_CONSTANT "E0W4" "there is a constant `{0}`; this name would hide it" "已有常量 `{0}`，这个名称会把它遮住"
+    LET_OTHER_NAME "" "give the value another name" "请给这个值换一个名称"
+    COUNT_OF "E0W5" "`count` counts events; `of` means nothing here" "`count` 统计事件次数，`of` 在这里没有意义"
+    WINDOW_ZERO "E0WB" "nothing can count within `{0}`" "`{0}` 之内不可能有任何内容"
+    WINDOW_WORKING "E0W6" "a window goes by the clock, not by working time: `{0}`" "窗口按自然时间计算，不能用工作时间：`{0}`"
+    WINDOW_OF "E0W7" "`{0}` can make nothing of the field `{1}`, which holds {2}" "`{0}` 不能用于字段 `{1}`，它的值是{2}"
+    WINDOW_BY "E0W8" "`by` is also asked of the event that wakes the rule, where `{0}` means nothing" "`by` 在触发规则的事件上也要能取值，而那里没有 `{0}`"
+    AGED_OF_WHAT "E0W9" "`let:` has no window `{0}`" "`let:` 中没有窗口 `{0}`"
+    AGED_OF_NOBODY "E0WA" "`{0}` needs a record, and `{1}` is kept by something else: when something ages out there is none" "`{0}` 需要记录，而 `{1}` 不是按记录统计的：内容过期时没有对应的记录"
+
     // config.yaml.
     LITERAL_SECRET "E090" "`{0}` is a secret and must not be written out" "`{0}` 是机密，不能直接写在文件里"
     SECRET_HELP "" "write `${env:NAME}` or `${file:path}`" "请写成 `${env:名称}` 或 `${file:路径}`"

@@ -4,6 +4,7 @@ pub(super) mod calendar;
 pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
+mod window;
 
 use super::grammar::Shape::{
     Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
@@ -87,6 +88,7 @@ static TEAM: Keys = Keys {
 /// What rules and flows share.
 static WAKING: &[Key] = &[
     may("title", Text, "For people", "标题"),
+    may("let", window::LET, "Names for values: windows and what is computed", "命名的值：时间窗口与计算结果"),
     may("if", Condition, "Must hold", "条件"),
     may("deliver", Word(&["live", "preview"]), "`preview`: what leaves is only shown in the log", "`preview` 表示只记录不发送"),
     may("enabled", Bool, "`false`: never woken", "`false` 表示停用"),
@@ -118,7 +120,7 @@ static RULE: Keys = Keys {
         gate::RULE,
     ],
     one_of: &[],
-    later: &["let", "tests"],
+    later: &["tests"],
 };
 
 static CHANGED: Keys = Keys {
@@ -300,7 +302,7 @@ static FLOW: Keys = Keys {
         gate::SHARED,
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "tests", "let", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "tests", "vars"],
 };
 
 static STEP: Keys = Keys {

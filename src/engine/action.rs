@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, RobotMessage};
-use super::decide::{By, Deciding};
+use super::decide::{Arrived, By, Deciding};
 use super::definition::{
     Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent,
     NotifyAction, RobotAction, Term, Who,
@@ -31,6 +31,8 @@ pub(super) struct Doing<'a> {
     pub(super) steps: Option<&'a Map>,
     /// The calendar that the rule or flow names.
     pub(super) calendar: Option<&'a str>,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl<'a> Doing<'a> {
@@ -40,8 +42,8 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let Self { data, old, steps, calendar, .. } = *self;
-        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false })
+        let Self { data, old, steps, calendar, letting, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false, letting })
     }
 
     pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>

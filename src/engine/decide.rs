@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::binding::{Let, Lets};
 use super::definition::Definitions;
 use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
@@ -16,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule, schedule, silence, sweep};
+use super::{flow, outbox, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -55,6 +56,18 @@ pub(super) struct Arrived<'e> {
     pub(super) data: Cow<'e, Value>,
     /// Former values of the fields that it changed.
     pub(super) old: Option<&'e Map>,
+    /// The names that the rule or flow that is decided gives to values.
+    pub(super) lets: Lets<'e>,
+    /// The calendar that it names.
+    pub(super) calendar: Option<&'e str>,
+}
+
+impl Arrived<'_> {
+    /// As the rule or flow with these names and this calendar sees it.
+    pub(super) fn seen_by<'s>(&'s self, lets: &'s [Let], calendar: Option<&'s str>) -> Arrived<'s> {
+        let data = Cow::Borrowed(self.data.as_ref());
+        Arrived { record: self.record.clone(), data, old: self.old, lets: Lets::new(lets), calendar }
+    }
 }
 
 /// What an event brings before anything is woken by it. `None`: one of the engine's own, which wakes nothing.
@@ -82,7 +95,9 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
         }
         _ => return Ok(None),
     };
-    Ok(Some(Arrived { record: rule::seen(draft)?, data, old }))
+    let arrived = Arrived { record: rule::seen(draft)?, data, old, lets: Lets::default(), calendar: None };
+    window::feed(draft, &arrived)?;
+    Ok(Some(arrived))
 }
 
 /// The engine's own events: its books are kept.
@@ -103,6 +118,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
             let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
             draft.say(&By::default(), "reload", Outcome::Done, detail);
             schedule::loaded(draft)?;
+            window::defined(draft)?;
         }
         Body::NotLoaded(problems) => {
             let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
@@ -122,6 +138,7 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
         Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
+        Wake::Aged { window, subject } => window::due(draft, window, subject, *timer),
     }
 }
 

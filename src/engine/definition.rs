@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::binding::{Bound, Let};
 use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
@@ -18,6 +19,7 @@ use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
+use super::window::Windows;
 
 /// The compiled definitions of one reload.
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ pub struct Definitions {
     pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
+    /// What is counted and summed for them; made by [`Definitions::seal`].
+    pub windows: Windows,
 }
 
 /// A time zone that defaults to China's.
@@ -81,6 +85,9 @@ impl Definitions {
         self.index = Index::new(&self.rules, &self.flows);
         let rearming = |rule: &Rule| rule.enabled && rule.gates.once.as_ref().is_some_and(|o| o.rearm.is_some());
         self.rearming = (0..self.rules.len()).filter(|at| rearming(&self.rules[*at])).collect();
+        let rules = self.rules.iter().filter(|r| r.enabled).flat_map(|r| &r.lets);
+        let lets = rules.chain(self.flows.values().filter(|f| f.enabled).flat_map(|f| &f.lets));
+        self.windows = Windows::new(lets.filter_map(|l| if let Bound::Window(window, _) = &l.is { Some(window) } else { None }));
         self
     }
 
@@ -101,6 +108,8 @@ pub struct Rule {
     pub place: String,
     /// Any of them wakes it.
     pub when: Vec<Trigger>,
+    /// Names for values, in their order.
+    pub lets: Vec<Let>,
     /// Must hold; none: always.
     pub condition: Option<Expr>,
     /// Done when it holds.
@@ -147,6 +156,9 @@ pub struct Flow {
     /// Starts a run, beside `start:` in rules.
     #[serde(default)]
     pub when: Vec<Trigger>,
+    /// Names for values in `condition`; a run that has begun needs them no more.
+    #[serde(skip)]
+    pub lets: Vec<Let>,
     /// Must hold for `when` to start a run.
     #[serde(default)]
     pub condition: Option<Expr>,

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::binding::{self, Let, Told};
 use super::decide::{Arrived, Deciding, Judged, arrive};
 use super::definition::{Definitions, Deliver, Flow, Rule};
 use super::event::Event;
@@ -136,6 +137,8 @@ pub struct Explained {
     pub when: Vec<Trigger>,
     /// Its condition, clause by clause, where the event is one that it waits for; also of one that is switched off.
     pub condition: Option<Clause>,
+    /// The values of `let:`, where the event is one that it waits for.
+    pub lets: Vec<Told>,
 }
 
 /// Rule or flow.
@@ -186,6 +189,7 @@ trait Wakeable {
     fn id(&self) -> &str;
     fn place(&self) -> Option<&str>;
     fn when(&self) -> &[Trigger];
+    fn lets(&self) -> &[Let];
     fn condition(&self) -> Option<&Expr>;
     fn enabled(&self) -> bool;
     fn deliver(&self) -> Deliver;
@@ -212,12 +216,12 @@ impl Moment<'_> {
             None => Verdict::NotWoken,
         };
         let arrived = self.arrived.filter(|_| rule::wakes(one.when(), self.draft.event));
-        let condition = match (one.condition(), arrived) {
-            (Some(condition), Some(arrived)) => {
-                Some(condition.explain(&View::on_arrival(self.draft, arrived, one.calendar()))?)
-            }
+        let arrived = arrived.map(|arrived| arrived.seen_by(one.lets(), one.calendar()));
+        let condition = match (one.condition(), &arrived) {
+            (Some(condition), Some(arrived)) => Some(condition.explain(&View::on_arrival(self.draft, arrived))?),
             _ => None,
         };
+        let lets = arrived.map_or(Ok(Vec::new()), |arrived| binding::explain(self.draft, &arrived))?;
         Ok(Explained {
             kind,
             id: id.to_owned(),
@@ -226,6 +230,7 @@ impl Moment<'_> {
             preview: one.deliver() == Deliver::Preview,
             when: one.when().to_vec(),
             condition,
+            lets,
         })
     }
 }
@@ -242,6 +247,9 @@ impl Wakeable for Rule {
     }
     fn when(&self) -> &[Trigger] {
         &self.when
+    }
+    fn lets(&self) -> &[Let] {
+        &self.lets
     }
     fn condition(&self) -> Option<&Expr> {
         self.condition.as_ref()
@@ -269,6 +277,9 @@ impl Wakeable for Flow {
     }
     fn when(&self) -> &[Trigger] {
         &self.when
+    }
+    fn lets(&self) -> &[Let] {
+        &self.lets
     }
     fn condition(&self) -> Option<&Expr> {
         self.condition.as_ref()

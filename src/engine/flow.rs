@@ -82,7 +82,8 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
             rule::gate::stop(draft, &by, about.as_ref(), "start", verdict);
             continue;
         }
-        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), flow.calendar.as_deref(), arrived)? {
+        let arrived = &arrived.seen_by(&flow.lets, flow.calendar.as_deref());
+        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
                 match start(draft, &id, record.as_ref(), &arrived.data, &by) {
@@ -310,7 +311,7 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
             None => None,
         };
         let (data, steps) = (&run.event, Some(&run.steps));
-        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false };
+        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false, letting: None };
         if !condition.test(&view)? {
             return Ok(());
         }
@@ -326,7 +327,7 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
         }
         StepKind::Do(action) => {
             let (data, steps) = (&run.event, Some(&run.steps));
-            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar };
+            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar, letting: None };
             let calls = action::perform(draft, action, &doing)?;
             run.waits.extend(calls.into_iter().map(Wait::Call));
         }

@@ -8,6 +8,7 @@
 
 mod action;
 pub mod assignment;
+pub mod binding;
 pub mod budget;
 pub mod calendar;
 pub mod call;
@@ -39,6 +40,7 @@ pub mod template;
 pub mod trigger;
 pub mod value;
 mod view;
+pub mod window;
 
 /// Serde by `Display` and `FromStr`.
 macro_rules! serde_as_text {

@@ -64,6 +64,24 @@ pub enum Key {
     Cursor(String),
     /// A root event whose decision was rolled back, by its number.
     Parked(u64),
+    /// What a window keeps for a subject (a record's text, or what `by` says).
+    Window {
+        /// The window's id.
+        window: String,
+        /// For whom.
+        subject: String,
+    },
+    /// Items of it that do not fit into its head.
+    Items {
+        /// The window's id.
+        window: String,
+        /// Which of its chunks.
+        n: u32,
+        /// For whom.
+        subject: String,
+    },
+    /// Which windows are fed, and since when.
+    Windows,
     /// What a schedule is armed with for a record.
     Armed {
         /// The schedule's event.
@@ -107,6 +125,9 @@ impl Key {
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
+            Self::Window { .. } => prefix::WINDOW,
+            Self::Items { .. } => prefix::ITEMS,
+            Self::Windows => "windows/",
             Self::Armed { .. } => "armed/",
             Self::Tick(_) => "tick/",
             Self::Sweep(_) => prefix::SWEEP,
@@ -131,6 +152,10 @@ pub mod prefix {
     pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
+    /// Heads of windows; add `<id>/` for one window.
+    pub const WINDOW: &str = "window/";
+    /// Items of windows; add `<id>/` for one window.
+    pub const ITEMS: &str = "items/";
 }
 
 impl fmt::Display for Key {
@@ -154,6 +179,9 @@ impl fmt::Display for Key {
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
             Self::Parked(seq) => write!(f, "{seq:016}"),
+            Self::Window { window, subject } => write!(f, "{window}/{subject}"),
+            Self::Items { window, n, subject } => write!(f, "{window}/{n:06}/{subject}"),
+            Self::Windows => f.write_str("book"),
         }
     }
 }
@@ -195,6 +223,16 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
+            "window" => {
+                let (window, subject) = rest.split_once('/').ok_or(())?;
+                Self::Window { window: window.into(), subject: subject.into() }
+            }
+            "items" => {
+                let (window, rest) = rest.split_once('/').ok_or(())?;
+                let (n, subject) = rest.split_once('/').ok_or(())?;
+                Self::Items { window: window.into(), n: number(n)?, subject: subject.into() }
+            }
+            "windows" if rest == "book" => Self::Windows,
             "armed" => {
                 let (schedule, subject) = rest.split_once('/').ok_or(())?;
                 Self::Armed { schedule: schedule.into(), subject: subject.into() }
@@ -247,6 +285,12 @@ pub enum Entry {
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.
     Parked(String),
+    /// Under [`Key::Window`].
+    Window(Arc<super::window::kept::Head>),
+    /// Under [`Key::Items`].
+    Items(Arc<Vec<super::window::kept::Item>>),
+    /// Under [`Key::Windows`].
+    Windows(super::window::Book),
     /// Under [`Key::Armed`].
     Armed(super::schedule::armed::Armed),
     /// Under [`Key::Tick`].
@@ -263,6 +307,13 @@ pub enum Entry {
 pub enum Wake {
     /// A run that waits at a step.
     Run(String),
+    /// Whoever waits for something to age out of a window.
+    Aged {
+        /// The window's id.
+        window: String,
+        /// For whom it was counted.
+        subject: String,
+    },
     /// A schedule whose time has come for a record.
     Armed {
         /// The schedule's event.
@@ -385,6 +436,10 @@ mod tests {
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",
+            "window/0a1b2c3d4e5f/customer/C/1",
+            "window/0a1b2c3d4e5f/",
+            "items/0a1b2c3d4e5f/000001/customer/C/1",
+            "windows/book",
             "armed/ifthen.held.recycle/lead/L20",
             "tick/ifthen.cron.weekly-report",
             "sweep/ifthen.held.recycle",

@@ -7,4 +7,5 @@ mod gate;
 mod outbox;
 mod rule;
 mod schedule;
+mod window;
 mod world;

@@ -21,6 +21,7 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
+        self.windows(node);
         let when = node.get("when").map(|w| self.triggers(item, w));
         let record = node.get("record").map(|r| self.entity_name(r));
         let of = match &record {
@@ -30,8 +31,9 @@ impl Compiler<'_> {
         if let Some(Some(about)) = &record {
             self.woken_by(node, about);
         }
-        let names = self.known(&of, None);
-        let condition = node.get("if").map(|n| self.condition(n, &names));
+        let lets = self.read_lets(node, &of);
+        let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
+        self.forget_lets();
         let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
         let calendar = self.calendar_key(node);
         let mut flow = Flow {
@@ -39,6 +41,7 @@ impl Compiler<'_> {
             title: node.text_at("title").map(str::to_owned),
             hash: String::new(),
             when: when.unwrap_or(Some(Vec::new()))?,
+            lets: lets?,
             condition: condition.flatten(),
             record: record.flatten(),
             steps: steps?,

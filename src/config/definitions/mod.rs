@@ -17,6 +17,7 @@ mod scenario;
 mod schedule;
 mod term;
 mod who;
+mod window;
 
 pub(super) use gate::hours;
 pub(super) use message::PLAIN_HTTP;
@@ -135,6 +136,7 @@ pub(super) fn compile(
         calendars: Calendars::default(),
         events: emitted(items),
         about: about(items),
+        letting: RefCell::default(),
         schedules: RefCell::new(Vec::new()),
     };
     with.read_entities(&items["entities"]);
@@ -212,6 +214,8 @@ struct Compiler<'a> {
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// The names that the rule or flow in question gives to values.
+    letting: RefCell<window::Letting>,
     /// What rules and flows wait for when they wait for a time.
     schedules: RefCell<Vec<Schedule>>,
 }
@@ -220,7 +224,8 @@ impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars }
+        let lets = self.letting.borrow().names.clone();
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars, lets }
     }
 
     /// Tells that something is not there, with the nearest that is.

@@ -90,7 +90,7 @@ pub(super) fn counted(draft: &Deciding<'_>, rule: &Rule, firing: &Firing<'_>) ->
 /// For whom a gate remembers: the value of its key, or the record.
 pub(super) fn subject(draft: &Deciding<'_>, firing: &Firing<'_>, by: Option<&Expr>) -> Result<String, Stop> {
     let Some(by) = by else { return Ok(firing.subject()) };
-    let value = by.eval(&View::on_arrival(draft, firing.arrived, None))?;
+    let value = by.eval(&View::on_arrival(draft, firing.arrived))?;
     let text = value.to_string();
     if value.is_empty() {
         return Err(Stop::Unevaluable(format!("{} is missing", by.source())));
@@ -127,8 +127,9 @@ pub(super) fn rearm(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(
         let Some(condition) = rule.gates.once.as_ref().and_then(|o| o.rearm.as_ref()) else { continue };
         let key = Kind::Once.key(&rule.id, about.to_string());
         let by = By { rule: Some(rule.id.clone()), ..By::default() };
+        let arrived = &arrived.seen_by(&rule.lets, rule.calendar.as_deref());
         while let Some((kept, _)) = remembered(draft, &rule.gates, &key)? {
-            match condition.test(&View::on_arrival(draft, arrived, rule.calendar.as_deref())) {
+            match condition.test(&View::on_arrival(draft, arrived)) {
                 Ok(true) => {
                     draft.remove(kept);
                     draft.say(&by, "once", Outcome::Done, Value::from([("reason", "rearmed".into())]));

@@ -70,12 +70,13 @@ fn by(draft: &Deciding<'_>, rule: &Rule) -> By {
 /// One rule that was woken: its gates in their order, then what it does. Whether it fired, `else` not counted.
 fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
     let by = by(draft, rule);
+    let arrived = &arrived.seen_by(&rule.lets, rule.calendar.as_deref());
     let about = draft.event.record.clone();
     if let Some(verdict) = gate::before(draft, &rule.id, &rule.gates, about.as_ref())? {
         gate::stop(draft, &by, about.as_ref(), "rule", verdict);
         return Ok(false);
     }
-    match (holds(draft, rule.condition.as_ref(), rule.calendar.as_deref(), arrived)?, stopped_by) {
+    match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
         (Err(why), _) => gate::stop(draft, &by, about.as_ref(), "rule", Verdict::Unevaluable(why)),
         (Ok(true), Some(earlier)) => {
             gate::stop(draft, &by, about.as_ref(), "rule", Verdict::Stopped { by: earlier.to_owned() });
@@ -158,14 +159,9 @@ pub(super) fn wakes(when: &[Trigger], event: &Event) -> bool {
 }
 
 /// Whether the condition of what the event wakes holds; or why that cannot be told.
-pub(super) fn holds(
-    draft: &Deciding<'_>,
-    condition: Option<&Expr>,
-    calendar: Option<&str>,
-    arrived: &Arrived<'_>,
-) -> Result<Result<bool, String>, Need> {
+pub(super) fn holds(draft: &Deciding<'_>, condition: Option<&Expr>, arrived: &Arrived<'_>) -> Result<Result<bool, String>, Need> {
     let Some(condition) = condition else { return Ok(Ok(true)) };
-    match condition.test(&View::on_arrival(draft, arrived, calendar)) {
+    match condition.test(&View::on_arrival(draft, arrived)) {
         Ok(holds) => Ok(Ok(holds)),
         Err(Stop::Unevaluable(why)) => Ok(Err(why)),
         Err(Stop::Need(need)) => Err(need),
@@ -188,8 +184,9 @@ pub(super) fn seen(draft: &Deciding<'_>) -> Result<Seen, Need> {
 
 /// One list of actions, in order. One that cannot be done is logged; those after it are still done.
 fn perform(draft: &mut Deciding<'_>, rule: &Rule, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
-    let Arrived { record, data, old } = arrived;
+    let Arrived { record, data, old, .. } = arrived;
     let doing = Doing {
+        letting: Some(arrived),
         by,
         record: record.as_ref().map(|(at, _)| at),
         data: data.as_ref(),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::gate::{self, remembered, subject};
 use super::{Firing, Verdict, fire};
+use crate::engine::binding::Lets;
 use crate::engine::decide::{Arrived, By, Deciding};
 use crate::engine::definition::{Definitions, Rule};
 use crate::engine::gate::{Debounce, Group, Kind, Waiting, later};
@@ -48,7 +49,7 @@ pub(super) fn join(draft: &mut Deciding<'_>, rule: &Rule, by: &By, firing: &Firi
     add(draft, &mut waiting, firing);
     if waiting.count >= u64::from(group.max) {
         draft.remove(key);
-        let arrived = told(draft, &waiting, Kind::Group)?;
+        let arrived = told(draft, rule, &waiting, Kind::Group)?;
         fire(draft, rule, by, &Firing { about: waiting.record.clone(), arrived: &arrived }, waiting.count)?;
         return Ok(true);
     }
@@ -86,7 +87,7 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, timer: TimerId, key: &Key
         gate::stop(draft, &by, about, "rule", verdict);
         return Ok(());
     }
-    let arrived = told(draft, waiting, *kind)?;
+    let arrived = told(draft, rule, waiting, *kind)?;
     let firing = Firing { about: waiting.record.clone(), arrived: &arrived };
     match kind {
         Kind::Debounce => super::accept(draft, rule, &by, &firing, waiting.count).map(drop),
@@ -142,7 +143,7 @@ fn item(firing: &Firing<'_>) -> Value {
 }
 
 /// What the actions see: the last event, and beside its own data `event.count`, `event.collected`, `event.group`.
-fn told<'w>(draft: &Deciding<'_>, waiting: &'w Waiting, kind: Kind) -> Result<Arrived<'w>, Need> {
+fn told<'w>(draft: &Deciding<'_>, rule: &'w Rule, waiting: &'w Waiting, kind: Kind) -> Result<Arrived<'w>, Need> {
     let record = match &waiting.record {
         Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
         None => None,
@@ -153,5 +154,6 @@ fn told<'w>(draft: &Deciding<'_>, waiting: &'w Waiting, kind: Kind) -> Result<Ar
     if kind == Kind::Group || !waiting.items.is_empty() {
         data.insert(list.into(), Value::List(waiting.items.clone()));
     }
-    Ok(Arrived { record, data: Cow::Owned(Value::Map(data)), old: waiting.old.as_ref() })
+    let (data, old) = (Cow::Owned(Value::Map(data)), waiting.old.as_ref());
+    Ok(Arrived { record, data, old, lets: Lets::new(&rule.lets), calendar: rule.calendar.as_deref() })
 }
