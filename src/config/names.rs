@@ -25,9 +25,9 @@ pub(super) struct Known<'a> {
     pub(super) steps: Option<&'a BTreeSet<String>>,
     /// An entity in question could not be read in full: names are not checked.
     pub(super) vague: bool,
+    pub(super) calendars: &'a Calendars,
     /// Names of `let:`.
     pub(super) lets: Vec<String>,
-    pub(super) calendars: &'a Calendars,
 }
 
 /// The calendars that may be named.
@@ -187,7 +187,7 @@ mod tests {
         let constants = Map::from([("hot".to_owned(), 1i64.into())]);
         let calendars = &Calendars::default();
         let (of, steps, lets) = (of.to_vec(), Some(&steps), vec!["views".to_owned()]);
-        let known = Known { entities: &entities, constants: &constants, of, steps, vague: false, lets, calendars };
+        let known = Known { entities: &entities, constants: &constants, of, steps, vague: false, calendars, lets };
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
         let got = known.problem(&path);
         assert_eq!(got.as_ref().map(|u| (u.part, u.nearest.as_deref())), expect, "{path:?}");

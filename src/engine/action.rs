@@ -29,10 +29,10 @@ pub(super) struct Doing<'a> {
     pub(super) data: &'a Value,
     pub(super) old: Option<&'a Map>,
     pub(super) steps: Option<&'a Map>,
-    /// The event with the names that its rule gives to values.
-    pub(super) letting: Option<&'a Arrived<'a>>,
     /// The calendar that the rule or flow names.
     pub(super) calendar: Option<&'a str>,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl<'a> Doing<'a> {
@@ -74,6 +74,15 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Dingtalk(what) => return robot(draft, what, Request::Dingtalk, doing),
         Action::Wecom(what) => return robot(draft, what, Request::Wecom, doing),
         Action::Notify(what) => return notify(draft, what, doing),
+        Action::Run(run) => {
+            let by = doing.by.within(&run.name);
+            let doing = Doing { by: &by, ..*doing };
+            let mut calls = Vec::new();
+            for one in &run.actions {
+                calls.extend(perform(draft, one, &doing)?);
+            }
+            return Ok(calls);
+        }
     }
     Ok(Vec::new())
 }
@@ -359,12 +368,17 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
         let kind = draft.definitions.connections.get(&connection).map(|c| c.kind);
         let message = RobotMessage { format: Format::Text, title: String::new(), text: text.clone(), at };
         let request = if kind == Some(ConnectionKind::Wecom) { Request::Wecom(message) } else { Request::Dingtalk(message) };
-        calls.extend(outbox::order(draft, Order::new(&connection, String::new(), request), doing)?);
+        // An urgent one does not wait behind what is held.
+        let lane = if what.urgent { "urgent" } else { "" };
+        let order = Order::new(&connection, lane.to_owned(), request).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     let subject = one_line(title.as_deref().unwrap_or_else(|| text.lines().next().unwrap_or_default()));
     for (connection, to) in mails {
         let mail = Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None };
-        calls.extend(outbox::order(draft, Order::new(&connection, to, Request::Email(mail)), doing)?);
+        let lane = if what.urgent { format!("{to}!") } else { to };
+        let order = Order::new(&connection, lane, Request::Email(mail)).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     Ok(calls)
 }

@@ -48,7 +48,6 @@ impl fmt::Display for Bound {
 #[derive(Default)]
 pub(super) struct Lets<'a> {
     list: &'a [Let],
-    calendar: Option<&'a str>,
     known: RefCell<HashMap<usize, Result<Value, String>>>,
 }
 
@@ -66,8 +65,8 @@ pub struct Told {
 }
 
 impl<'a> Lets<'a> {
-    pub(super) fn new(list: &'a [Let], calendar: Option<&'a str>) -> Self {
-        Self { list, calendar, known: RefCell::default() }
+    pub(super) fn new(list: &'a [Let]) -> Self {
+        Self { list, known: RefCell::default() }
     }
 
     /// The value of a name; `None`: there is no such name.
@@ -78,7 +77,7 @@ impl<'a> Lets<'a> {
         }
         let found = match &self.list[place].is {
             Bound::Window(window, function) => window::value(draft, arrived, window, *function),
-            Bound::Value(expr) => expr.eval(&View::on_arrival(draft, arrived, self.calendar)),
+            Bound::Value(expr) => expr.eval(&View::on_arrival(draft, arrived)),
         };
         let found = found.map_err(|stop| match stop {
             Stop::Unevaluable(why) if !why.starts_with(name) => Stop::Unevaluable(format!("{name}: {why}")),

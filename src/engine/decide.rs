@@ -10,14 +10,14 @@ use jiff::Timestamp;
 
 use super::binding::{Let, Lets};
 use super::definition::Definitions;
-use super::event::{Body, Cause, Draft, Event, RecordRef, Upsert};
+use super::event::{Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule, schedule, sweep, window};
+use super::{flow, outbox, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -58,13 +58,15 @@ pub(super) struct Arrived<'e> {
     pub(super) old: Option<&'e Map>,
     /// The names that the rule or flow that is decided gives to values.
     pub(super) lets: Lets<'e>,
+    /// The calendar that it names.
+    pub(super) calendar: Option<&'e str>,
 }
 
 impl Arrived<'_> {
-    /// As the rule or flow with these names sees it.
-    pub(super) fn letting<'s>(&'s self, lets: &'s [Let], calendar: Option<&'s str>) -> Arrived<'s> {
-        let lets = Lets::new(lets, calendar);
-        Arrived { record: self.record.clone(), data: Cow::Borrowed(&self.data), old: self.old, lets }
+    /// As the rule or flow with these names and this calendar sees it.
+    pub(super) fn seen_by<'s>(&'s self, lets: &'s [Let], calendar: Option<&'s str>) -> Arrived<'s> {
+        let data = Cow::Borrowed(self.data.as_ref());
+        Arrived { record: self.record.clone(), data, old: self.old, lets: Lets::new(lets), calendar }
     }
 }
 
@@ -90,7 +92,7 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
         }
         _ => return Ok(None),
     };
-    let arrived = Arrived { record: rule::seen(draft)?, data, old, lets: Lets::default() };
+    let arrived = Arrived { record: rule::seen(draft)?, data, old, lets: Lets::default(), calendar: None };
     window::feed(draft, &arrived)?;
     Ok(Some(arrived))
 }
@@ -103,6 +105,8 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Slice(slice) => sweep::slice(draft, slice)?,
         Body::Start(calls) => outbox::start(draft, calls)?,
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
+        Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
+        Body::Command(Command::EndSilence(id)) => silence::end(draft, *id)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -129,6 +133,7 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
     match wake {
         Wake::Run(id) => flow::due(draft, id, *timer),
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
+        Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
         Wake::Aged { window, subject } => window::due(draft, window, subject, *timer),
     }
@@ -180,9 +185,18 @@ pub(super) struct By {
     /// In a flow: the step.
     pub(super) step: Option<String>,
     pub(super) preview: bool,
+    /// The named action that it is part of.
+    pub(super) via: Option<String>,
+    /// An import woke it: nothing leaves.
+    pub(super) silent: bool,
 }
 
 impl By {
+    /// As part of a named action.
+    pub(super) fn within(&self, name: &str) -> Self {
+        Self { via: Some(name.to_owned()), ..self.clone() }
+    }
+
     /// `rule:welcome`, `flow:nurture/E1`; the engine itself: `ifthen`.
     pub(super) fn text(&self) -> String {
         match (&self.rule, &self.flow, &self.step) {
@@ -208,6 +222,8 @@ pub(super) struct Deciding<'a> {
     numbers: u32,
     /// Runs started by this decision: flows that start each other without end are stopped by it.
     starts: u32,
+    /// The import that the event, or what waited, came with.
+    pub(super) batch: Option<String>,
     /// What was decided about each rule and flow that was woken, where someone asks why.
     pub(super) watch: Option<Vec<Judged>>,
 }
@@ -228,6 +244,7 @@ impl<'a> Deciding<'a> {
             log: Vec::new(),
             numbers: 0,
             starts: 0,
+            batch: event.batch.clone(),
             watch: None,
         }
     }
@@ -320,6 +337,7 @@ impl<'a> Deciding<'a> {
             delivery: None,
             record,
             cause: Some(Cause { seq: self.event.seq, depth, by }),
+            batch: self.batch.clone(),
             body,
         });
     }
@@ -339,7 +357,10 @@ impl<'a> Deciding<'a> {
     }
 
     /// Writes a line about a record other than the event's.
-    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, detail: Value) {
+    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, mut detail: Value) {
+        if let (Some(via), Value::Map(members)) = (&by.via, &mut detail) {
+            members.insert("via".into(), via.as_str().into());
+        }
         self.log.push(Line {
             seq: 0,
             at: self.now,

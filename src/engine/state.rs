@@ -12,6 +12,7 @@ use super::call::{Call, CallId};
 use super::definition::Flow;
 use super::event::RecordRef;
 use super::flow::Run;
+use super::gate;
 use super::record::Record;
 use super::value::Value;
 
@@ -29,6 +30,17 @@ pub enum Key {
         /// For whom.
         subject: String,
     },
+    /// What another gate of a rule remembers for a subject.
+    Gate {
+        /// Which gate.
+        gate: gate::Kind,
+        /// The rule.
+        rule: String,
+        /// For whom.
+        subject: String,
+    },
+    /// The silences that have not ended.
+    Silences,
     /// Whose turn it is in a team.
     Pointer(String),
     /// A call that is not done.
@@ -102,6 +114,8 @@ impl Key {
         match self {
             Self::Record(_) => "record/",
             Self::Mark { .. } => "mark/",
+            Self::Gate { gate, .. } => gate.prefix(),
+            Self::Silences => "silence/",
             Self::Pointer(_) => "pointer/",
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
@@ -149,7 +163,8 @@ impl fmt::Display for Key {
         f.write_str(self.prefix())?;
         match self {
             Self::Record(r) => write!(f, "{r}"),
-            Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
+            Self::Mark { rule, subject } | Self::Gate { rule, subject, .. } => write!(f, "{rule}/{subject}"),
+            Self::Silences => f.write_str("all"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
             Self::Schedules => Ok(()),
@@ -188,6 +203,7 @@ impl FromStr for Key {
                 let (rule, subject) = rest.split_once('/').ok_or(())?;
                 Self::Mark { rule: rule.into(), subject: subject.into() }
             }
+            "silence" => Self::Silences,
             "pointer" => Self::Pointer(own()),
             "call" => {
                 let (seq, n) = rest.split_once('-').ok_or(())?;
@@ -224,7 +240,11 @@ impl FromStr for Key {
             "tick" => Self::Tick(own()),
             "sweep" => Self::Sweep(own()),
             "schedules" if rest.is_empty() => Self::Schedules,
-            _ => return Err(()),
+            other => {
+                let gate = gate::Kind::of(other).ok_or(())?;
+                let (rule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Gate { gate, rule: rule.into(), subject: subject.into() }
+            }
         })
     }
 }
@@ -241,6 +261,12 @@ pub enum Entry {
     Record(Arc<Record>),
     /// Under [`Key::Mark`]: when.
     Mark(Timestamp),
+    /// Under [`Key::Gate`]: when a limit counted a firing, oldest first.
+    Times(Vec<Timestamp>),
+    /// Under [`Key::Gate`]: what waits.
+    Waiting(gate::Waiting),
+    /// Under [`Key::Silences`].
+    Silences(Vec<super::silence::Silence>),
     /// Under [`Key::Pointer`].
     Pointer(super::assignment::Pointer),
     /// Under [`Key::Call`].
@@ -299,6 +325,8 @@ pub enum Wake {
     },
     /// A schedule that ticks.
     Tick(String),
+    /// What waits at a rule's gate, under this key.
+    Gate(Key),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -394,6 +422,11 @@ mod tests {
             "record/客户/a/b",
             "mark/welcome/lead/L20",
             "mark/daily/",
+            "once/welcome/lead/L20",
+            "limit/coupon/13800138000",
+            "debounce/stock/",
+            "group/digest/张三",
+            "silence/all",
             "pointer/华东销售",
             "call/0000000000001042-0002",
             "timer/001790000000000-0000000000000007-0001",

@@ -74,6 +74,11 @@ impl Scope for View<'_> {
         self.deciding.now.to_zoned(self.deciding.definitions.zone.0.clone())
     }
 
+    fn lookup(&self, table: &str, key: &Value, column: &str) -> Value {
+        let table = self.deciding.definitions.tables.get(table);
+        table.and_then(|t| t.find(key, column)).cloned().unwrap_or_default()
+    }
+
     fn changed(&self, field: &str) -> bool {
         self.old.is_some_and(|old| old.contains_key(field))
     }
@@ -85,9 +90,9 @@ impl Scope for View<'_> {
 
 impl<'a> View<'a> {
     /// What the conditions of whatever an event may wake see: everything as it was when it arrived, whatever was done meanwhile.
-    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>, calendar: Option<&'a str>) -> Self {
-        let Arrived { record, data, old, .. } = arrived;
-        let (record, letting) = (record.clone(), Some(arrived));
+    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
+        let Arrived { record, data, old, calendar, .. } = arrived;
+        let (record, calendar, letting) = (record.clone(), *calendar, Some(arrived));
         Self { deciding, record, data: data.as_ref(), old: *old, steps: None, calendar, arrival: true, letting }
     }
 

@@ -28,11 +28,13 @@ impl Compiler<'_> {
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let then = self.actions(node.get("then"), &of, None);
         let otherwise = self.actions(node.get("else"), &of, None);
+        let calendar = self.calendar_key(node);
         let somebody = self.aged_of_nobody(node, when.as_deref().unwrap_or_default(), condition.iter().flatten().next());
         self.forget_lets();
         if !node.has("then") && !node.has("else") && Self::complete(node) {
             self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
         }
+        let gates = self.gates(node, &of);
         Some(Rule {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
@@ -45,16 +47,18 @@ impl Compiler<'_> {
             priority: node.get("priority").and_then(scalar::count).unwrap_or(0),
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-            cooldown: node.get("cooldown").and_then(scalar::duration),
-            calendar: self.calendar_key(node),
+            calendar,
+            gates,
             deliver: deliver(node),
         })
     }
 
     /// Whether every key of a rule is one it may have; if not, what looks missing may just be misspelt.
     fn complete(node: &Node) -> bool {
-        let known =
-            ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "calendar", "let"];
+        let known = [
+            "title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "active",
+            "quiet", "imports", "was", "once", "limit", "debounce", "group", "calendar", "existing", "warn", "let",
+        ];
         node.entries().iter().all(|e| known.contains(&e.key.as_str()))
     }
 

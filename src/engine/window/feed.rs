@@ -50,7 +50,7 @@ pub(super) fn taken(
     arrived: &Arrived<'_>,
     record: Option<&RecordRef>,
 ) -> Result<Option<(String, Value)>, Stop> {
-    let view = View::on_arrival(draft, arrived, None);
+    let view = View::on_arrival(draft, arrived);
     if let Some(filter) = &window.filter
         && !filter.test(&view)?
     {
@@ -161,7 +161,7 @@ fn whom(draft: &Deciding<'_>, arrived: &Arrived<'_>, window: &Window) -> Result<
             let aged = draft.event.name.strip_prefix(AGED).and_then(|id| draft.definitions.windows.find(id));
             match (aged.filter(|w| w.by.as_ref() == Some(by)), arrived.data.at(&["by"])) {
                 (Some(_), Some(Value::Text(subject))) => Ok(subject.clone()),
-                _ => subject(by, &View::on_arrival(draft, arrived, None)),
+                _ => subject(by, &View::on_arrival(draft, arrived)),
             }
         }
     }

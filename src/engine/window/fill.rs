@@ -287,5 +287,5 @@ fn past<'e>(draft: &Deciding<'_>, event: &'e Event) -> Result<Option<Arrived<'e>
         Some(at) => draft.record(at)?.map(|record| (at.clone(), record)),
         None => None,
     };
-    Ok(Some(Arrived { record, data, old, lets: Default::default() }))
+    Ok(Some(Arrived { record, data, old, lets: Default::default(), calendar: None }))
 }
