@@ -65,7 +65,7 @@ fn rule(id: &str, when: Vec<Trigger>, lets: Vec<Let>) -> Rule {
         priority: 0,
         stop: false,
         enabled: true,
-        cooldown: None,
+        gates: Default::default(),
         calendar: None,
         deliver: Deliver::Live,
     }
