@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Zoned;
 
+use super::expression::{Kind, Steps};
 use super::state::Need;
 use super::value::Value;
 
@@ -34,6 +35,11 @@ pub trait Scope {
 
     /// Whether this event changed the field.
     fn changed(&self, field: &str) -> bool;
+
+    /// Where one item of a list is looked at: what has been done so far for items, which is bounded.
+    fn steps(&self) -> Option<&Steps> {
+        None
+    }
 }
 
 /// The names that may stand where an expression stands, for checking it at load.
@@ -42,6 +48,11 @@ pub trait Scope {
 pub trait Names {
     /// What is wrong with a dotted name, with the nearest right one where there is one.
     fn problem(&self, path: &[String]) -> Option<Unknown>;
+
+    /// What a name always stands for, if it is there; [`Kind::Any`] unless that is certain.
+    fn kind(&self, _path: &[String]) -> Kind {
+        Kind::Any
+    }
 }
 
 /// A name that means nothing here.

@@ -8,9 +8,11 @@ mod compile;
 mod explain;
 mod fault;
 mod grammar;
+mod kinds;
 mod library;
 mod nearest;
 mod node;
+mod place;
 mod stray;
 mod token;
 
@@ -18,8 +20,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use explain::{Clause, Held, Joint};
-pub use fault::{Fault, FaultKind};
-pub use library::{Function, library};
+pub use fault::{Fault, FaultKind, Wanted};
+pub use kinds::Kind;
+pub use library::call::Steps;
+pub use library::{Function, Group, groups, library};
 pub use nearest::nearest;
 
 use super::scope::{Names, Scope, Stop};
@@ -39,6 +43,8 @@ struct Compiled {
     compared: Vec<Compared>,
     slips: Vec<Fault>,
     dashes: Vec<Dashed>,
+    /// True or false is wanted of it.
+    condition: bool,
 }
 
 impl PartialEq for Expr {
@@ -72,6 +78,10 @@ pub struct Compared {
 impl Expr {
     /// Parses; all faults that can be found at once.
     pub fn parse(source: &str) -> Result<Self, Vec<Fault>> {
+        Self::parsed(source, false)
+    }
+
+    fn parsed(source: &str, condition: bool) -> Result<Self, Vec<Fault>> {
         let (tokens, mut faults) = token::tokens(source);
         let compiled = match grammar::normalise(&tokens) {
             _ if tokens.is_empty() => Err(Vec::new()),
@@ -81,7 +91,7 @@ impl Expr {
         match compiled {
             Ok(compile::Found { root, names, compared, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes })))
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes, condition })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -93,7 +103,7 @@ impl Expr {
 
     /// As [`Expr::parse`], for where true or false is wanted: `if`, `while`, `where`.
     pub fn parse_condition(source: &str) -> Result<Self, Vec<Fault>> {
-        let expr = Self::parse(source)?;
+        let expr = Self::parsed(source, true)?;
         if expr.0.root.may_hold() {
             return Ok(expr);
         }
@@ -121,8 +131,16 @@ impl Expr {
             faults.push(unknown_name(name, unknown));
         }
         faults.extend(self.0.slips.iter().cloned());
+        let beside = |f: &Fault| !faults.iter().any(|other| f.at.start < other.at.end && other.at.start < f.at.end);
+        let kinds: Vec<Fault> = kinds::check(self, names, self.0.condition).into_iter().filter(beside).collect();
+        faults.extend(kinds);
         faults.sort_by_key(|f| f.at.start);
         faults
+    }
+
+    /// What it comes to, where that is certain; and each text written out that it may come to, with its characters.
+    pub fn kind(&self, names: &dyn Names) -> (Kind, Vec<(String, Range<usize>)>) {
+        kinds::of(self, names)
     }
 
     /// The dotted names in it, in the order in which they are compiled.
@@ -155,7 +173,7 @@ impl Expr {
 pub(super) fn unknown_name(name: &Name, unknown: super::scope::Unknown) -> Fault {
     let path = &name.path;
     let whole = path.join(".");
-    let function = library().iter().find(|f| path.len() == 1 && f.name == path[0]);
+    let function = library().find(|f| path.len() == 1 && f.name == path[0]);
     let nearest = match (unknown.nearest, function) {
         (_, Some(f)) => Some(f.signature.to_owned()),
         (Some(other), None) if other.contains('.') => Some(other),
@@ -189,5 +207,7 @@ fn dash_write(path: &[String], known: &dyn Fn(&[String]) -> bool) -> Option<Stri
 
 super::serde_as_source!(Expr);
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod tests;
