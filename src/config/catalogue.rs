@@ -270,6 +270,7 @@ texts! {
     TIME_KIND_HELP "" "`add(t, '3d')`, `days_between(a, b)`, `hours_since(t)`, `format_time(t, '%Y-%m-%d')`" "可用 `add(t, '3d')`、`days_between(a, b)`、`hours_since(t)`、`format_time(t, '%Y-%m-%d')`"
     LIST_KIND_HELP "" "`contains(list, x)`, `any(list, item == x)`, `len(list)`, `join(list)`" "可用 `contains(列表, x)`、`any(列表, item == x)`、`len(列表)`、`join(列表)`"
     BOOL_KIND_HELP "" "true or false stands alone: `vip`, `not vip`" "真假字段单独使用即可：`vip`、`not vip`"
+    ITEM_HELP "" "`item` stands for each item inside of `any(list, …)` and its like" "`item` 只在 `any(列表, …)` 一类函数中表示每一项"
     ANSWER_NUMBER_HELP "" "compare it with a number, such as `… > 0`" "请与数字比较，如 `… > 0`"
     ANSWER_HELP "" "compare it: `level == 'A'`; `not is_empty(x)` asks whether something is there" "请写出比较：`level == 'A'`；判断是否有值用 `not is_empty(x)`"
 

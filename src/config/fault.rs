@@ -15,7 +15,8 @@ pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
                 [entity] => t::UNKNOWN_NAME_OF.with([name.as_str().into(), (*entity).into()]),
                 _ => t::UNKNOWN_NAME.with([name.as_str().into()]),
             };
-            (what, near(nearest))
+            let item = nearest.is_none() && (name == "item" || name.starts_with("item."));
+            (what, if item { Some(t::ITEM_HELP.with([])) } else { near(nearest) })
         }
         F::UnknownFunction { name, nearest } => (t::UNKNOWN_FUNCTION.with([name.as_str().into()]), near(nearest)),
         F::TooLong { limit } => (t::EXPR_TOO_LONG.with([n(limit)]), None),

@@ -48,7 +48,7 @@ impl Compiler<'_> {
         let whole = || self.at(node, skipped, skipped + expr.source().chars().count());
         if !may_hold(kind, found) && texts.is_empty() {
             let what = t::ASSIGNED_KIND.with([field.into(), holds(kind).into(), kind_word(found).into()]);
-            self.sink.add(Problem::new(whole(), what).help(kinds_help(found, kind_of(kind)).or_else(|| text_help(kind, found))));
+            self.sink.add(Problem::new(whole(), what).help(assigned_help(kind_of(kind), found)));
             return false;
         }
         let mut fits = true;
@@ -131,7 +131,13 @@ fn may_hold(field: &FieldKind, found: Kind) -> bool {
     }
 }
 
-/// How a value becomes text, where a text is wanted.
-fn text_help(field: &FieldKind, found: Kind) -> Option<super::super::problem::Said> {
-    (kind_of(field).is_text() && found == Kind::Bool).then(|| t::WRITE_INSTEAD.with(["text(…)".into()]))
+/// How a value becomes what the field holds.
+fn assigned_help(field: Kind, found: Kind) -> Option<super::super::problem::Said> {
+    match field {
+        Kind::Number if found.is_text() => kinds_help(field, found),
+        _ if field.is_text() && found == Kind::Time => kinds_help(field, found),
+        _ if field.is_text() && found == Kind::List => Some(t::WRITE_INSTEAD.with(["join(…)".into()])),
+        _ if field.is_text() && found == Kind::Bool => Some(t::WRITE_INSTEAD.with(["text(…)".into()])),
+        _ => None,
+    }
 }

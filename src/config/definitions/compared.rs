@@ -102,11 +102,17 @@ impl Compiler<'_> {
                     Err(_) => Some((wrong(), None)),
                 }
             }
-            // A person is compared by id, and ids are known.
-            (FieldKind::Person, Value::Text(id)) if !ordered && !self.lost && !self.people.contains_key(id) => {
+            // A person is compared by id; where `people:` names anybody, it names all.
+            (FieldKind::Person, Value::Text(id))
+                if !ordered && !self.lost && !self.people.is_empty() && !self.people.contains_key(id) =>
+            {
                 let bare = id.strip_prefix("user:").filter(|bare| self.people.contains_key(*bare));
-                let named = || self.people.iter().find(|(_, p)| p.name == *id).map(|(other, _)| other.as_str());
-                let near = bare.or_else(named).map(str::to_owned).or_else(|| nearest(id, self.people.keys().map(String::as_str)));
+                let named = |name: &str| self.people.iter().find(|(_, p)| p.name == name).map(|(other, _)| other.clone());
+                let alike = || {
+                    let known = self.people.iter().flat_map(|(id, p)| [id.as_str(), p.name.as_str()]);
+                    nearest(id, known).map(|near| named(&near).unwrap_or(near))
+                };
+                let near = bare.map(str::to_owned).or_else(|| named(id)).or_else(alike);
                 let help = match (near, self.role_or_team(id, field)) {
                     (Some(near), _) => Some(t::DID_YOU_MEAN.with([format!("'{near}'").into()])),
                     (None, Some(write)) => Some(t::WRITE_INSTEAD.with([write.into()])),

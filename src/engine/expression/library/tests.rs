@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::expression::{Expr, FaultKind, Held};
+use crate::engine::scope::{Names, Unknown};
 
 /// A lead of 2026-09-19 10:00 in Shanghai, a Saturday.
 struct Lead(Value);
@@ -56,6 +57,15 @@ impl Scope for Lead {
     }
     fn changed(&self, field: &str) -> bool {
         field == "stage"
+    }
+}
+
+impl Names for Lead {
+    fn problem(&self, _: &[String]) -> Option<Unknown> {
+        None
+    }
+    fn kind(&self, path: &[String]) -> Kind {
+        self.0.at(path).map_or(Kind::Any, Kind::of)
     }
 }
 
@@ -352,7 +362,7 @@ fn expressions() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_panics_or_makes_too_much(source in expressions()) {
@@ -360,6 +370,10 @@ proptest! {
             let lead = Lead::new();
             if let Ok(value) = expr.eval(&lead) {
                 prop_assert!(call::size(&value, usize::MAX / 2) <= 2 * call::MAX_LIST, "{}", source);
+                // What is said of it at load is what comes.
+                let (said, came) = (expr.kind(&lead).0, Kind::of(&value));
+                let same = said == came || said.is_text() && came.is_text();
+                prop_assert!(same || said == Kind::Any || came == Kind::Any, "{}: {:?}, not {:?}", source, said, came);
             }
             let told = expr.explain(&lead).unwrap();
             match expr.test(&lead) {
