@@ -48,7 +48,6 @@ fn refused() -> Vec<(&'static str, String, &'static str, &'static str)> {
     // 5: what is not there, and what is meant.
     condition("an unknown variable", "客护 == 1".into(), "E070", "4:10");
     condition("an unknown function", "contians(event.a, 'x')".into(), "E072", "4:10");
-    drop(condition);
     let mut file = |name, text: &str, code, place| all.push((name, text.to_owned(), code, place));
     file("an unknown action", "rules:\n  bad: { when: page.viewed, then: [ { lgo: x } ] }\n", "E030", "2:39");
     file("an unknown key", "rules:\n  bad:\n    when: page.viewed\n    thne: [ { log: x } ]\n", "E030", "4:5");

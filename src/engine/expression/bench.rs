@@ -1,4 +1,5 @@
 //! What a condition costs, printed and never asserted: `cargo test --lib expression::bench -- --nocapture`.
+#![allow(clippy::print_stderr, reason = "what it measured is told")]
 
 use std::borrow::Cow;
 use std::hint::black_box;

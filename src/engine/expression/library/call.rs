@@ -35,7 +35,7 @@ impl Steps {
 }
 
 /// What it costs to look at all of a value, in steps.
-fn weight(value: &Value) -> usize {
+pub(super) fn weight(value: &Value) -> usize {
     match value {
         Value::Text(t) => t.len() / 256,
         Value::List(l) => l.len() / 8,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use jiff::Zoned;
 use rust_decimal::Decimal;
 
-use super::call::{Gathered, Steps, made, nothing, out_of_range, stop};
+use super::call::{Gathered, Steps, made, nothing, out_of_range, stop, weight};
 use super::number::order;
 use super::{Function, rows};
 use crate::engine::expression::arithmetic::unfit;
@@ -204,10 +204,13 @@ struct Inner<'s> {
 
 impl Scope for Inner<'_> {
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
-        match path.split_first() {
-            Some((first, rest)) if first == ITEM => Ok(self.item.at(rest).map_or(Cow::Owned(Value::Null), Cow::Borrowed)),
-            _ => self.outer.name(path),
-        }
+        let value = match path.split_first() {
+            Some((first, rest)) if first == ITEM => self.item.at(rest).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
+            _ => self.outer.name(path)?,
+        };
+        // Whatever is done with it, it is done for every item.
+        self.steps.take(weight(&value))?;
+        Ok(value)
     }
 
     fn now(&self) -> Zoned {
