@@ -208,6 +208,6 @@ fn dash_write(path: &[String], known: &dyn Fn(&[String]) -> bool) -> Option<Stri
 super::serde_as_source!(Expr);
 
 #[cfg(test)]
-mod bench;
+mod cost;
 #[cfg(test)]
 mod tests;

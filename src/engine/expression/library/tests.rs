@@ -249,7 +249,7 @@ fn items_of_lists_are_looked_at() {
     check("map(many, item)", "? the list would be longer than 10000 items or 1024 KiB");
     check("any(many, any(many, item < 0))", "? the lists in it are too long to be looked at item by item");
     check("any(many, contains(long, 'x') or -1 in many)", "? the lists in it are too long to be looked at item by item");
-    check("any(many, long + 'x' == 'y')", "? the lists in it are too long to be looked at item by item");
+    check("any(many, long == 'y')", "? the lists in it are too long to be looked at item by item");
     check("map(slice(many, 0, 20), long)", "? the list would be longer than 10000 items or 1024 KiB");
     check("any(tags, 'x')", "? 'x' is text, true or false expected");
     assert!(matches!(Expr::parse("any(tags, changed(item))").unwrap_err()[0].kind, FaultKind::NotAField));
