@@ -95,6 +95,7 @@ impl Judged {
         let by = match verdict {
             Verdict::Stopped { by } | Verdict::NotMet { stopped: Some(by) } => Some(by),
             Verdict::Runs { run } => Some(run),
+            Verdict::Silenced { by, .. } => Some(by),
             _ => None,
         };
         json!({
@@ -103,7 +104,8 @@ impl Judged {
             "place": place,
             "verdict": verdict.word(),
             "by": by,
-            "until": if let Verdict::Cooling { until } = verdict { Some(until) } else { None },
+            "until": until(verdict),
+            "comment": if let Verdict::Silenced { comment, .. } = verdict { Some(comment) } else { None },
             "error": if let Verdict::Unevaluable(why) = verdict { Some(why) } else { None },
             "preview": preview,
             "when": when.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -111,6 +113,19 @@ impl Judged {
             "decisive": condition.as_ref().map(|c| &c.decisive().text),
             "agrees": self.agrees,
         })
+    }
+}
+
+/// Until when a gate stays shut.
+fn until(verdict: &Verdict) -> Option<Timestamp> {
+    match verdict {
+        Verdict::Cooling { until }
+        | Verdict::Silenced { until, .. }
+        | Verdict::Limited { until, .. }
+        | Verdict::Debounced { until, .. }
+        | Verdict::Grouped { until, .. } => Some(*until),
+        Verdict::Inactive { until, .. } => *until,
+        _ => None,
     }
 }
 
@@ -246,6 +261,20 @@ fn expected(verdict: &Verdict) -> Option<(Outcome, Vec<(&'static str, Value)>)> 
         Verdict::Stopped { by } => (Outcome::Suppressed, vec![("reason", "stop".into()), ("by", by.as_str().into())]),
         Verdict::Cooling { until } => (Outcome::Suppressed, vec![("reason", "cooldown".into()), ("until", (*until).into())]),
         Verdict::Runs { run } => (Outcome::Suppressed, vec![("reason", "already runs".into()), ("by", run.as_str().into())]),
+        Verdict::Inactive { until, .. } => {
+            let until = until.map_or(Value::Null, Value::from);
+            (Outcome::Suppressed, vec![("reason", "inactive".into()), ("until", until)])
+        }
+        Verdict::Silenced { by, .. } => (Outcome::Suppressed, vec![("reason", "silence".into()), ("by", by.as_str().into())]),
+        Verdict::Once { since } => (Outcome::Suppressed, vec![("reason", "once".into()), ("since", (*since).into())]),
+        Verdict::Limited { until, .. } => (Outcome::Suppressed, vec![("reason", "limit".into()), ("until", (*until).into())]),
+        Verdict::Debounced { count, until } => {
+            (Outcome::Suppressed, vec![("reason", "debounce".into()), ("count", (*count).into()), ("until", (*until).into())])
+        }
+        Verdict::Grouped { count, until } => {
+            (Outcome::Suppressed, vec![("reason", "group".into()), ("count", (*count).into()), ("until", (*until).into())])
+        }
+        Verdict::Imported => (Outcome::Suppressed, vec![("reason", "import".into())]),
         Verdict::NotMet { .. } | Verdict::Disabled | Verdict::NotWoken => return None,
     })
 }

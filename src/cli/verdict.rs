@@ -22,6 +22,13 @@ pub(crate) fn word(verdict: &Verdict, lang: Lang) -> (&'static str, Look) {
         Verdict::Unevaluable(_) => (lang.pick("unevaluable", "无法判断"), Look::Red),
         Verdict::Stopped { .. } => (lang.pick("stopped", "被拦下"), Look::Magenta),
         Verdict::Cooling { .. } => (lang.pick("cooling", "冷却中"), Look::Magenta),
+        Verdict::Inactive { .. } => (lang.pick("inactive", "未生效"), Look::Dim),
+        Verdict::Silenced { .. } => (lang.pick("silenced", "已静默"), Look::Magenta),
+        Verdict::Once { .. } => (lang.pick("once only", "只一次"), Look::Magenta),
+        Verdict::Limited { .. } => (lang.pick("limited", "达上限"), Look::Magenta),
+        Verdict::Debounced { .. } => (lang.pick("debounced", "防抖中"), Look::Magenta),
+        Verdict::Grouped { .. } => (lang.pick("grouped", "待合并"), Look::Magenta),
+        Verdict::Imported => (lang.pick("import", "批量导入"), Look::Magenta),
         Verdict::Runs { .. } => (lang.pick("runs", "已在运行"), Look::Magenta),
         Verdict::Disabled => (lang.pick("disabled", "已停用"), Look::Dim),
         Verdict::NotWoken => (lang.pick("not woken", "未唤醒"), Look::Dim),
@@ -53,9 +60,55 @@ pub(crate) fn reason(explained: &Explained, event: &Event, speech: &Speech) -> S
             let until = when::beside(*until, event.at, &speech.zone);
             lang.pick(format!("until {until}"), format!("到 {until}"))
         }
+        Verdict::Inactive { .. }
+        | Verdict::Silenced { .. }
+        | Verdict::Once { .. }
+        | Verdict::Limited { .. }
+        | Verdict::Debounced { .. }
+        | Verdict::Grouped { .. }
+        | Verdict::Imported => gate(&explained.verdict, event, speech),
         Verdict::Runs { run } => lang.pick(format!("the record is in run {run}"), format!("记录正在运行 {run}")),
         Verdict::Disabled => lang.pick("switched off", "enabled: false").to_owned(),
         Verdict::NotWoken => waits(explained, event, speech),
+    }
+}
+
+/// What a gate says.
+fn gate(verdict: &Verdict, event: &Event, speech: &Speech) -> String {
+    let lang = speech.lang;
+    let at = |t: &jiff::Timestamp| when::beside(*t, event.at, &speech.zone);
+    match verdict {
+        Verdict::Inactive { from: Some(from), .. } if event.at < *from => {
+            let from = at(from);
+            lang.pick(format!("not before {from}"), format!("{from} 起生效"))
+        }
+        Verdict::Inactive { until: Some(until), .. } => {
+            let until = at(until);
+            lang.pick(format!("over since {until}"), format!("{until} 起失效"))
+        }
+        Verdict::Silenced { by, until, comment, who } => {
+            let (until, why) = (at(until), [who, comment].map(|t| clip(t, VALUE)));
+            let why = why.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(": ");
+            let why = if why.is_empty() { why } else { format!(" ({why})") };
+            lang.pick(format!("by {by} until {until}{why}"), format!("{by} 到 {until}{why}"))
+        }
+        Verdict::Once { since } => {
+            let since = at(since);
+            lang.pick(format!("fired {since} already"), format!("已于 {since} 执行"))
+        }
+        Verdict::Limited { count, until } => {
+            let until = at(until);
+            lang.pick(format!("{count} times already, until {until}"), format!("已达 {count} 次,到 {until}"))
+        }
+        Verdict::Debounced { count, until } => {
+            let until = at(until);
+            lang.pick(format!("until {until}, {count} so far"), format!("到 {until},已有 {count} 次"))
+        }
+        Verdict::Grouped { count, until } => {
+            let until = at(until);
+            lang.pick(format!("with others until {until}, {count} so far"), format!("合并到 {until},已有 {count} 次"))
+        }
+        _ => lang.pick("it starts on no import", "批量导入时不启动").to_owned(),
     }
 }
 

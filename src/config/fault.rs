@@ -19,6 +19,7 @@ pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
             (what, if item { Some(t::ITEM_HELP.with([])) } else { near(nearest) })
         }
         F::UnknownFunction { name, nearest } => (t::UNKNOWN_FUNCTION.with([name.as_str().into()]), near(nearest)),
+        F::UnknownCalendar { name, nearest } => (t::UNKNOWN_CALENDAR.with([name.as_str().into()]), near(nearest)),
         F::TooLong { limit } => (t::EXPR_TOO_LONG.with([n(limit)]), None),
         F::DashedName { name, write: w } => (t::DASHED_NAME.with([name.as_str().into()]), write(w)),
         F::TooManyOperators { limit } => (t::TOO_MANY_OPERATORS.with([n(limit)]), None),
@@ -73,7 +74,7 @@ pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
             Some(t::CALLED.with([signature.as_str().into()])),
         ),
         F::NotTrueOrFalse { found } => (t::NOT_TRUE_OR_FALSE.with([kind_word(*found).into()]), answer_help(*found)),
-        F::NotATime { found } => (t::NOT_A_TIME.with([found.as_str().into()]), Some(t::TIME_HELP.with([]))),
+        F::NotATime { found } => (t::READS_AS_NO_TIME.with([found.as_str().into()]), Some(t::TIME_HELP.with([]))),
         F::TemplateSyntax { reason } => (t::TEMPLATE_SYNTAX.with([reason.as_str().into()]), None),
         F::UnknownFilter { name, nearest } => (t::UNKNOWN_FILTER.with([name.as_str().into()]), near(nearest)),
         F::UnknownTest { name, nearest } => (t::UNKNOWN_TEST.with([name.as_str().into()]), near(nearest)),

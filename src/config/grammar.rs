@@ -3,6 +3,7 @@
 //! Validates only; what passes here can be read by the compilers without another word about its shape.
 
 use super::catalogue as t;
+use super::hours;
 use super::problem::{At, Problem, Said, Sink};
 use super::scalar;
 use super::text::Text;
@@ -24,6 +25,8 @@ pub(super) enum Shape {
     Count(i64, i64),
     /// `2d`
     Duration,
+    /// `3 months`, `8 working hours`
+    Span,
     /// `20/1m`
     Rate,
     /// `127.0.0.1:8780`
@@ -32,6 +35,10 @@ pub(super) enum Shape {
     Network,
     /// `Asia/Shanghai`
     Zone,
+    /// `09:00-12:00`
+    Hours,
+    /// `2026-10-01` or `2026-10-01..2026-10-07`
+    Days,
     /// `http://…` or `https://…`
     Url,
     /// A text that may only come from the environment or a file.
@@ -243,10 +250,13 @@ impl Check<'_> {
             Shape::Bool => scalar::boolean(node).is_some(),
             Shape::Count(from, to) => scalar::count(node).is_some_and(|n| (*from..=*to).contains(&n)),
             Shape::Duration => scalar::duration(node).is_some(),
+            Shape::Span => crate::engine::span::Span::parse(text).is_some(),
             Shape::Rate => scalar::rate(node).is_some(),
             Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
             Shape::Network => network(text).is_some(),
             Shape::Zone => jiff::tz::TimeZone::get(text).is_ok(),
+            Shape::Hours => hours::interval(text).is_some(),
+            Shape::Days => hours::days(text).is_some(),
             Shape::Url => url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host()),
             _ => false,
         };
@@ -337,10 +347,13 @@ fn expected(shape: &Shape) -> Said {
         Shape::Bool => t::K_BOOL.with([]),
         Shape::Count(from, to) => t::K_COUNT.with([from.to_string().into(), to.to_string().into()]),
         Shape::Duration => t::K_DURATION.with([]),
+        Shape::Span => t::K_SPAN.with([]),
         Shape::Rate => t::K_RATE.with([]),
         Shape::Address => t::K_ADDRESS.with([]),
         Shape::Network => t::K_NETWORK.with([]),
         Shape::Zone => t::K_ZONE.with([]),
+        Shape::Hours => t::K_HOURS.with([]),
+        Shape::Days => t::K_DAYS.with([]),
         Shape::Url => t::K_URL.with([]),
         Shape::List(_) => t::K_LIST.with([]),
         Shape::OneOrMore(item) => expected(item),

@@ -71,6 +71,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// What its payloads mean.
     pub map: Mapping,
+    /// How late it may tell what happened.
+    pub lateness: SignedDuration,
 }
 
 /// How a source tells.
@@ -219,6 +221,8 @@ pub struct Mapping {
     pub time: Option<String>,
     /// Which record it tells about.
     pub record: Option<RecordMapping>,
+    /// What it tells is an import: rules send nothing on it unless they say `imports: react`.
+    pub import: bool,
 }
 
 /// Where a delivery id is.

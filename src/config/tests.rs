@@ -426,3 +426,80 @@ fn slips_in_tests_are_told_at_their_place() {
         "E056 2:55, E056 2:93",
     );
 }
+
+#[test]
+fn calendars_take_from_their_base_what_they_do_not_say() {
+    let text = "
+calendars:
+  CN: { base: CN, years: 2027, off: [2027-01-01..2027-01-03], work: [2026-12-26] }
+  客服:
+    base: CN
+    hours: { 周一-周五: [09:00-12:00, 13:00-21:00], sat: 10:00-16:00 }
+    work: { 2026-10-01..2026-10-02: [10:00-12:00], 2026-10-03: 周六 }
+    off: 2026-09-30
+  上门: { base: 客服, zone: Asia/Urumqi }
+";
+    let folder = Folder::new(&[("config.yaml", "lang: en\ncalendar: 客服\n"), ("rules/a.yaml", text)]);
+    let d = folder.loaded().definitions;
+    let calendar = |name: &str| d.calendar(Some(name)).unwrap();
+    let hours = |name: &str, date: &str| {
+        let hours = calendar(name).hours(date.parse().unwrap());
+        hours.iter().map(|i| format!("{}-{}", i.from / 60, i.to / 60)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(d.calendars.keys().collect::<Vec<_>>(), ["CN", "上门", "客服"]);
+    assert_eq!((hours("CN", "2026-12-26").as_str(), hours("CN", "2027-01-01").as_str()), ("9-12 13-18", ""));
+    assert_eq!(hours("CN", "2026-10-10"), "9-12 13-18", "the shipped days stay where it is based on itself");
+    for (date, expect) in [
+        ("2026-09-28", "9-12 13-21"),
+        ("2026-10-10", "9-12 13-21"), // a make-up workday has this calendar's ordinary hours, not those of its Saturday
+        ("2026-10-17", "10-16"),
+        ("2026-10-01", "10-12"),
+        ("2026-10-03", "10-16"),
+        ("2026-10-05", ""),
+        ("2026-09-30", ""),
+        ("2026-12-26", "9-12 13-21"), // of our own CN
+    ] {
+        assert_eq!((hours("客服", date).as_str(), hours("上门", date).as_str()), (expect, expect), "{date}");
+    }
+    let zone = |name: &str| calendar(name).zone().iana_name().map(str::to_owned);
+    assert_eq!((zone("客服").as_deref(), zone("上门").as_deref()), (Some("Asia/Shanghai"), Some("Asia/Urumqi")));
+    assert_eq!(calendar("上门").covered().unwrap().iter().copied().collect::<Vec<_>>(), [2025, 2026, 2027]);
+    assert_eq!(d.calendar, "客服");
+}
+
+#[test]
+fn the_calendar_that_is_meant_where_none_is_named() {
+    let usual = |config: &str, calendars: &str| {
+        let rules = "entities: { lead: { fields: { name: text } } }\n";
+        let folder = Folder::new(&[("config.yaml", config), ("rules/a.yaml", &format!("{rules}{calendars}"))]);
+        match folder.load() {
+            Ok(loaded) => {
+                (loaded.definitions.calendar.clone(), loaded.definitions.calendars_used.into_iter().collect::<Vec<_>>().join(" "))
+            }
+            Err(report) => (report.problems.iter().map(Problem::code).collect(), report.render(Lang::En, false)),
+        }
+    };
+    let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(usual("lang: en\n", ""), of("CN", ""));
+    assert_eq!(usual("lang: en\n", "calendars: { 客服: { base: CN } }\n"), of("客服", "客服"));
+    assert_eq!(usual("lang: en\n", "calendars: { CN: { base: CN }, 客服: { base: CN } }\n"), of("客服", "CN 客服"));
+    let two = "calendars: { 客服: { base: CN }, 夜班: { base: CN, hours: 00:00-06:00 } }\n";
+    assert_eq!(usual("calendar: 夜班\n", two), of("夜班", "夜班 客服"));
+    let (code, text) = usual("lang: en\n", two);
+    assert!(code == "E0DC" && text.contains("`calendar: 客服`"), "{text}");
+    let rule = "rules: { a: { when: lead.created, if: is_workday(), then: [ { log: x } ] } }\n";
+    assert_eq!(usual("lang: en\n", rule), of("CN", "CN"), "what goes by a shipped calendar is noted");
+}
+
+#[test]
+fn another_usual_calendar_is_another_definition() {
+    let two = "calendars: { 客服: { base: CN }, 夜班: { base: CN, hours: 00:00-06:00 } }\n";
+    let folder = Folder::new(&[("config.yaml", "calendar: 客服\n"), ("rules/a.yaml", two)]);
+    let first = folder.loaded();
+    folder.write("config.yaml", "calendar: 夜班\n");
+    assert_ne!(folder.loaded().definitions.hash, first.definitions.hash);
+    folder.write("config.yaml", "calendar: 客服\n");
+    folder.write("rules/a.yaml", &two.replace("06:00", "07:00"));
+    let next = folder.loaded();
+    assert_eq!(diff(&first.summary, &next.summary), serde_json::json!({ "calendars": { "changed": ["夜班"] } }));
+}

@@ -15,6 +15,7 @@ use super::flow;
 use super::log::Outcome;
 use super::outbox::{self, Order};
 use super::record::Record;
+use super::release;
 use super::scope::{Scope, Stop};
 use super::state::{Entry, Key};
 use super::template::Template;
@@ -28,6 +29,8 @@ pub(super) struct Doing<'a> {
     pub(super) data: &'a Value,
     pub(super) old: Option<&'a Map>,
     pub(super) steps: Option<&'a Map>,
+    /// The calendar that the rule or flow names.
+    pub(super) calendar: Option<&'a str>,
 }
 
 impl<'a> Doing<'a> {
@@ -37,10 +40,11 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps, arrival: false })
+        let Self { data, old, steps, calendar, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false })
     }
 
-    fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
+    pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
     where
         'a: 'd,
     {
@@ -55,6 +59,7 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Tag(tags) => tag(draft, "tag", tags, doing)?,
         Action::Untag(tags) => tag(draft, "untag", tags, doing)?,
         Action::Assign(to) => assign(draft, to, doing)?,
+        Action::Release(what) => release::release(draft, what, doing)?,
         Action::Emit(what) => emit(draft, what, doing)?,
         Action::Create(what) => create(draft, what, doing)?,
         Action::Log(text) => {
@@ -96,7 +101,7 @@ fn unevaluable(why: impl Into<String>) -> Stop {
 }
 
 /// The record an action changes; an action that needs one and has none cannot be done.
-fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
+pub(super) fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
     let at = doing.record.ok_or_else(|| unevaluable("this event is about no record"))?;
     let record = draft.record(at)?.ok_or_else(|| unevaluable(format!("there is no record {at}")))?;
     Ok((at.clone(), (*record).clone()))
@@ -352,12 +357,17 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
         let kind = draft.definitions.connections.get(&connection).map(|c| c.kind);
         let message = RobotMessage { format: Format::Text, title: String::new(), text: text.clone(), at };
         let request = if kind == Some(ConnectionKind::Wecom) { Request::Wecom(message) } else { Request::Dingtalk(message) };
-        calls.extend(outbox::order(draft, Order::new(&connection, String::new(), request), doing)?);
+        // An urgent one does not wait behind what is held.
+        let lane = if what.urgent { "urgent" } else { "" };
+        let order = Order::new(&connection, lane.to_owned(), request).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     let subject = one_line(title.as_deref().unwrap_or_else(|| text.lines().next().unwrap_or_default()));
     for (connection, to) in mails {
         let mail = Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None };
-        calls.extend(outbox::order(draft, Order::new(&connection, to, Request::Email(mail)), doing)?);
+        let lane = if what.urgent { format!("{to}!") } else { to };
+        let order = Order::new(&connection, lane, Request::Email(mail)).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     Ok(calls)
 }

@@ -2,16 +2,19 @@
 //!
 //! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::gate::{Gates, Hours};
+use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -27,6 +30,12 @@ pub struct Definitions {
     pub lang: String,
     /// Named values.
     pub constants: Map,
+    /// Working time, by id; those that are shipped are among them.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub calendar: String,
+    /// Those of them that are written in the definitions, or that something there goes by.
+    pub calendars_used: BTreeSet<String>,
     /// Kinds of records, by id.
     pub entities: BTreeMap<String, Entity>,
     /// By id.
@@ -37,10 +46,20 @@ pub struct Definitions {
     pub rules: Vec<Rule>,
     /// By id.
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// What keeps flows from starting and their messages from leaving, by id; not pinned: it counts as it is now.
+    pub flow_gates: BTreeMap<String, Gates>,
+    /// Where in `rules` those stand that are re-armed; made by [`Definitions::seal`].
+    pub rearming: Vec<usize>,
+    /// When messages are held unless a rule or flow says otherwise.
+    pub quiet: Option<Hours>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
+    /// What is driven by time, of rules and flows that are enabled.
+    pub schedules: Schedules,
+    /// How late what a source tells about records of an entity may be.
+    pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
 }
@@ -60,12 +79,19 @@ impl Definitions {
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
         self.index = Index::new(&self.rules, &self.flows);
+        let rearming = |rule: &Rule| rule.enabled && rule.gates.once.as_ref().is_some_and(|o| o.rearm.is_some());
+        self.rearming = (0..self.rules.len()).filter(|at| rearming(&self.rules[*at])).collect();
         self
+    }
+
+    /// The calendar of that name; without a name, the one that is meant then. `None`: there is none of that name (any more).
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Arc<Calendar>> {
+        self.calendars.get(name.unwrap_or(&self.calendar))
     }
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,
@@ -87,8 +113,10 @@ pub struct Rule {
     pub stop: bool,
     /// `false`: never woken.
     pub enabled: bool,
-    /// At most once in this time per record.
-    pub cooldown: Option<SignedDuration>,
+    /// On which working time is measured; the usual one unless said.
+    pub calendar: Option<String>,
+    /// What keeps it from firing.
+    pub gates: Gates,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }
@@ -127,6 +155,9 @@ pub struct Flow {
     pub record: Option<String>,
     /// In order.
     pub steps: Vec<Step>,
+    /// On which working time is measured; the usual one unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     #[serde(default)]
     pub deliver: Deliver,
@@ -173,6 +204,8 @@ pub enum Action {
     Untag(Vec<Template>),
     /// Gives the record an owner.
     Assign(Assign),
+    /// Gives the record back to a pool.
+    Release(Release),
     /// Says that something happened; decided in the same turn.
     Emit(Emit),
     /// Makes a record, or nothing if there is one of that key.
@@ -201,6 +234,7 @@ impl Action {
             Self::Tag(_) => "tag",
             Self::Untag(_) => "untag",
             Self::Assign(_) => "assign",
+            Self::Release(_) => "release",
             Self::Emit(_) => "emit",
             Self::Create(_) => "create",
             Self::Log(_) => "log",
@@ -247,6 +281,15 @@ pub enum AssignTo {
     Team(String),
     /// This person.
     Person(Who),
+}
+
+/// `release: 华东公海` or `release: { pool: 华东公海 }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name, for the field `pool`.
+    pub pool: Template,
+    /// The person field that is emptied; `owner` unless said.
+    pub field: String,
 }
 
 /// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.

@@ -46,6 +46,9 @@ pub struct Event {
     /// The event of which a decision emitted this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The import it came with: rules that do not say `imports: react` send nothing on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
     /// What happened.
     pub body: Body,
 }
@@ -74,6 +77,8 @@ pub struct Draft {
     pub record: Option<RecordRef>,
     /// See [`Event::cause`].
     pub cause: Option<Cause>,
+    /// See [`Event::batch`].
+    pub batch: Option<String>,
     /// See [`Event::body`].
     pub body: Body,
 }
@@ -89,14 +94,15 @@ impl Draft {
             delivery: None,
             record: None,
             cause: None,
+            batch: None,
             body,
         }
     }
 
     /// The event under its number.
     pub fn event(self, seq: u64) -> Event {
-        let Self { name, at, received, origin, delivery, record, cause, body } = self;
-        Event { seq, name, at, received, origin, delivery, record, cause, body }
+        let Self { name, at, received, origin, delivery, record, cause, batch, body } = self;
+        Event { seq, name, at, received, origin, delivery, record, cause, batch, body }
     }
 }
 
@@ -153,6 +159,8 @@ pub enum Body {
     /// The shell is ready to perform the first of these calls; the rest wait behind it on the same connection, in order,
     /// and may be merged into it.
     Start(Vec<CallId>),
+    /// Part of a sweep: what it goes over next.
+    Slice(super::sweep::Slice),
     /// An attempt of a call came to an end.
     Ended {
         /// The call.
@@ -201,6 +209,10 @@ pub enum Command {
     Edit(CallId, Box<Request>),
     /// Give a call up.
     Discard(CallId),
+    /// Keep rules from firing for a while.
+    Silence(super::silence::Ask),
+    /// Let them fire again: the number in the silence's id.
+    EndSilence(u64),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

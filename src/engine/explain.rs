@@ -38,6 +38,52 @@ pub enum Verdict {
         /// Until then.
         until: Timestamp,
     },
+    /// Its time has not come, or is over.
+    Inactive {
+        /// Not before.
+        from: Option<Timestamp>,
+        /// From then on no more.
+        until: Option<Timestamp>,
+    },
+    /// A person has silenced it.
+    Silenced {
+        /// The silence.
+        by: String,
+        /// Till then.
+        until: Timestamp,
+        /// Why, as that person said.
+        comment: String,
+        /// Who.
+        who: String,
+    },
+    /// Its condition held, and it had fired for this record, once and for all.
+    Once {
+        /// Then.
+        since: Timestamp,
+    },
+    /// Its condition held, and it had fired as often as it may.
+    Limited {
+        /// So often.
+        count: u32,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its condition held; it waits until nothing more comes.
+    Debounced {
+        /// So many events wait.
+        count: u64,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its condition held; it waits for others to fire with.
+    Grouped {
+        /// So many wait.
+        count: u64,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// A flow that an import does not start.
+    Imported,
     /// A flow: its record is in this run of it already.
     Runs {
         /// The run's id.
@@ -59,6 +105,13 @@ impl Verdict {
             Self::Unevaluable(_) => "unevaluable",
             Self::Stopped { .. } => "stopped",
             Self::Cooling { .. } => "cooling",
+            Self::Inactive { .. } => "inactive",
+            Self::Silenced { .. } => "silenced",
+            Self::Once { .. } => "once",
+            Self::Limited { .. } => "limited",
+            Self::Debounced { .. } => "debounced",
+            Self::Grouped { .. } => "grouped",
+            Self::Imported => "imported",
             Self::Runs { .. } => "runs",
             Self::Disabled => "disabled",
             Self::NotWoken => "not_woken",
@@ -113,7 +166,9 @@ pub fn explain(
     let moment = Moment { draft: &draft, arrived: arrived.as_ref(), judged: &judged };
     let concerned = |id: &str, when: &[Trigger]| match asked {
         Some(asked) => asked == id,
-        None => moment.arrived.is_some() && when.iter().any(|t| t.concerns(event)),
+        // Of a timer those that it let fire.
+        None if moment.arrived.is_none() => judged.iter().any(|(by, _)| by.rule.as_deref() == Some(id)),
+        None => when.iter().any(|t| t.concerns(event)),
     };
     let mut found = Vec::new();
     for rule in definitions.rules.iter().filter(|r| concerned(&r.id, &r.when)) {
@@ -134,6 +189,7 @@ trait Wakeable {
     fn condition(&self) -> Option<&Expr>;
     fn enabled(&self) -> bool;
     fn deliver(&self) -> Deliver;
+    fn calendar(&self) -> Option<&str>;
 }
 
 /// What was decided about an event, and what there was before anything was done.
@@ -157,7 +213,9 @@ impl Moment<'_> {
         };
         let arrived = self.arrived.filter(|_| rule::wakes(one.when(), self.draft.event));
         let condition = match (one.condition(), arrived) {
-            (Some(condition), Some(arrived)) => Some(condition.explain(&View::on_arrival(self.draft, arrived))?),
+            (Some(condition), Some(arrived)) => {
+                Some(condition.explain(&View::on_arrival(self.draft, arrived, one.calendar()))?)
+            }
             _ => None,
         };
         Ok(Explained {
@@ -194,6 +252,9 @@ impl Wakeable for Rule {
     fn deliver(&self) -> Deliver {
         self.deliver
     }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
+    }
 }
 
 impl Wakeable for Flow {
@@ -217,5 +278,8 @@ impl Wakeable for Flow {
     }
     fn deliver(&self) -> Deliver {
         self.deliver
+    }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
     }
 }

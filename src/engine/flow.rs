@@ -11,6 +11,7 @@ use super::decide::{Arrived, By, Deciding};
 use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
 use super::explain::Verdict;
+use super::gate::Imports;
 use super::log::Outcome;
 use super::rule;
 use super::scope::Stop;
@@ -71,8 +72,17 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         if !rule::wakes(&flow.when, draft.event) {
             continue;
         }
-        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
-        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
+        let gates = definitions.flow_gates.get(&id);
+        let silent = draft.batch.is_some() && gates.is_none_or(|g| g.imports == Imports::Silent);
+        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, silent, ..By::default() };
+        let about = draft.event.record.clone();
+        if let Some(gates) = gates
+            && let Some(verdict) = rule::gate::before(draft, &id, gates, about.as_ref())?
+        {
+            rule::gate::stop(draft, &by, about.as_ref(), "start", verdict);
+            continue;
+        }
+        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), flow.calendar.as_deref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
                 match start(draft, &id, record.as_ref(), &arrived.data, &by) {
@@ -105,6 +115,8 @@ pub(super) enum Started {
     Already(String),
     /// The flow is switched off.
     Disabled,
+    /// An import would have started it, and it does not react to those.
+    Imported,
 }
 
 impl From<Started> for Verdict {
@@ -113,6 +125,7 @@ impl From<Started> for Verdict {
             Started::Runs => Self::Fired,
             Started::Already(run) => Self::Runs { run },
             Started::Disabled => Self::Disabled,
+            Started::Imported => Self::Imported,
         }
     }
 }
@@ -136,6 +149,10 @@ pub(super) fn start(
         draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
         return Ok(Started::Disabled);
     }
+    if by.silent {
+        draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "import".into())]));
+        return Ok(Started::Imported);
+    }
     if let (Some(entity), Some(record)) = (&flow.record, record)
         && *entity != record.entity
     {
@@ -147,7 +164,7 @@ pub(super) fn start(
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
-        if let Some(Entry::Enrolled(running)) = draft.get(&key)?.as_deref() {
+        if let Some(Entry::Enrolled(running)) = enrolled(draft, &key, record)?.as_deref() {
             let former = draft.get(&Key::Run(running.clone()))?;
             let stuck = matches!(former.as_deref(), Some(Entry::Run(run)) if run.failed.is_some());
             if stuck {
@@ -185,13 +202,23 @@ pub(super) fn start(
     Ok(Started::Runs)
 }
 
-/// A timer reached its due time.
-pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
-    let entry = draft.get(key)?;
-    draft.remove(key.clone()); // in any case: a timer that is due is due once
-    let Some(entry) = entry else { return Ok(()) };
-    let (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) = (entry.as_ref(), key) else { return Ok(()) };
-    resume(draft, id, &Wait::Timer(*timer), None)
+/// The run of a flow that a record is in; also under a former id of the flow.
+fn enrolled(draft: &Deciding<'_>, key: &Key, record: &RecordRef) -> Result<Option<Arc<Entry>>, Need> {
+    let found = draft.get(key)?;
+    let Key::Enrolled { flow, .. } = key else { return Ok(found) };
+    let former = draft.definitions.flow_gates.get(flow).map(|g| g.was.as_slice()).unwrap_or_default();
+    for old in former.iter().filter(|_| found.is_none()) {
+        let old = draft.get(&Key::Enrolled { flow: old.clone(), subject: record.to_string() })?;
+        if old.is_some() {
+            return Ok(old);
+        }
+    }
+    Ok(found)
+}
+
+/// A run's timer reached its due time.
+pub(super) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId) -> Result<(), Need> {
+    resume(draft, id, &Wait::Timer(timer), None)
 }
 
 /// A call that a run waits for came to an end.
@@ -255,7 +282,7 @@ fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result
 fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Need> {
     while let Some(step) = flow.steps.get(run.step) {
         let by = by(&run, Some(step));
-        match one(draft, &mut run, step, &by) {
+        match one(draft, &mut run, flow, step, &by) {
             Ok(()) if run.waits.is_empty() => run.step += 1,
             Ok(()) => {
                 draft.put(Key::Run(run.id.clone()), Entry::Run(run));
@@ -275,13 +302,15 @@ fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Ne
 }
 
 /// One step: done, or begun and waited for.
-fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<(), Stop> {
+fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &By) -> Result<(), Stop> {
+    let calendar = flow.calendar.as_deref();
     if let Some(condition) = &step.condition {
         let record = match &run.record {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps), arrival: false };
+        let (data, steps) = (&run.event, Some(&run.steps));
+        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false };
         if !condition.test(&view)? {
             return Ok(());
         }
@@ -296,7 +325,8 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
             run.waits.push(Wait::Timer(timer));
         }
         StepKind::Do(action) => {
-            let doing = Doing { by, record: run.record.as_ref(), data: &run.event, old: None, steps: Some(&run.steps) };
+            let (data, steps) = (&run.event, Some(&run.steps));
+            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar };
             let calls = action::perform(draft, action, &doing)?;
             run.waits.extend(calls.into_iter().map(Wait::Call));
         }
@@ -320,5 +350,6 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         run: Some(run.id.clone()),
         step: step.map(|s| s.id.clone()),
         preview: run.preview,
+        silent: false,
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Zoned;
 
+use super::calendar::Calendar;
 use super::expression::{Kind, Steps};
 use super::state::Need;
 use super::value::Value;
@@ -40,6 +41,11 @@ pub trait Scope {
     fn steps(&self) -> Option<&Steps> {
         None
     }
+
+    /// The calendar of that name; without a name, the one that is meant here. `None`: there is none.
+    fn calendar(&self, _name: Option<&str>) -> Option<&Calendar> {
+        None
+    }
 }
 
 /// The names that may stand where an expression stands, for checking it at load.
@@ -52,6 +58,12 @@ pub trait Names {
     /// What a name always stands for, if it is there; [`Kind::Any`] unless that is certain.
     fn kind(&self, _path: &[String]) -> Kind {
         Kind::Any
+    }
+
+    /// Told of every use of a calendar, by its name or, without one, of the one that is meant then: what is wrong with the
+    /// name, with the nearest right one where there is one.
+    fn calendar(&self, _name: Option<&str>) -> Option<Unknown> {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! State is keyed values: everything that outlives an event is an [`Entry`] under a [`Key`], loaded by the shell when asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::call::{Call, CallId};
 use super::definition::Flow;
 use super::event::RecordRef;
 use super::flow::Run;
+use super::gate;
 use super::record::Record;
 use super::value::Value;
 
@@ -29,6 +30,17 @@ pub enum Key {
         /// For whom.
         subject: String,
     },
+    /// What another gate of a rule remembers for a subject.
+    Gate {
+        /// Which gate.
+        gate: gate::Kind,
+        /// The rule.
+        rule: String,
+        /// For whom.
+        subject: String,
+    },
+    /// The silences that have not ended.
+    Silences,
     /// Whose turn it is in a team.
     Pointer(String),
     /// A call that is not done.
@@ -52,6 +64,19 @@ pub enum Key {
     Cursor(String),
     /// A root event whose decision was rolled back, by its number.
     Parked(u64),
+    /// What a schedule is armed with for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record's text.
+        subject: String,
+    },
+    /// The next tick of a schedule, by its event.
+    Tick(String),
+    /// A sweep that is under way.
+    Sweep(String),
+    /// The schedules that are armed: what changed is found by it at a reload.
+    Schedules,
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -71,6 +96,8 @@ impl Key {
         match self {
             Self::Record(_) => "record/",
             Self::Mark { .. } => "mark/",
+            Self::Gate { gate, .. } => gate.prefix(),
+            Self::Silences => "silence/",
             Self::Pointer(_) => "pointer/",
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
@@ -80,6 +107,10 @@ impl Key {
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
+            Self::Armed { .. } => "armed/",
+            Self::Tick(_) => "tick/",
+            Self::Sweep(_) => prefix::SWEEP,
+            Self::Schedules => "schedules/",
         }
     }
 }
@@ -96,6 +127,8 @@ pub mod prefix {
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.
     pub const BUDGET: &str = "budget/";
+    /// Sweeps that are under way.
+    pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
 }
@@ -105,9 +138,18 @@ impl fmt::Display for Key {
         f.write_str(self.prefix())?;
         match self {
             Self::Record(r) => write!(f, "{r}"),
-            Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
+            Self::Mark { rule, subject } | Self::Gate { rule, subject, .. } => write!(f, "{rule}/{subject}"),
+            Self::Silences => f.write_str("all"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
-            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) => f.write_str(id),
+            Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
+            Self::Schedules => Ok(()),
+            Self::Pointer(id)
+            | Self::Run(id)
+            | Self::Graph(id)
+            | Self::Budget(id)
+            | Self::Cursor(id)
+            | Self::Tick(id)
+            | Self::Sweep(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
@@ -133,6 +175,7 @@ impl FromStr for Key {
                 let (rule, subject) = rest.split_once('/').ok_or(())?;
                 Self::Mark { rule: rule.into(), subject: subject.into() }
             }
+            "silence" => Self::Silences,
             "pointer" => Self::Pointer(own()),
             "call" => {
                 let (seq, n) = rest.split_once('-').ok_or(())?;
@@ -152,7 +195,18 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
-            _ => return Err(()),
+            "armed" => {
+                let (schedule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Armed { schedule: schedule.into(), subject: subject.into() }
+            }
+            "tick" => Self::Tick(own()),
+            "sweep" => Self::Sweep(own()),
+            "schedules" if rest.is_empty() => Self::Schedules,
+            other => {
+                let gate = gate::Kind::of(other).ok_or(())?;
+                let (rule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Gate { gate, rule: rule.into(), subject: subject.into() }
+            }
         })
     }
 }
@@ -169,6 +223,12 @@ pub enum Entry {
     Record(Arc<Record>),
     /// Under [`Key::Mark`]: when.
     Mark(Timestamp),
+    /// Under [`Key::Gate`]: when a limit counted a firing, oldest first.
+    Times(Vec<Timestamp>),
+    /// Under [`Key::Gate`]: what waits.
+    Waiting(gate::Waiting),
+    /// Under [`Key::Silences`].
+    Silences(Vec<super::silence::Silence>),
     /// Under [`Key::Pointer`].
     Pointer(super::assignment::Pointer),
     /// Under [`Key::Call`].
@@ -187,6 +247,14 @@ pub enum Entry {
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.
     Parked(String),
+    /// Under [`Key::Armed`].
+    Armed(super::schedule::armed::Armed),
+    /// Under [`Key::Tick`].
+    Tick(super::schedule::tick::Next),
+    /// Under [`Key::Sweep`].
+    Sweep(super::sweep::Sweep),
+    /// Under [`Key::Schedules`]: by event, what they were armed by.
+    Schedules(BTreeMap<String, (String, String)>),
 }
 
 /// Whom a timer wakes.
@@ -195,6 +263,19 @@ pub enum Entry {
 pub enum Wake {
     /// A run that waits at a step.
     Run(String),
+    /// A schedule whose time has come for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record.
+        record: RecordRef,
+        /// Its warning, not its time itself.
+        warn: bool,
+    },
+    /// A schedule that ticks.
+    Tick(String),
+    /// What waits at a rule's gate, under this key.
+    Gate(Key),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -240,6 +321,21 @@ impl State {
         self.journal.push((change.key.clone(), former));
     }
 
+    /// Loaded keys that have a value, below a prefix and after a key, in the order of their text; at most so many. For states
+    /// that have no store behind them.
+    pub fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let after = after.map(Key::to_string);
+        let mut found: Vec<(String, &Key)> = self
+            .slots
+            .iter()
+            .filter(|(key, slot)| slot.is_some() && prefix.starts_with(key.prefix()))
+            .map(|(key, _)| (key.to_string(), key))
+            .filter(|(text, _)| text.starts_with(prefix) && after.as_ref().is_none_or(|a| text > a))
+            .collect();
+        found.sort();
+        found.into_iter().take(limit).map(|(_, key)| key.clone()).collect()
+    }
+
     /// A point to come back to.
     pub fn mark(&self) -> usize {
         self.journal.len()
@@ -275,6 +371,11 @@ mod tests {
             "record/客户/a/b",
             "mark/welcome/lead/L20",
             "mark/daily/",
+            "once/welcome/lead/L20",
+            "limit/coupon/13800138000",
+            "debounce/stock/",
+            "group/digest/张三",
+            "silence/all",
             "pointer/华东销售",
             "call/0000000000001042-0002",
             "timer/001790000000000-0000000000000007-0001",
@@ -284,6 +385,10 @@ mod tests {
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",
+            "armed/ifthen.held.recycle/lead/L20",
+            "tick/ifthen.cron.weekly-report",
+            "sweep/ifthen.held.recycle",
+            "schedules/",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

@@ -89,6 +89,7 @@ pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now
         delivery,
         record: upsert.as_ref().map(|u| u.record.clone()),
         cause: None,
+        batch: map.import.then(|| id.to_owned()),
         body: Body::Happened { data: told.data, upsert },
     })
 }

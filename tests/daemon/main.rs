@@ -20,6 +20,7 @@ mod lead;
 mod outage;
 mod poll;
 mod reload;
+mod silence;
 mod stale;
 mod stop;
 mod webhook;

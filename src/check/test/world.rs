@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fact::Fact;
 use super::play::Subject;
@@ -21,6 +21,7 @@ use crate::engine::event::{Body, Draft, Event, RecordRef};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, Need, State};
+use crate::engine::sweep;
 use crate::engine::value::{Map, Value};
 use crate::source::{map, webhook};
 
@@ -65,7 +66,7 @@ impl<'a> World<'a> {
             subject,
             state: State::default(),
             dispatch: Dispatch::default(),
-            seq: 1,
+            seq: 0, // the start of the definitions; what happens is counted from 1
             decided: 0,
             now: at,
             answering: Vec::new(),
@@ -99,8 +100,30 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The definitions come into force, over what is there already.
+    pub(super) fn begin(&mut self) -> Result<(), Endless> {
+        let body = Body::Loaded { hash: self.subject.definitions.hash.clone(), detail: "start".into() };
+        self.decide(Draft::own("ifthen.loaded", self.now, body))?;
+        self.sweep()
+    }
+
+    /// Lets time pass until just before then: what happens at an instant comes before what is due at it.
+    pub(super) fn approach(&mut self, until: Timestamp) -> Result<(), Endless> {
+        if let Ok(before) = until.checked_sub(SignedDuration::from_nanos(1)) {
+            self.pass(before.max(self.now))?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Whether timers wait.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.dispatch.hold(held);
+    }
+
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), Endless> {
+        self.sweep()?;
         while let Some(wake) = self.dispatch.wake(self.subject.definitions, self.now).filter(|wake| *wake <= until) {
             self.now = self.now.max(wake);
             let due = self.dispatch.due(self.subject.definitions, self.now);
@@ -119,8 +142,21 @@ impl<'a> World<'a> {
                 let more = self.decide(Draft { record: call.record.clone(), ..draft })?;
                 debug_assert!(more.is_empty(), "an outcome starts no call by itself");
             }
+            self.sweep()?;
         }
         self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Sweeps that have begun, to their end.
+    fn sweep(&mut self) -> Result<(), Endless> {
+        while self.dispatch.is_sweeping() {
+            let Ok(slices) = self.dispatch.slices(self.now, &Loaded(&self.state));
+            for draft in &slices {
+                self.decide(draft.clone())?;
+            }
+            self.dispatch.give_up(&slices);
+        }
         Ok(())
     }
 
@@ -142,7 +178,10 @@ impl<'a> World<'a> {
             Ok(drafts) => drafts,
             Err(refused) => return Ok(Err(refused)),
         };
-        for draft in drafts {
+        for mut draft in drafts {
+            if act.import {
+                draft.batch.get_or_insert_with(|| draft.origin.clone());
+            }
             if self.is_new(&draft) {
                 self.decide(draft)?;
             }
@@ -260,6 +299,18 @@ impl<'a> World<'a> {
                 action::answered(*status, headers, body, own, self.now)
             }
         }
+    }
+}
+
+/// What sweeps go over: there is nothing but what is in the state.
+struct Loaded<'s>(&'s State);
+
+impl sweep::Source<Infallible> for Loaded<'_> {
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Infallible> {
+        Ok(self.0.scan(prefix, after, limit))
+    }
+    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, Infallible> {
+        Ok(Vec::new()) // a test has no history before itself
     }
 }
 

@@ -45,7 +45,7 @@ impl Compiler<'_> {
         names: &Known<'_>,
     ) -> bool {
         let (found, texts) = expr.kind(names);
-        let whole = || self.at(node, skipped, skipped + expr.source().chars().count());
+        let whole = || self.characters(node, skipped, skipped + expr.source().chars().count());
         if !may_hold(kind, found) && texts.is_empty() {
             let what = t::ASSIGNED_KIND.with([field.into(), holds(kind).into(), kind_word(found).into()]);
             self.sink.add(Problem::new(whole(), what).help(assigned_help(kind_of(kind), found)));
@@ -57,7 +57,7 @@ impl Compiler<'_> {
                 continue;
             }
             fits = false;
-            let at = self.at(node, at.start + skipped, at.end + skipped);
+            let at = self.characters(node, at.start + skipped, at.end + skipped);
             if let FieldKind::Choice(of) = kind {
                 let words = || of.iter().map(String::as_str);
                 let what = t::NOT_A_CHOICE.with([text.as_str().into(), field.into(), list(words()).into()]);
@@ -90,7 +90,7 @@ impl Compiler<'_> {
         true
     }
 
-    fn at(&self, node: &Node, from: usize, to: usize) -> At {
+    fn characters(&self, node: &Node, from: usize, to: usize) -> At {
         self.texts.get(node.at.file).map_or(node.at, |text| locate(text, node, from, to))
     }
 }

@@ -4,27 +4,32 @@
 
 mod action;
 mod assigned;
+mod calendar;
 mod compared;
 mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod gate;
 mod message;
 mod people;
 mod rule;
 mod scenario;
+mod schedule;
 mod term;
 mod who;
 
+pub(super) use gate::hours;
 pub(super) use message::PLAIN_HTTP;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
 
 use super::catalogue as t;
 use super::grammar::said;
-use super::names::Known;
+use super::names::{Calendars, Known};
 use super::problem::{At, Problem, Sink};
 use super::scalar::nearest;
 use super::scenario::Test;
@@ -32,6 +37,8 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
+use crate::engine::gate::Hours;
+use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
 
 /// What `config.yaml` says that the definitions refer to.
@@ -40,7 +47,11 @@ pub(super) struct Surroundings<'a> {
     pub(super) lang: String,
     /// Overrides of constants.
     pub(super) constants: Vec<(String, At, Node)>,
+    /// `calendar:`
+    pub(super) calendar: Option<Node>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
+    /// When messages are held.
+    pub(super) quiet: Option<Hours>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
     /// Ids of the sources.
@@ -58,6 +69,7 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("people", ("the person", "人员")),
     ("teams", ("the team", "团队")),
     ("templates", ("the template", "模板")),
+    ("calendars", ("the calendar", "工作日历")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
     (TESTS, ("the test", "测试")),
@@ -121,30 +133,42 @@ pub(super) fn compile(
         templates: ids("templates"),
         flows: ids("flows"),
         rules: ids("rules"),
+        calendars: Calendars::default(),
         events: emitted(items),
         about: about(items),
+        schedules: RefCell::new(Vec::new()),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
+    let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
-    let rules = items["rules"].iter().filter_map(|i| with.rule(*i)).collect();
+    gate::former_ids(items, sink);
+    let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
-    let definitions = Definitions {
+    let schedules = with.schedules.take();
+    let mut definitions = Definitions {
         zone: Zone(around.zone.clone()),
         lang: around.lang.clone(),
         constants: with.constants,
+        calendars,
+        calendar: with.calendars.usual,
+        calendars_used: with.calendars.used.into_inner(),
         entities: with.entities,
         people: with.people,
         teams: with.teams,
         rules,
         flows,
+        flow_gates,
+        quiet: around.quiet.clone(),
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()
     };
+    definitions.schedules = Schedules::new(schedules, &definitions);
     (definitions, tests)
 }
 
@@ -185,16 +209,19 @@ struct Compiler<'a> {
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,
+    calendars: Calendars,
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// What rules and flows wait for when they wait for a time.
+    schedules: RefCell<Vec<Schedule>>,
 }
 
 impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague }
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars }
     }
 
     /// Tells that something is not there, with the nearest that is.

@@ -5,6 +5,7 @@ use super::super::names;
 use super::super::problem::Problem;
 use super::super::scalar::{self, nearest};
 use super::super::tree::{Kind, Node};
+use super::schedule::Waiting;
 use super::{Compiler, Item, told};
 use crate::engine::definition::{Deliver, Rule};
 use crate::engine::trigger::{Trigger, glob};
@@ -18,13 +19,14 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
-        let when = node.get("when").and_then(|w| self.triggers(w));
+        let when = node.get("when").and_then(|w| self.triggers(item, w));
         let of = when.as_deref().map(|w| self.entities_of(w)).unwrap_or_default();
         // A trigger that could not be read says nothing about the record: names are then checked against all entities.
         let names = self.known(&of, None);
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let then = self.actions(node.get("then"), &of, None);
         let otherwise = self.actions(node.get("else"), &of, None);
+        let calendar = self.calendar_key(node);
         if !node.has("then") && !node.has("else") && Self::complete(node) {
             self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
         }
@@ -39,29 +41,45 @@ impl Compiler<'_> {
             priority: node.get("priority").and_then(scalar::count).unwrap_or(0),
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-            cooldown: node.get("cooldown").and_then(scalar::duration),
+            calendar,
+            gates: self.gates(node, &of),
             deliver: deliver(node),
         })
     }
 
     /// Whether every key of a rule is one it may have; if not, what looks missing may just be misspelt.
     fn complete(node: &Node) -> bool {
-        let known = ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown"];
+        let known = [
+            "title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "active",
+            "quiet", "imports", "was", "once", "limit", "debounce", "group", "calendar", "existing", "warn",
+        ];
         node.entries().iter().all(|e| known.contains(&e.key.as_str()))
     }
 
-    pub(super) fn triggers(&self, node: &Node) -> Option<Vec<Trigger>> {
-        let found: Vec<_> = node.one_or_more().iter().map(|n| self.trigger(n)).collect();
+    /// What wakes a rule or flow.
+    pub(super) fn triggers(&self, item: Item<'_>, node: &Node) -> Option<Vec<Trigger>> {
+        let each = node.one_or_more().iter().enumerate();
+        let found: Vec<_> =
+            each.map(|(n, one)| self.trigger(one, Waiting { id: item.id, node: item.node, place: n + 1 })).collect();
+        let timed = |t: &Trigger| matches!(t, Trigger::Timed { .. });
+        if let (Some(existing), false) = (item.node.get("existing"), found.iter().flatten().any(timed))
+            && found.iter().all(Option::is_some)
+        {
+            self.sink.say(existing.at, &t::EXISTING_OF_WHAT, []);
+        }
         found.into_iter().collect()
     }
 
-    fn trigger(&self, node: &Node) -> Option<Trigger> {
+    fn trigger(&self, node: &Node, waiting: Waiting<'_>) -> Option<Trigger> {
         match &node.kind {
             Kind::Scalar(pattern, _) => {
                 self.event_known(node, pattern)?;
                 Some(Trigger::Event(pattern.clone()))
             }
-            Kind::Map(_) => self.changed(node),
+            Kind::Map(_) => match self.timed(node, waiting)? {
+                Some(timed) => Some(timed),
+                None => self.changed(node),
+            },
             _ => None,
         }
     }
@@ -124,6 +142,7 @@ impl Compiler<'_> {
         for trigger in triggers {
             let mut found: Vec<String> = match trigger {
                 Trigger::Changed { entity, .. } => vec![entity.clone()],
+                Trigger::Timed { event, .. } => self.scheduled(event),
                 Trigger::Event(pattern) => {
                     let own = |e: &String| RESERVED.iter().any(|r| glob(pattern, &format!("{e}.{r}")));
                     self.entities.keys().filter(|e| own(e)).cloned().collect()

@@ -71,7 +71,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn expr(&self, node: &Node, skipped: usize, parsed: Result<Expr, Vec<Fault>>, names: &Known<'_>) -> Option<Expr> {
+    pub(super) fn expr(&self, node: &Node, skipped: usize, parsed: Result<Expr, Vec<Fault>>, names: &Known<'_>) -> Option<Expr> {
         match parsed {
             Ok(expr) => {
                 let senseless = self.comparisons(node, skipped, &expr, names);

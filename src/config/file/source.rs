@@ -49,7 +49,8 @@ pub(super) fn source(file: &File<'_>, entry: &Entry, definitions: &Definitions) 
         (_, Some(p)) => SourceKind::Poll(poll(file, p)?),
         _ => return None,
     };
-    Some(Source { kind, map })
+    let lateness = node.get("lateness").and_then(scalar::duration).unwrap_or_default();
+    Some(Source { kind, map, lateness })
 }
 
 fn verify(file: &File<'_>, node: &Node) -> Verify {
@@ -213,6 +214,7 @@ fn mapping(file: &File<'_>, node: &Node, definitions: &Definitions) -> Mapping {
         delivery,
         time: text("time"),
         record: node.get("record").and_then(|r| record(file, r, definitions)),
+        import: node.get("imports").and_then(scalar::boolean).unwrap_or(false),
     }
 }
 

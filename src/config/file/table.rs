@@ -1,8 +1,8 @@
 //! The grammar of config.yaml; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text, Url,
-    Word, Zone,
+    Address, Any, Bool, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text,
+    Url, Word, Zone,
 };
 use super::super::grammar::{Key, Keys, Shape, may, must};
 
@@ -22,8 +22,20 @@ static FILE_KEYS: Keys = Keys {
             "Folders of definitions; `rules` and `flows` unless said",
             "定义所在的目录，默认 `rules` 和 `flows`",
         ),
+        may(
+            "calendar",
+            Name,
+            "The calendar where none is named; the only one of `calendars:`, or `CN`, unless said",
+            "没有指明时使用的工作日历，默认 `calendars:` 中唯一的一个，或 `CN`",
+        ),
         may("constants", Ids(&Any), "Override those of the definitions", "覆盖定义中的常量"),
         may("log", Word(&["text", "json"]), "How the daemon's own messages are written", "运行日志的格式"),
+        may(
+            "quiet",
+            Object(&super::super::table::gate::HOURS),
+            "When messages to people are held",
+            "静默时段,发给人的消息推迟到时段结束",
+        ),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
         may("allow_networks", OneOrMore(&Network), "Private networks that `http` may reach", "允许 `http` 访问的内网网段"),
         may("sources", Ids(&Object(&SOURCE)), "Who tells us what happens", "数据来源"),
@@ -56,9 +68,16 @@ static SOURCE: Keys = Keys {
         may("delivery", ScalarOr(&Name, &Object(&DELIVERY)), "Where the delivery's id is", "投递标识所在的位置"),
         may("time", Name, "The path of the time at which it happened", "发生时间的路径"),
         may("record", Object(&RECORD), "Which record it tells about", "对应的记录"),
+        may(
+            "lateness",
+            Duration,
+            "How late it may tell: so much longer is waited before a time with `for` counts as over",
+            "可能迟到多久：`for` 到时后再等这么久才算数",
+        ),
+        may("imports", Bool, "What it tells is an import: rules send nothing unless they react", "视为批量导入:规则默认不外发"),
     ]],
     one_of: &[&["webhook", "poll"]],
-    later: &["mailbox", "stream", "form", "import", "schedule", "lateness"],
+    later: &["mailbox", "stream", "form", "import", "schedule"],
 };
 
 static WEBHOOK: Keys = Keys {

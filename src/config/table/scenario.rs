@@ -1,7 +1,7 @@
 //! The grammar of `tests:`; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Any, Count, Duration, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, Word,
+    Any, Bool, Count, Duration, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, Word,
 };
 use super::super::grammar::{Key, Keys, may, must};
 
@@ -32,6 +32,7 @@ static STEP: Keys = Keys {
             "来源告知一条记录:`{ lead: { id: L1, … } }`",
         ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
+        may("import", Bool, "What happens is an import", "视为批量导入"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),
         may("answers", List(&Object(&ANSWER)), "How calls end from here on", "此后外发调用的结果"),
         may(
@@ -49,7 +50,7 @@ static STEP: Keys = Keys {
         ),
     ]],
     one_of: &[],
-    later: &["signal", "approve", "restart", "let", "import"],
+    later: &["signal", "approve", "restart", "let"],
 };
 
 static EVENT: Keys = Keys {
@@ -119,6 +120,7 @@ pub(in crate::config) const THINGS: &[&str] = &[
     "tag",
     "untag",
     "assign",
+    "release",
     "emit",
     "create",
     "log",
@@ -149,6 +151,7 @@ static EXPECTATION: Keys = Keys {
         may("tag", OneOrMore(&Text), "Tags were added", "加了标签"),
         may("untag", OneOrMore(&Text), "Tags were taken away", "去了标签"),
         may("assign", ScalarOr(&Name, &Object(&ASSIGNED)), "To this person", "分配给此人"),
+        may("release", ScalarOr(&Name, &Object(&RELEASED)), "Back to this pool", "退回此公海"),
         may("emit", ScalarOr(&Name, &Object(&EMITTED)), "This event was emitted", "发出了事件"),
         may("create", Map(&Map(&Any)), "A record of this entity", "新建了记录"),
         may("log", ScalarOr(&Text, &Object(&SAID)), "A text with this in it", "日志中含有此文字"),
@@ -170,7 +173,7 @@ static EXPECTATION: Keys = Keys {
         may("times", Count(1, 10_000), "Exactly so many times; at least once unless said", "恰好几次,默认至少一次"),
     ]],
     one_of: &[THINGS],
-    later: &["task", "release", "report", "document", "sms", "feishu", "points", "approve"],
+    later: &["task", "report", "document", "sms", "feishu", "points", "approve"],
 };
 
 /// Who did it and for whom.
@@ -203,6 +206,13 @@ static ASSIGNED: Keys = Keys {
         ],
         COMMON,
     ],
+    one_of: &[],
+    later: &[],
+};
+
+static RELEASED: Keys = Keys {
+    what: &("`release`", "`release`"),
+    keys: &[&[may("pool", Name, "The pool", "公海"), may("from", Name, "Who had it before", "原负责人")], COMMON],
     one_of: &[],
     later: &[],
 };

@@ -21,6 +21,7 @@ use rust_decimal::Decimal;
 use super::arithmetic::{equal, unfit};
 use super::kinds::Kind;
 use super::node::{Evaluated, Node, instant};
+use super::working;
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::Value;
 
@@ -174,6 +175,11 @@ pub(super) enum Which {
     Now,
     Today,
     Weekday,
+    WorkingHoursBetween,
+    AddWorkingHours,
+    IsWorkingTime,
+    IsWorkday,
+    NextOpening,
     Changed,
     /// This, of its arguments alone.
     Plain(Run),
@@ -198,10 +204,22 @@ impl fmt::Debug for Run {
 impl Which {
     /// Whether equal arguments always give the same value.
     pub(super) fn is_constant(self) -> bool {
-        !matches!(
-            self,
-            Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed | Self::Timed(_)
-        )
+        !self.is_clock() && !matches!(self, Self::Timed(_))
+    }
+
+    /// Whether it is another value at another time, of another event or by another calendar.
+    pub(super) fn is_clock(self) -> bool {
+        matches!(self, Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed)
+            || self.calendar().is_some()
+    }
+
+    /// Which argument names a calendar, where one may.
+    pub(super) fn calendar(self) -> Option<usize> {
+        match self {
+            Self::WorkingHoursBetween | Self::AddWorkingHours => Some(2),
+            Self::IsWorkingTime | Self::IsWorkday | Self::NextOpening => Some(1),
+            _ => None,
+        }
     }
 }
 
@@ -259,6 +277,20 @@ const LIBRARY: &[Function] = library! {
     Today "today" 0..=0 "today()" "today's date as 2026-09-21" "今天的日期,如 2026-09-21" "due_on > today()" [-> Date];
     Weekday "weekday" 0..=2 "weekday([time[, zone]])"
         "1 Monday to 7 Sunday, of today or of a time" "星期几,1 为周一、7 为周日;可给出时间和时区" "weekday() in (6, 7)" [Time, Text -> Number];
+    WorkingHoursBetween "working_hours_between" 2..=3 "working_hours_between(a, b[, 'calendar'])"
+        "the working time from a to b in hours, with their fraction; negative where b is the earlier" "从 a 到 b 的工作时间,以小时计,带小数;b 较早时为负"
+        "working_hours_between(owner_at, now()) >= 8" [Time, Time, Text -> Number];
+    AddWorkingHours "add_working_hours" 2..=3 "add_working_hours(time, hours[, 'calendar'])"
+        "the instant so many working hours later, or earlier for a negative number" "若干工作小时之后的时刻;负数则为之前"
+        "add_working_hours(owner_at, 8) <= now()" [Time, Number, Text -> Time];
+    IsWorkingTime "is_working_time" 0..=2 "is_working_time([time[, 'calendar']])"
+        "the calendar is open now, or at a time" "当前(或某时刻)是否在工作时间内" "is_working_time()" [Time, Text -> Bool];
+    IsWorkday "is_workday" 0..=2 "is_workday([time[, 'calendar']])"
+        "anybody works today, or on the day of a time or date; make-up workdays count, holidays do not"
+        "今天(或某时刻、某日期)是否工作日,含调休上班日,不含节假日" "is_workday(due_on)" [Time, Text -> Bool];
+    NextOpening "next_opening" 0..=2 "next_opening([time[, 'calendar']])"
+        "the first instant from now, or from a time, at which the calendar is open" "从现在(或某时刻)起最近的工作时刻"
+        "next_opening(starts_at) > starts_at" [Time, Text -> Time];
     Changed "changed" 1..=1 "changed(field)"
         "this event changed the field" "本事件改动了该字段" "changed(stage)" [Any -> Bool];
 };
@@ -283,6 +315,9 @@ pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope
         Which::Today => Ok(Cow::Owned(Value::Text(scope.now().date().to_string()))),
         Which::Weekday => weekday(arguments, scope),
         Which::Plain(run) | Which::Timed(run) => run.0(&call::Call { nodes: arguments, scope }),
+        Which::WorkingHoursBetween | Which::AddWorkingHours | Which::IsWorkingTime | Which::IsWorkday | Which::NextOpening => {
+            working::call(which, arguments, scope)
+        }
         // Compiled to forms of their own.
         Which::Matches | Which::In | Which::If | Which::Changed | Which::Pattern(_) | Which::Each(_) => {
             Ok(Cow::Owned(Value::Null))

@@ -15,6 +15,7 @@ mod node;
 mod place;
 mod stray;
 mod token;
+mod working;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ struct Compiled {
     root: Node,
     names: Vec<Name>,
     compared: Vec<Compared>,
+    calendars: Vec<Name>,
     slips: Vec<Fault>,
     dashes: Vec<Dashed>,
     /// True or false is wanted of it.
@@ -89,9 +91,10 @@ impl Expr {
             Err(found) => Err(found),
         };
         match compiled {
-            Ok(compile::Found { root, names, compared, slips }) if faults.is_empty() => {
+            Ok(compile::Found { root, names, compared, calendars, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes, condition })))
+                let source = source.to_owned();
+                Ok(Self(Arc::new(Compiled { source, root, names, compared, calendars, slips, dashes, condition })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -130,6 +133,12 @@ impl Expr {
             }
             faults.push(unknown_name(name, unknown));
         }
+        for Name { path, at } in &self.0.calendars {
+            if let Some(unknown) = names.calendar(path.first().map(String::as_str)) {
+                let kind = FaultKind::UnknownCalendar { name: path.concat(), nearest: unknown.nearest };
+                faults.push(Fault { at: at.clone(), kind });
+            }
+        }
         faults.extend(self.0.slips.iter().cloned());
         let beside = |f: &Fault| !faults.iter().any(|other| f.at.start < other.at.end && other.at.start < f.at.end);
         let kinds: Vec<Fault> = kinds::check(self, names, self.0.condition).into_iter().filter(beside).collect();
@@ -151,6 +160,24 @@ impl Expr {
     /// The names that are compared with values written out, for checks of types.
     pub fn compared(&self) -> &[Compared] {
         &self.0.compared
+    }
+
+    /// The functions in it that depend on more than the record: on the time, on the event. As far as they stand in the source.
+    pub fn clocks(&self) -> Vec<Name> {
+        let source: Vec<char> = self.0.source.chars().collect();
+        let mut found = Vec::new();
+        self.0.root.clocks(&mut found);
+        let name = |name: &str| {
+            let word: Vec<char> = name.chars().collect();
+            let starts = (0..source.len()).find(|n| {
+                let rest = &source[*n..];
+                let open = rest.iter().skip(word.len()).find(|c| !c.is_whitespace());
+                rest.starts_with(&word) && open == Some(&'(') && (*n == 0 || !source[n - 1].is_alphanumeric())
+            });
+            let at = starts.map_or(0..source.len(), |from| from..from + word.len());
+            Name { path: vec![format!("{name}()")], at }
+        };
+        found.into_iter().map(name).collect()
     }
 
     /// Its value.

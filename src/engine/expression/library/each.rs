@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use super::call::{Gathered, Steps, made, nothing, out_of_range, stop, weight};
 use super::number::order;
 use super::{Function, rows};
+use crate::engine::calendar::Calendar;
 use crate::engine::expression::arithmetic::unfit;
 use crate::engine::expression::node::{Evaluated, Node};
 use crate::engine::scope::{Scope, Stop};
@@ -219,6 +220,10 @@ impl Scope for Inner<'_> {
 
     fn changed(&self, field: &str) -> bool {
         self.outer.changed(field)
+    }
+
+    fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+        self.outer.calendar(name)
     }
 
     fn steps(&self) -> Option<&Steps> {

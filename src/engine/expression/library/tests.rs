@@ -5,46 +5,51 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::calendar::Calendar;
+use crate::engine::calendar::tests::cn_2026;
 use crate::engine::expression::{Expr, FaultKind, Held};
 use crate::engine::scope::{Names, Unknown};
 
-/// A lead of 2026-09-19 10:00 in Shanghai, a Saturday.
-struct Lead(Value);
+/// A lead of 2026-09-20 10:00 in Shanghai, a Sunday on which people work.
+struct Lead(Value, Calendar);
 
 impl Lead {
     fn new() -> Self {
         let time = |t: &str| Value::Time(t.parse().unwrap());
         let line =
             |sku: &str, price: i64, qty: i64| Value::from([("sku", sku.into()), ("price", price.into()), ("qty", qty.into())]);
-        Self(Value::from([
-            ("name", "张三丰".into()),
-            ("level", "A".into()),
-            ("country", "CN".into()),
-            ("code", "C-0042".into()),
-            ("regions", "华南, 华东".into()),
-            ("mobile", "+8613800138000".into()),
-            ("email", "zhang@example.com".into()),
-            ("note", "预算50万,3个月内".into()),
-            ("amount", Value::Number("12000.50".parse().unwrap())),
-            ("score", 42i64.into()),
-            ("tags", vec!["VIP", "官网"].into()),
-            ("items", vec![line("A1", 100, 2), line("B2", 300, 1)].into()),
-            ("address", Value::from([("city", Value::from("上海"))])),
-            ("created_at", time("2026-09-01T01:30:00Z")),
-            ("starts_at", time("2026-09-02T01:00:00Z")),
-            ("owner_at", time("2026-09-10T01:00:00Z")),
-            ("last_follow_up", time("2026-09-01T01:00:00Z")),
-            ("due_on", "2026-09-30".into()),
-            // What nobody would send, for the random expressions.
-            ("big", Value::Number(Decimal::MAX)),
-            ("long", "长".repeat(40_000).into()),
-            ("many", Value::List((0..10_001i64).map(Value::from).collect())),
-            (
-                "deep",
-                Value::from(vec![Value::from(vec![Value::Null, true.into(), "x".into()]), Value::from([("a", Value::Null)])]),
-            ),
-            ("vip", true.into()),
-        ]))
+        Self(
+            Value::from([
+                ("name", "张三丰".into()),
+                ("level", "A".into()),
+                ("country", "CN".into()),
+                ("code", "C-0042".into()),
+                ("regions", "华南, 华东".into()),
+                ("mobile", "+8613800138000".into()),
+                ("email", "zhang@example.com".into()),
+                ("note", "预算50万,3个月内".into()),
+                ("amount", Value::Number("12000.50".parse().unwrap())),
+                ("score", 42i64.into()),
+                ("tags", vec!["VIP", "官网"].into()),
+                ("items", vec![line("A1", 100, 2), line("B2", 300, 1)].into()),
+                ("address", Value::from([("city", Value::from("上海"))])),
+                ("created_at", time("2026-09-01T01:30:00Z")),
+                ("starts_at", time("2026-09-02T10:00:00Z")),
+                ("owner_at", time("2026-09-10T01:00:00Z")),
+                ("last_follow_up", time("2026-09-01T01:00:00Z")),
+                ("due_on", "2026-09-30".into()),
+                // What nobody would send, for the random expressions.
+                ("big", Value::Number(Decimal::MAX)),
+                ("long", "长".repeat(40_000).into()),
+                ("many", Value::List((0..10_001i64).map(Value::from).collect())),
+                (
+                    "deep",
+                    Value::from(vec![Value::from(vec![Value::Null, true.into(), "x".into()]), Value::from([("a", Value::Null)])]),
+                ),
+                ("vip", true.into()),
+            ]),
+            cn_2026(),
+        )
     }
 }
 
@@ -53,10 +58,13 @@ impl Scope for Lead {
         Ok(self.0.at(path).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
     }
     fn now(&self) -> jiff::Zoned {
-        "2026-09-19T10:00+08:00[Asia/Shanghai]".parse().unwrap()
+        "2026-09-20T10:00+08:00[Asia/Shanghai]".parse().unwrap()
     }
     fn changed(&self, field: &str) -> bool {
         field == "stage"
+    }
+    fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+        name.is_none_or(|n| n == "CN").then_some(&self.1)
     }
 }
 

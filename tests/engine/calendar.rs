@@ -1,0 +1,59 @@
+//! Working time in rules and flows: which calendar is meant, and that everything a condition sees goes by it.
+
+use super::world::World;
+
+const CALENDARS: &str = "
+calendars:
+  客服: { base: CN }
+  门店: { base: 客服, hours: { sat-sun: 10:00-20:00 } }
+";
+
+/// A world at that time in Shanghai.
+fn at(rules: &str, time: &str) -> World {
+    let mut world = World::new(&format!("{CALENDARS}{rules}"));
+    world.now = format!("{}+08:00", time.replace(' ', "T")).parse().unwrap();
+    world
+}
+
+#[test]
+fn a_rules_calendar_is_the_one_its_condition_and_actions_go_by() {
+    let rules = "
+rules:
+  office:
+    when: lead.created
+    calendar: 客服
+    if: is_working_time() and not is_working_time(now(), '门店')
+    then: [ { set: { owner_at: \"= next_opening('2026-10-10 20:00')\" } }, { log: '{{ owner_at }}' } ]
+  shop: { when: lead.created, calendar: 门店, if: is_working_time(), then: [ { log: shop } ] }
+  usual: { when: lead.created, if: is_working_time(), then: [ { log: usual } ] }
+flows:
+  visit:
+    when: lead.created
+    calendar: 客服
+    if: is_working_time()
+    steps: [ { if: is_working_time(), set: { owner_at: \"= add_working_hours(now(), 8)\" } }, { log: 'visit {{ owner_at }}' } ]
+";
+    // A Saturday that is worked: the office from nine, the shop from ten.
+    let mut worked = at(rules, "2026-10-10 09:30");
+    worked.lead("L1", &[]);
+    assert_eq!(
+        worked.said(),
+        [
+            "office rule fired",
+            "office set done",
+            "office log done text=2026-10-12 09:00",
+            "visit start fired",
+            "visit set done",
+            "visit log done text=visit 2026-10-12 09:30",
+            "visit end done",
+        ]
+    );
+    // An ordinary Saturday.
+    let mut saturday = at(rules, "2026-10-17 11:00");
+    saturday.lead("L1", &[]);
+    assert_eq!(saturday.said(), ["shop rule fired", "shop log done text=shop", "usual rule fired", "usual log done text=usual"]);
+    // One of the National Day holidays.
+    let mut holiday = at(rules, "2026-10-03 11:00");
+    holiday.lead("L1", &[]);
+    assert_eq!(holiday.said(), Vec::<String>::new());
+}
