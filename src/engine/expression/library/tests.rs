@@ -300,6 +300,26 @@ fn phone_numbers_and_mail() {
 }
 
 #[test]
+fn what_is_said_of_a_value_at_load_is_what_comes() {
+    for source in [
+        "add(due_on, '1 month')",
+        "add(created_at, '1 month')",
+        "start_of(due_on, 'month')",
+        "end_of(created_at, 'month')",
+        "min(amount, 1)",
+        "max('a', name)",
+        "default(missing, 'x')",
+        "if(vip, 1, 'x')",
+        "first(tags)",
+        "date(created_at)",
+    ] {
+        let (lead, expr) = (Lead::new(), Expr::parse(source).unwrap());
+        let (said, came) = (expr.kind(&lead).0, Kind::of(&expr.eval(&lead).unwrap()));
+        assert!(said == came || said == Kind::Any || said.is_text() && came.is_text(), "{source}: {said:?}, not {came:?}");
+    }
+}
+
+#[test]
 fn a_question_of_items_is_one_clause() {
     let expr = Expr::parse("vip and any(items, item.price > 200 and item.qty > score)").unwrap();
     let told = expr.explain(&Lead::new()).unwrap();
