@@ -117,6 +117,7 @@ fn help() {
         "calls",
         "calls edit",
         "records",
+        "functions",
         "schema",
         "backup",
         "restore",
@@ -165,6 +166,23 @@ fn the_shipped_schemas_are_fresh_and_a_stale_one_is_found() {
             assert_eq!(std::fs::read(shipped).unwrap(), schema, "write it anew: ifthen schema {of} > examples/schema/{of}.json");
         }
     }
+}
+
+#[test]
+fn functions_are_told_in_both_languages_and_their_page_is_fresh() {
+    let here = Here::new();
+    insta::assert_snapshot!(
+        "functions",
+        here.all(&["functions round", "--lang zh functions 四舍五入", "functions --json money"])
+    );
+    assert!(here.run("functions nothing-like-it").ends_with("-- exit 1\n"));
+    let page = here.command("functions --markdown").output().unwrap().stdout;
+    here.put("functions.md", std::str::from_utf8(&page).unwrap());
+    assert!(here.run("functions --check functions.md").ends_with("-- exit 0\n"));
+    here.put("functions.md", "# stale\n");
+    assert!(here.run("functions --check functions.md").ends_with("-- exit 1\n"));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/functions.md");
+    assert_eq!(std::fs::read(shipped).unwrap(), page, "write it anew: ifthen functions --markdown > examples/functions.md");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod completions;
 mod control;
 mod doctor;
 mod events;
+mod functions;
 mod init;
 mod line;
 mod output;
@@ -80,6 +81,8 @@ enum Command {
     Silence(silence::Args),
     /// Show records
     Records(records::Args),
+    /// Print the functions that conditions can call, each with an example
+    Functions(functions::Args),
     /// Print the JSON Schema of the YAML files, for editors
     Schema(schema::Args),
     /// Copy the store into a file, beside a running daemon
@@ -149,6 +152,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Calls(args) => calls::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
+        Command::Functions(args) => functions::run(context, args, out),
         Command::Schema(args) => schema::run(args, out),
         Command::Backup(args) => backup::run(context, args, out),
         Command::Restore(args) => restore::run(context, args, out),

@@ -146,6 +146,18 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     ("{}: this event is about no record", "{}: this event is about no record", "{}:此事件没有对应的记录"),
     ("{} is missing", "{} is missing", "{} 没有值"),
+    ("the result is out of range", "the result is out of range", "数值超出范围"),
+    ("the text would be longer than {} KiB", "the text would be longer than {} KiB", "文本会超过 {} KiB"),
+    ("the list would be longer than {}", "the list would be longer than {}", "列表会超过 {}"),
+    (
+        "the lists in it are too long to be looked at item by item",
+        "its lists are too long to be looked at item by item",
+        "其中的列表过长,无法逐项判断",
+    ),
+    ("the pattern is found more than {} times", "the pattern is found more than {} times", "正则匹配超过 {} 处"),
+    ("`{}` is no time zone", "`{}` is no time zone", "`{}` 不是时区"),
+    ("`{}` is no duration such as `3 months`", "`{}` is no duration such as `3 months`", "`{}` 不是时长(如 `3 months`)"),
+    ("the lower bound is above the upper one", "the lower bound is above the upper one", "下界大于上界"),
 ];
 
 #[cfg(test)]

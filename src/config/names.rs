@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scalar::nearest;
 use crate::engine::entity::{Entity, Field, FieldKind};
+use crate::engine::expression::Kind;
 use crate::engine::scope::{Names, Unknown};
 use crate::engine::value::Map;
 
@@ -110,6 +111,53 @@ impl Names for Known<'_> {
         let known = || self.calendars.names.iter().map(String::as_str);
         let there = self.calendars.follow(name);
         name.filter(|_| !there).map(|name| Unknown { part: 0, nearest: nearest(name, known()) })
+    }
+
+    fn kind(&self, path: &[String]) -> Kind {
+        let Some(first) = path.first() else { return Kind::Any };
+        if matches!(first.as_str(), "event" | "steps") || self.vague {
+            return Kind::Any;
+        }
+        if let Some(constant) = self.constants.get(first) {
+            return constant.at(&path[1..]).map_or(Kind::Any, Kind::of);
+        }
+        if self.of.is_empty() {
+            return Kind::Any;
+        }
+        let path = if first == "old" { &path[1..] } else { path };
+        let mut kinds = self.candidates().into_iter().map(|e| field_kind(self.entities, e, path));
+        let Some(kind) = kinds.next() else { return Kind::Any };
+        if kinds.all(|other| other == kind) { kind } else { Kind::Any }
+    }
+}
+
+/// What a path from a record of an entity leads to.
+fn field_kind(entities: &BTreeMap<String, Entity>, entity: &Entity, path: &[String]) -> Kind {
+    let Some((first, rest)) = path.split_first() else { return Kind::Any };
+    let Some(kind) = field(entity, first) else { return Kind::Any };
+    match (kind.as_ref(), rest) {
+        (_, []) => kind_of(&kind),
+        (FieldKind::Ref(other), _) => entities.get(other).map_or(Kind::Any, |e| field_kind(entities, e, rest)),
+        (FieldKind::Person, _) => match rest.iter().find(|member| *member != "manager").map(String::as_str) {
+            None => Kind::Word,
+            Some("roles") => Kind::List,
+            Some(_) => Kind::Text,
+        },
+        _ => Kind::Any,
+    }
+}
+
+/// What a field keeps.
+pub(super) fn kind_of(kind: &FieldKind) -> Kind {
+    match kind {
+        FieldKind::Text => Kind::Text,
+        FieldKind::Phone(_) | FieldKind::Email | FieldKind::Choice(_) | FieldKind::Person | FieldKind::Ref(_) => Kind::Word,
+        FieldKind::Number | FieldKind::Money | FieldKind::Percent => Kind::Number,
+        FieldKind::Boolean => Kind::Bool,
+        FieldKind::Time => Kind::Time,
+        FieldKind::Date => Kind::Date,
+        FieldKind::List => Kind::List,
+        FieldKind::Any => Kind::Any,
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Zoned;
 
 use super::calendar::Calendar;
+use super::expression::{Kind, Steps};
 use super::state::Need;
 use super::value::Value;
 
@@ -41,6 +42,11 @@ pub trait Scope {
     /// Whether this event changed the field.
     fn changed(&self, field: &str) -> bool;
 
+    /// Where one item of a list is looked at: what has been done so far for items, which is bounded.
+    fn steps(&self) -> Option<&Steps> {
+        None
+    }
+
     /// The calendar of that name; without a name, the one that is meant here. `None`: there is none.
     fn calendar(&self, _name: Option<&str>) -> Option<&Calendar> {
         None
@@ -53,6 +59,11 @@ pub trait Scope {
 pub trait Names {
     /// What is wrong with a dotted name, with the nearest right one where there is one.
     fn problem(&self, path: &[String]) -> Option<Unknown>;
+
+    /// What a name always stands for, if it is there; [`Kind::Any`] unless that is certain.
+    fn kind(&self, _path: &[String]) -> Kind {
+        Kind::Any
+    }
 
     /// Told of every use of a calendar, by its name or, without one, of the one that is meant then: what is wrong with the
     /// name, with the nearest right one where there is one.

@@ -12,6 +12,7 @@ mod harness;
 mod standin;
 
 mod action;
+mod attack;
 mod backup;
 mod crash;
 mod full;

@@ -103,7 +103,7 @@ impl Compiler<'_> {
             .entries()
             .iter()
             .map(|entry| {
-                let right = names.vague || self.settable(entry, &candidates);
+                let right = names.vague || self.settable(entry, &candidates, names);
                 let term = self.term(&entry.value, names)?;
                 right.then(|| (entry.key.clone(), term))
             })
@@ -112,7 +112,7 @@ impl Compiler<'_> {
     }
 
     /// Whether a field of one of these entities may be set to this.
-    fn settable(&self, entry: &Entry, candidates: &[&Entity]) -> bool {
+    fn settable(&self, entry: &Entry, candidates: &[&Entity], names: &Known<'_>) -> bool {
         let name = entry.key.as_str();
         let with: Vec<&&Entity> = candidates.iter().filter(|e| names::field(e, name).is_some()).collect();
         if with.is_empty() {
@@ -123,7 +123,7 @@ impl Compiler<'_> {
             return false;
         }
         let [only] = with[..] else { return true };
-        self.literal_fits(entry, only)
+        self.literal_fits(entry, only, names)
     }
 
     fn no_such_field(&self, entry: &Entry, candidates: &[&Entity]) -> bool {
@@ -138,9 +138,10 @@ impl Compiler<'_> {
         false
     }
 
-    fn literal_fits(&self, entry: &Entry, entity: &Entity) -> bool {
+    fn literal_fits(&self, entry: &Entry, entity: &Entity, names: &Known<'_>) -> bool {
         let literal = entry.value.text().is_some_and(|text| !text.starts_with('=') && !is_template(text));
         match names::field(entity, &entry.key) {
+            Some(kind) if !literal && !self.comes_to_fit(&entry.value, &entry.key, &kind, names) => false,
             Some(kind) if literal => {
                 self.fits(&entry.value, &entry.key, &kind) && (*kind != FieldKind::Person || self.is_somebody(&entry.value))
             }
@@ -226,7 +227,7 @@ impl Compiler<'_> {
         if !self.lost && !self.vague.contains(&entry.key) {
             for field in entry.value.entries() {
                 right &= match entity.fields.contains_key(&field.key) {
-                    true => self.literal_fits(field, entity),
+                    true => self.literal_fits(field, entity, names),
                     false => self.no_such_field(field, &[entity]),
                 };
             }

@@ -3,6 +3,7 @@
 //! Speaks only where entity and field are known for certain; whatever may hold anything is left alone.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rust_decimal::Decimal;
 
@@ -20,18 +21,18 @@ use crate::engine::expression::{Compared, Expr};
 use crate::engine::value::Value;
 
 impl Compiler<'_> {
-    /// Whether every comparison with a value that is written out can hold; tells of each that cannot.
-    pub(super) fn comparisons(&self, node: &Node, skipped: usize, expr: &Expr, names: &Known<'_>) -> bool {
-        let mut sensible = true;
+    /// Tells of every comparison with a value that is written out which can never hold; where those values stand.
+    pub(super) fn comparisons(&self, node: &Node, skipped: usize, expr: &Expr, names: &Known<'_>) -> Vec<Range<usize>> {
+        let mut senseless = Vec::new();
         for compared in expr.compared() {
             let Some((field, kind)) = self.certain(&compared.path, names) else { continue };
             let Some((what, help)) = self.senseless(compared, field, &kind) else { continue };
-            sensible = false;
+            senseless.push(compared.at.clone());
             let (from, to) = (compared.at.start + skipped, compared.at.end + skipped);
             let at = self.texts.get(node.at.file).map_or(node.at, |text| locate(text, node, from, to));
             self.sink.add(Problem::new(at, what).help(help));
         }
-        sensible
+        senseless
     }
 
     /// The field a name means and what it holds, if that is the same for every record in question.
@@ -101,12 +102,43 @@ impl Compiler<'_> {
                     Err(_) => Some((wrong(), None)),
                 }
             }
+            // A person is compared by id; where `people:` names anybody, it names all.
+            (FieldKind::Person, Value::Text(id))
+                if !ordered && !self.lost && !self.people.is_empty() && !self.people.contains_key(id) =>
+            {
+                let bare = id.strip_prefix("user:").filter(|bare| self.people.contains_key(*bare));
+                let named = |name: &str| self.people.iter().find(|(_, p)| p.name == name).map(|(other, _)| other.clone());
+                let alike = || {
+                    let known = self.people.iter().flat_map(|(id, p)| [id.as_str(), p.name.as_str()]);
+                    nearest(id, known).map(|near| named(&near).unwrap_or(near))
+                };
+                let near = bare.map(str::to_owned).or_else(|| named(id)).or_else(alike);
+                let help = match (near, self.role_or_team(id, field)) {
+                    (Some(near), _) => Some(t::DID_YOU_MEAN.with([format!("'{near}'").into()])),
+                    (None, Some(write)) => Some(t::WRITE_INSTEAD.with([write.into()])),
+                    (None, None) => None,
+                };
+                Some((t::UNKNOWN_PERSON.with([id.as_str().into()]), help))
+            }
+            (FieldKind::Time, Value::Text(_)) if !empty => {
+                normalise(kind, literal.clone(), &self.around.zone).is_err().then(|| (wrong(), None))
+            }
             (FieldKind::Boolean, Value::Text(_) | Value::Number(_)) => {
                 let kept = normalise(kind, literal.clone(), &self.around.zone).ok();
                 Some((wrong(), kept.and_then(|kept| write(kept.to_string()))))
             }
             _ => None,
         }
+    }
+
+    /// How one asks whether a person has a role or is of a team, where that was written as a person.
+    fn role_or_team(&self, id: &str, field: &str) -> Option<String> {
+        if let Some(role) = id.strip_prefix("role:") {
+            return Some(format!("'{role}' in {field}.roles"));
+        }
+        let team = self.teams.get(id.strip_prefix("team:").unwrap_or(id))?;
+        let members: Vec<String> = team.members.iter().map(|m| format!("'{m}'")).collect();
+        Some(format!("{field} in [{}]", members.join(", ")))
     }
 }
 

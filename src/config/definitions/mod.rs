@@ -3,6 +3,7 @@
 //! Every function reads on after a problem; a `None` means that one was told. Shapes were checked by [`super::grammar`] before.
 
 mod action;
+mod assigned;
 mod calendar;
 mod compared;
 mod entity;

@@ -75,11 +75,13 @@ impl Compiler<'_> {
     pub(super) fn expr(&self, node: &Node, skipped: usize, parsed: Result<Expr, Vec<Fault>>, names: &Known<'_>) -> Option<Expr> {
         match parsed {
             Ok(expr) => {
-                let faults = if names.vague { Vec::new() } else { expr.check(names) };
+                let senseless = self.comparisons(node, skipped, &expr, names);
+                let mut faults = if names.vague { Vec::new() } else { expr.check(names) };
+                // Told already, with the field's name.
+                faults.retain(|f| !senseless.iter().any(|at| f.at.start <= at.start && at.end <= f.at.end));
                 self.faults(node, skipped, &faults, names);
                 let found = self.lookups(node, skipped, &expr);
-                let sensible = self.comparisons(node, skipped, &expr, names) && found;
-                (faults.is_empty() && sensible).then_some(expr)
+                (faults.is_empty() && senseless.is_empty() && found).then_some(expr)
             }
             Err(faults) => {
                 self.faults(node, skipped, &faults, names);
@@ -102,7 +104,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn faults(&self, node: &Node, skipped: usize, faults: &[Fault], names: &Known<'_>) {
+    pub(super) fn faults(&self, node: &Node, skipped: usize, faults: &[Fault], names: &Known<'_>) {
         let Some(text) = self.texts.get(node.at.file) else { return };
         for fault in faults {
             let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);

@@ -6,13 +6,12 @@ use std::cmp::Ordering;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
+use super::library::call::MAX_TEXT;
 use super::node::Node;
 use crate::engine::entity;
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::Value;
 
-/// Longest text that `+` makes, in bytes.
-const MAX_TEXT: usize = 256 * 1024;
 /// Beyond this every power but those of 0, 1 and -1 is out of range.
 const MAX_EXPONENT: i64 = 100_000;
 

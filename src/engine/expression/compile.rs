@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use evalexpr::{Node as Tree, Operator};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use super::arithmetic::{Comparison, Sum};
 use super::fault::{Fault, FaultKind};
-use super::library::{self, Function, Which};
+use super::library::pattern::{self, How, Pattern};
+use super::library::{self, Function, Which, each, time};
 use super::node::{Node, fold};
 use super::stray;
 use super::token::{Kind, Token};
@@ -33,7 +34,7 @@ pub(super) struct Found {
 pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<Found, Vec<Fault>> {
     let whole = tokens.first().map_or(0, |t| t.at.start)..tokens.last().map_or(0, |t| t.at.end);
     let (names, compared, calendars, slips, faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut compiler = Compiler { tokens, whole, names, compared, calendars, slips, faults };
+    let mut compiler = Compiler { tokens, whole, names, compared, calendars, slips, faults, within: 0 };
     let root = match evalexpr::build_operator_tree(normalised) {
         Ok(tree) => compiler.node(&tree),
         // The order of the tokens was checked; should evalexpr see it otherwise, say at least that much.
@@ -51,6 +52,8 @@ struct Compiler<'a> {
     calendars: Vec<Name>,
     slips: Vec<Fault>,
     faults: Vec<Fault>,
+    /// How many calls around bind `item`.
+    within: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -169,7 +172,9 @@ impl<'a> Compiler<'a> {
             Kind::Bool(b) => Value::Bool(*b),
             _ => return,
         };
-        if let Kind::Name(path) = &name.kind {
+        if let Kind::Name(path) = &name.kind
+            && !self.is_item(path)
+        {
             self.compared.push(Compared { path: path.clone(), ordered, literal, at: token.at.clone() });
         }
     }
@@ -197,9 +202,15 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Whether a name is the item of a list that is looked at.
+    fn is_item(&self, path: &[String]) -> bool {
+        self.within > 0 && path[0] == each::ITEM
+    }
+
     fn value(&mut self, placeholder: &str) -> Node {
         let Some(token) = self.token(placeholder) else { return self.broken() };
         match &token.kind {
+            Kind::Name(path) if self.is_item(path) => Node::Name(path.clone()),
             Kind::Name(path) => {
                 self.names.push(Name { path: path.clone(), at: token.at.clone() });
                 Node::Name(path.clone())
@@ -251,12 +262,22 @@ impl<'a> Compiler<'a> {
         match (function.which, arguments) {
             (Which::Matches, [text, pattern]) => {
                 let text = self.node(text);
-                self.pattern(text, pattern)
+                self.regex(pattern).map_or_else(|wrong| wrong, |regex| Node::Matches(Box::new(text), regex))
+            }
+            (Which::Pattern(how), [text, pattern, rest @ ..]) => self.pattern(function, how, text, pattern, rest),
+            (Which::Each(how), [list, rest @ ..]) => {
+                let mut arguments = vec![self.node(list)];
+                self.within += 1;
+                for of in rest {
+                    arguments.push(if how.asks() { self.side(of) } else { self.node(of) });
+                }
+                self.within -= 1;
+                Node::Each(function, how, arguments)
             }
             (Which::Changed, [field]) => {
                 let before = self.names.len();
                 match self.node(field) {
-                    Node::Name(path) if path.len() == 1 => Node::Changed(path.concat()),
+                    Node::Name(path) if path.len() == 1 && !self.is_item(&path) => Node::Changed(path.concat()),
                     _ => {
                         self.names.truncate(before);
                         self.fault(self.place(field), FaultKind::NotAField)
@@ -268,6 +289,12 @@ impl<'a> Compiler<'a> {
             (Which::In, _) => self.fault(token.at.clone(), FaultKind::NotAList),
             _ => {
                 let nodes: Vec<Node> = arguments.iter().map(|a| self.node(a)).collect();
+                for (n, (node, tree)) in nodes.iter().zip(arguments).enumerate() {
+                    let written = node.constant().and_then(Value::as_text);
+                    if let Some(kind) = written.and_then(|text| time::unfit(function.name, n, text)) {
+                        return self.fault(self.place(tree), kind);
+                    }
+                }
                 match function.which.calendar().map(|n| (nodes.get(n), n)) {
                     Some((Some(Node::Const(Value::Text(name))), n)) => {
                         self.calendars.push(Name { path: vec![name.clone()], at: self.place(arguments[n]) });
@@ -280,18 +307,40 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn pattern(&mut self, text: Node, pattern: &Tree) -> Node {
-        let at = self.place(pattern);
-        let node = self.node(pattern);
-        let Some(Value::Text(source)) = node.constant() else { return self.fault(at, FaultKind::PatternNotText) };
-        match RegexBuilder::new(source).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build() {
-            Ok(regex) => Node::Matches(Box::new(text), regex),
-            Err(e) => {
-                let said = e.to_string();
-                let reason = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
-                self.fault(at, FaultKind::BadPattern { reason })
+    fn pattern(&mut self, function: &'static Function, how: How, text: &Tree, pattern: &Tree, rest: &[&Tree]) -> Node {
+        let mut arguments = vec![self.node(text)];
+        let regex = match self.regex(pattern) {
+            Ok(regex) => regex,
+            Err(wrong) => return wrong,
+        };
+        let mut group = Pattern::usual_group(&regex);
+        for other in rest {
+            let node = self.node(other);
+            if how == How::Replace {
+                arguments.push(node);
+                continue;
+            }
+            match node.constant().and_then(|asked| pattern::group(&regex, asked)) {
+                Some(found) => group = found,
+                None => {
+                    let (asked, groups) = (pattern::asked(node.constant()), regex.captures_len() - 1);
+                    return self.fault(self.place(other), FaultKind::NoGroup { asked, groups });
+                }
             }
         }
+        Node::Pattern(function, Box::new(Pattern { how, regex, group }), arguments)
+    }
+
+    /// The pattern, compiled; or what stands for it where it is wrong, which was told.
+    fn regex(&mut self, pattern: &Tree) -> Result<Regex, Node> {
+        let at = self.place(pattern);
+        let node = self.node(pattern);
+        let Some(Value::Text(source)) = node.constant() else { return Err(self.fault(at, FaultKind::PatternNotText)) };
+        RegexBuilder::new(source).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build().map_err(|e| {
+            let said = e.to_string();
+            let reason = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            self.fault(at, FaultKind::BadPattern { reason })
+        })
     }
 }
 

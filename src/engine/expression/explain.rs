@@ -9,8 +9,8 @@ use std::ops::Range;
 use evalexpr::{Node as Tree, Operator};
 
 use super::node::Node;
-use super::token::{self, Kind as Sign, Token};
-use super::{Expr, Name, grammar};
+use super::place::{Places, bare};
+use super::{Expr, Name, grammar, token};
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::state::Need;
 use crate::engine::value::Value;
@@ -112,7 +112,9 @@ impl Expr {
     pub fn explain(&self, scope: &dyn Scope) -> Result<Clause, Need> {
         let (tokens, _) = token::tokens(self.source());
         let tree = grammar::normalise(&tokens).ok().and_then(|text| evalexpr::build_operator_tree(&text).ok());
-        let walk = Walk { scope, source: self.source().chars().collect(), tokens: &tokens, names: self.names() };
+        let source: Vec<char> = self.source().chars().collect();
+        let places = Places { tokens: &tokens, length: source.len() };
+        let walk = Walk { scope, source, places, names: self.names() };
         match &tree {
             Some(tree) => walk.clause(tree, &self.0.root, false),
             // What was compiled once reads the same again; should it not, the whole is one clause.
@@ -124,7 +126,7 @@ impl Expr {
 struct Walk<'a> {
     scope: &'a dyn Scope,
     source: Vec<char>,
-    tokens: &'a [Token],
+    places: Places<'a>,
     names: &'a [Name],
 }
 
@@ -135,7 +137,7 @@ impl Walk<'_> {
             (Operator::And, Node::And(_)) => (Joint::All, Held::Yes),
             (Operator::Or, Node::Or(_)) => (Joint::Any, Held::No),
             (Operator::Not, Node::Not(inner)) => return self.negation(tree, inner, skip),
-            _ => return self.one(self.span(tree), node, skip),
+            _ => return self.one(self.places.span(tree), node, skip),
         };
         let mut sides = Vec::new();
         flatten(tree, node, joint, &mut sides);
@@ -148,18 +150,18 @@ impl Walk<'_> {
             parts.push(part);
         }
         let held = if skip { Held::Skipped } else { held };
-        Ok(self.made(self.span(tree), joint, held, parts))
+        Ok(self.made(self.places.span(tree), joint, held, parts))
     }
 
     fn negation(&self, tree: &Tree, inner: &Node, skip: bool) -> Result<Clause, Need> {
-        let Some(below) = tree.children().first() else { return self.one(self.span(tree), inner, skip) };
+        let Some(below) = tree.children().first() else { return self.one(self.places.span(tree), inner, skip) };
         let part = self.clause(below, inner, skip)?;
         let held = match &part.held {
             Held::Yes => Held::No,
             Held::No => Held::Yes,
             other => other.clone(),
         };
-        Ok(self.made(self.span(tree), Joint::Not, held, vec![part]))
+        Ok(self.made(self.places.span(tree), Joint::Not, held, vec![part]))
     }
 
     /// A clause without parts.
@@ -192,77 +194,6 @@ impl Walk<'_> {
         let text = self.source.get(at.clone()).unwrap_or_default().iter().collect();
         Clause { at, text, joint, held, values: Vec::new(), parts }
     }
-
-    /// The characters of a part of the tree: from its first name or value to its last, and the brackets and signs around them
-    /// that are its own.
-    fn span(&self, tree: &Tree) -> Range<usize> {
-        let places = own(tree).into_iter().chain(tree.iter_identifiers()).filter_map(|i| i.strip_prefix('t')?.parse().ok());
-        let (Some(first), Some(last)) = places.fold((None, None), |(a, b): (Option<usize>, Option<usize>), at| {
-            (Some(a.map_or(at, |a| a.min(at))), Some(b.map_or(at, |b| b.max(at))))
-        }) else {
-            return 0..self.source.len();
-        };
-        // A call with nothing in its brackets has no token of its own in them.
-        let empty_call = matches!(self.kind(last), Some(Sign::Name(_))) && self.kind(last + 1) == Some(&Sign::Open('('));
-        let (mut first, mut last) = self.balanced(first, if empty_call { last + 1 } else { last });
-        let mut signs = prefixes(tree);
-        while signs > 0 && first > 0 {
-            match (self.kind(first - 1), self.kind(last + 1)) {
-                (Some(Sign::Sign("-") | Sign::Bang | Sign::Not), _) => {
-                    first -= 1;
-                    signs -= 1;
-                }
-                (Some(Sign::Open(_)), Some(Sign::Close(_))) => (first, last) = (first - 1, last + 1),
-                _ => break,
-            }
-        }
-        match (self.tokens.get(first), self.tokens.get(last)) {
-            (Some(a), Some(b)) => a.at.start..b.at.end,
-            _ => 0..self.source.len(),
-        }
-    }
-
-    /// Widened until every bracket in it has its other half.
-    fn balanced(&self, mut first: usize, mut last: usize) -> (usize, usize) {
-        let (mut open, mut unopened) = (0usize, 0usize);
-        for at in first..=last {
-            match self.kind(at) {
-                Some(Sign::Open(_)) => open += 1,
-                Some(Sign::Close(_)) if open > 0 => open -= 1,
-                Some(Sign::Close(_)) => unopened += 1,
-                _ => {}
-            }
-        }
-        while unopened > 0 && first > 0 {
-            first -= 1;
-            match self.kind(first) {
-                Some(Sign::Open(_)) => unopened -= 1,
-                Some(Sign::Close(_)) => unopened += 1,
-                _ => {}
-            }
-        }
-        while open > 0 && last + 1 < self.tokens.len() {
-            last += 1;
-            match self.kind(last) {
-                Some(Sign::Open(_)) => open += 1,
-                Some(Sign::Close(_)) => open -= 1,
-                _ => {}
-            }
-        }
-        (first, last)
-    }
-
-    fn kind(&self, at: usize) -> Option<&Sign> {
-        self.tokens.get(at).map(|t| &t.kind)
-    }
-}
-
-/// Without the brackets around it.
-fn bare(tree: &Tree) -> &Tree {
-    match (tree.operator(), tree.children()) {
-        (Operator::RootNode, [inner]) => bare(inner),
-        _ => tree,
-    }
 }
 
 /// The sides of `a and b and c`, in order. What was worked out at load is one side, however it is written.
@@ -275,22 +206,4 @@ fn flatten<'t, 'n>(tree: &'t Tree, node: &'n Node, joint: Joint, sides: &mut Vec
         }
         _ => sides.push((tree, node)),
     }
-}
-
-/// The placeholder that a part of the tree itself is.
-fn own(tree: &Tree) -> Option<&str> {
-    match tree.operator() {
-        Operator::VariableIdentifierRead { identifier } | Operator::FunctionIdentifier { identifier } => Some(identifier),
-        _ => None,
-    }
-}
-
-/// How many `not`, `!` and `-` stand before its first name or value and belong to it.
-fn prefixes(tree: &Tree) -> usize {
-    let own = match tree.operator() {
-        Operator::Not | Operator::Neg => 1,
-        Operator::FunctionIdentifier { .. } => return 0,
-        _ => 0,
-    };
-    own + tree.children().first().map_or(0, prefixes)
 }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::kinds::Kind;
+
 /// Something wrong in an expression or template, where, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -164,6 +166,69 @@ pub enum FaultKind {
         /// How that is asked: `not is_empty(email)`.
         write: String,
     },
+    /// A pattern has no group of this number or name.
+    NoGroup {
+        /// As asked for.
+        asked: String,
+        /// How many it has.
+        groups: usize,
+    },
+    /// A text written out that must be one of a few, or of a form.
+    Written {
+        /// The text, shortened.
+        found: String,
+        /// What would do.
+        wanted: Wanted,
+    },
+    /// `==` or `in` of two kinds that are never the same.
+    NeverSame {
+        /// What stands left.
+        left: Kind,
+        /// What stands right.
+        right: Kind,
+    },
+    /// `<` and the like of two kinds that have no order, or of yes and no, lists, objects.
+    NoOrder {
+        /// What stands left.
+        left: Kind,
+        /// What stands right.
+        right: Kind,
+    },
+    /// An operator that calculates, with what is no number.
+    Operand {
+        /// `*`
+        operator: String,
+        /// What stands there.
+        found: Kind,
+    },
+    /// `+` of a text and a number.
+    Sides {
+        /// What stands left.
+        left: Kind,
+        /// What stands right.
+        right: Kind,
+    },
+    /// An argument of another kind than the function takes.
+    ArgumentKind {
+        /// The function.
+        function: String,
+        /// What stands there.
+        found: Kind,
+        /// What it takes.
+        wanted: Kind,
+        /// How it is called.
+        signature: String,
+    },
+    /// What is neither true nor false, where a condition is wanted.
+    NotTrueOrFalse {
+        /// What stands there.
+        found: Kind,
+    },
+    /// A text that is compared with a time, and reads as none.
+    NotATime {
+        /// The text.
+        found: String,
+    },
 
     /// The template cannot be read.
     TemplateSyntax {
@@ -188,5 +253,21 @@ pub enum FaultKind {
     NotInTemplates {
         /// As written, shortened.
         found: String,
+    },
+}
+
+/// What a text written out must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// `3 months`
+    Duration,
+    /// `day`, `month` …
+    Period,
+    /// `Asia/Shanghai`
+    Zone,
+    /// `%Y-%m-%d`
+    Form {
+        /// What the time library says, in one line.
+        reason: String,
     },
 }

@@ -1,10 +1,25 @@
-//! The functions of conditions: one table for parsing, for hints and for the documentation, and what each does.
+//! The functions of conditions: one table for parsing, for hints, for checks of kinds and for the documentation, in groups;
+//! and what those of the first group do. The other groups have their rows and what they do in files of their own.
+//!
+//! Uniform: a missing input gives a missing value, or false where true or false is asked for. Text that cannot be read as what it
+//! is turned into (`number('abc')`) gives a missing value. Nothing here panics or makes more than [`call::MAX_TEXT`] of text.
+
+pub(super) mod call;
+mod contact;
+pub(super) mod each;
+mod list;
+mod number;
+pub(super) mod pattern;
+mod text;
+pub(super) mod time;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use rust_decimal::Decimal;
 
 use super::arithmetic::{equal, unfit};
+use super::kinds::Kind;
 use super::node::{Evaluated, Node, instant};
 use super::working;
 use crate::engine::scope::{Scope, Stop};
@@ -27,24 +42,63 @@ pub struct Function {
     pub least: usize,
     /// At most so many.
     pub most: usize,
+    /// What its arguments must be; the last goes for all that follow. Empty: anything.
+    pub takes: &'static [Kind],
+    /// What it comes to.
+    pub gives: Kind,
     pub(super) which: Which,
 }
 
+impl Function {
+    /// Whether it may come to true or false.
+    pub(super) fn may_hold(&self) -> bool {
+        match self.which {
+            // Of one of several, whatever that is.
+            Which::If => true,
+            _ => matches!(self.gives, Kind::Bool) || matches!(self.gives, Kind::Any) && !matches!(self.which, Which::Timed(_)),
+        }
+    }
+}
+
+/// Functions that belong together.
+#[derive(Debug)]
+pub struct Group {
+    /// What they are about, in English.
+    pub english: &'static str,
+    /// What they are about, in Chinese.
+    pub chinese: &'static str,
+    /// In the order of the documentation.
+    pub functions: &'static [Function],
+}
+
+/// Every group, in the order of the documentation.
+pub fn groups() -> &'static [Group] {
+    &[
+        Group { english: "The basics", chinese: "常用", functions: LIBRARY },
+        Group { english: "Text", chinese: "文本", functions: text::ROWS },
+        Group { english: "Patterns", chinese: "正则表达式", functions: pattern::ROWS },
+        Group { english: "Numbers", chinese: "数字", functions: number::ROWS },
+        Group { english: "Dates and times", chinese: "日期与时间", functions: time::ROWS },
+        Group { english: "Items of lists", chinese: "列表中的各项", functions: each::ROWS },
+        Group { english: "Lists and objects", chinese: "列表与对象", functions: list::ROWS },
+        Group { english: "Phone numbers and mail", chinese: "电话与邮箱", functions: contact::ROWS },
+    ]
+}
+
 /// Every function, in the order of the documentation.
-pub fn library() -> &'static [Function] {
-    LIBRARY
+pub fn library() -> impl Iterator<Item = &'static Function> {
+    groups().iter().flat_map(|g| g.functions)
 }
 
 /// The function of that name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
-    LIBRARY.iter().find(|f| f.name == name)
+    library().find(|f| f.name == name)
 }
 
 /// What people who come from other languages write.
-const ELSEWHERE: [(&str, &str); 16] = [
+const ELSEWHERE: [(&str, &str); 44] = [
     ("length", "len"),
     ("size", "len"),
-    ("count", "len"),
     ("is_null", "is_empty"),
     ("isblank", "is_empty"),
     ("empty", "is_empty"),
@@ -58,6 +112,35 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("iif", "if"),
     ("tolower", "lower"),
     ("toupper", "upper"),
+    ("strip", "trim"),
+    ("substr", "substring"),
+    ("mid", "substring"),
+    ("concat", "join"),
+    ("lpad", "pad_left"),
+    ("rpad", "pad_right"),
+    ("regexp_replace", "replace_matches"),
+    ("extract", "capture"),
+    ("findall", "captures"),
+    ("ceiling", "ceil"),
+    ("int", "trunc"),
+    ("float", "number"),
+    ("to_number", "number"),
+    ("str", "text"),
+    ("to_text", "text"),
+    ("tostring", "text"),
+    ("dateadd", "add"),
+    ("date_add", "add"),
+    ("datediff", "days_between"),
+    ("date_diff", "days_between"),
+    ("date_trunc", "start_of"),
+    ("strftime", "format_time"),
+    ("date_format", "format_time"),
+    ("some", "any"),
+    ("every", "all"),
+    ("distinct", "unique"),
+    ("select", "map"),
+    ("average", "avg"),
+    ("telephone", "phone"),
 ];
 
 /// The nearest function to a name that is none.
@@ -70,10 +153,11 @@ pub(super) fn suggest(name: &str) -> Option<&'static str> {
         .find(|(there, _)| *there == plain)
         .map(|(_, here)| *here)
         .or_else(|| find(&plain).map(|f| f.name))
-        .or_else(|| super::nearest(word, LIBRARY.iter().map(|f| f.name)))
+        .or_else(|| super::nearest(word, library().map(|f| f.name)))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a function is evaluated by.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Which {
     Contains,
     StartsWith,
@@ -98,23 +182,38 @@ pub(super) enum Which {
     NextOpening,
     Changed,
     Lookup,
+    /// This, of its arguments alone.
+    Plain(Run),
+    /// This, of its arguments and of the zone or time of the decision.
+    Timed(Run),
+    /// A pattern, compiled once; compiled to a form of its own.
+    Pattern(pattern::How),
+    /// A list and what is asked of each item; compiled to a form of its own.
+    Each(each::How),
+}
+
+/// What a function does.
+#[derive(Clone, Copy)]
+pub(super) struct Run(pub(super) for<'a> fn(&call::Call<'a>) -> Evaluated<'a>);
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Run")
+    }
 }
 
 impl Which {
     /// Whether equal arguments always give the same value.
     pub(super) fn is_constant(self) -> bool {
-        !matches!(
-            self,
-            Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed | Self::Lookup
-        ) && self.calendar().is_none()
+        !self.is_clock() && !matches!(self, Self::Timed(_))
     }
 
-    /// Whether it comes to true or false.
-    pub(super) fn holds(self) -> bool {
+    /// Whether it is another value at another time, of another event or by another calendar.
+    pub(super) fn is_clock(self) -> bool {
         matches!(
             self,
-            Self::Contains | Self::StartsWith | Self::EndsWith | Self::Matches | Self::In | Self::IsEmpty | Self::Changed
-        ) || matches!(self, Self::IsWorkingTime | Self::IsWorkday)
+            Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed | Self::Lookup
+        ) || self.calendar().is_some()
     }
 
     /// Which argument names a calendar, where one may.
@@ -127,68 +226,83 @@ impl Which {
     }
 }
 
+/// Rows of the table: what it is evaluated by, name, how many arguments, signature, English, Chinese, a condition that uses it
+/// and is true of the record in library/tests.rs; then, unless anything goes, the kinds it takes and gives.
 macro_rules! library {
-    ($($which:ident $name:literal $least:literal..=$most:literal $signature:literal $english:literal $chinese:literal $example:literal;)*) => {
-        &[$(Function {
+    ($($which:ident $(($how:expr))? $name:literal $least:literal..=$most:literal $signature:literal $english:literal $chinese:literal
+       $example:literal $([$($takes:ident),* -> $gives:ident])?;)*) => {
+        &[$($crate::engine::expression::library::Function {
             name: $name, signature: $signature, english: $english, chinese: $chinese, example: $example,
-            least: $least, most: $most, which: Which::$which,
+            least: $least, most: $most, which: $crate::engine::expression::library::Which::$which$(($how))?,
+            takes: &[$($($crate::engine::expression::kinds::Kind::$takes),*)?],
+            gives: $crate::engine::expression::library::gives!($($gives)?),
         }),*]
     };
 }
+macro_rules! gives {
+    () => {
+        $crate::engine::expression::kinds::Kind::Any
+    };
+    ($gives:ident) => {
+        $crate::engine::expression::kinds::Kind::$gives
+    };
+}
+use gives;
+use library as rows;
 
 const LIBRARY: &[Function] = library! {
     Contains "contains" 2..=2 "contains(x, part)"
-        "the text has this part, or the list has this item" "文本包含这一部分,或列表包含这一项" "contains(tags, 'VIP')";
+        "the text has this part, or the list has this item" "文本包含这一部分,或列表包含这一项" "contains(tags, 'VIP')" [TextOrList, Any -> Bool];
     StartsWith "starts_with" 2..=2 "starts_with(text, part)"
-        "the text begins with this" "文本以此开头" "starts_with(mobile, '+86')";
+        "the text begins with this" "文本以此开头" "starts_with(mobile, '+86')" [Text, Text -> Bool];
     EndsWith "ends_with" 2..=2 "ends_with(text, part)"
-        "the text ends with this" "文本以此结尾" "ends_with(email, '@example.com')";
+        "the text ends with this" "文本以此结尾" "ends_with(email, '@example.com')" [Text, Text -> Bool];
     Matches "matches" 2..=2 "matches(text, 'pattern')"
         "the regular expression is found in the text; ^ and $ tie it to the ends" "文本中能找到该正则表达式;用 ^ 和 $ 限定首尾"
-        "matches(name, '^[张李]')";
+        "matches(name, '^[张李]')" [Text, Text -> Bool];
     In "in" 2..=2 "x in ('A', 'B')"
-        "the value is one of these, or one of a list field's; also `not in`" "值是其中之一,也可以是列表字段;还有 `not in`" "level in ('A', 'B')";
+        "the value is one of these, or one of a list field's; also `not in`" "值是其中之一,也可以是列表字段;还有 `not in`" "level in ('A', 'B')" [Any, List -> Bool];
     IsEmpty "is_empty" 1..=1 "is_empty(x)"
-        "nothing is there: no value, blank text, an empty list" "没有值、空白文本或空列表" "is_empty(owner)";
+        "nothing is there: no value, blank text, an empty list" "没有值、空白文本或空列表" "is_empty(owner)" [Any -> Bool];
     Default "default" 2..=2 "default(x, other)"
         "the value, or the other where the first is empty" "取值,为空时取后者" "default(score, 0) > 10";
     If "if" 3..=3 "if(condition, a, b)"
         "a where the condition holds, else b" "条件成立取 a,否则取 b" "amount > if(level == 'A', 1000, 5000)";
-    Lower "lower" 1..=1 "lower(text)" "in small letters" "转为小写" "lower(country) == 'cn'";
-    Upper "upper" 1..=1 "upper(text)" "in capital letters" "转为大写" "upper(code) == 'VIP'";
+    Lower "lower" 1..=1 "lower(text)" "in small letters" "转为小写" "lower(country) == 'cn'" [Text -> Text];
+    Upper "upper" 1..=1 "upper(text)" "in capital letters" "转为大写" "upper(code) == 'C-0042'" [Text -> Text];
     Len "len" 1..=1 "len(x)"
-        "how many characters a text has, or items a list" "文本的字数或列表的项数" "len(name) >= 2";
+        "how many characters a text has, or items a list" "文本的字数或列表的项数" "len(name) >= 2" [Counted -> Number];
     DaysSince "days_since" 1..=1 "days_since(time)"
-        "days since then, with their fraction; negative in the future" "距今天数,带小数;未来为负" "days_since(last_follow_up) > 7";
+        "days since then, with their fraction; negative in the future" "距今天数,带小数;未来为负" "days_since(last_follow_up) > 7" [Time -> Number];
     HoursSince "hours_since" 1..=1 "hours_since(time)"
-        "hours since then, with their fraction" "距今小时数,带小数" "hours_since(owner_at) >= 24";
-    Now "now" 0..=0 "now()" "the time of the decision" "当前时刻" "starts_at < now()";
-    Today "today" 0..=0 "today()" "today's date as 2026-09-21" "今天的日期,如 2026-09-21" "due_on <= today()";
-    Weekday "weekday" 0..=1 "weekday([time])"
-        "1 Monday to 7 Sunday, of today or of a time" "星期几,1 为周一、7 为周日;可给出时间" "weekday() in (6, 7)";
-    WorkingHoursBetween "working_hours_between" 2..=3 "working_hours_between(a, b [, 'calendar'])"
+        "hours since then, with their fraction" "距今小时数,带小数" "hours_since(owner_at) >= 24" [Time -> Number];
+    Now "now" 0..=0 "now()" "the time of the decision" "当前时刻" "starts_at < now()" [-> Time];
+    Today "today" 0..=0 "today()" "today's date as 2026-09-21" "今天的日期,如 2026-09-21" "due_on > today()" [-> Date];
+    Weekday "weekday" 0..=2 "weekday([time[, zone]])"
+        "1 Monday to 7 Sunday, of today or of a time" "星期几,1 为周一、7 为周日;可给出时间和时区" "weekday() in (6, 7)" [Time, Text -> Number];
+    WorkingHoursBetween "working_hours_between" 2..=3 "working_hours_between(a, b[, 'calendar'])"
         "the working time from a to b in hours, with their fraction; negative where b is the earlier" "从 a 到 b 的工作时间,以小时计,带小数;b 较早时为负"
-        "working_hours_between(owner_at, now()) >= 8";
-    AddWorkingHours "add_working_hours" 2..=3 "add_working_hours(time, hours [, 'calendar'])"
+        "working_hours_between(owner_at, now()) >= 8" [Time, Time, Text -> Number];
+    AddWorkingHours "add_working_hours" 2..=3 "add_working_hours(time, hours[, 'calendar'])"
         "the instant so many working hours later, or earlier for a negative number" "若干工作小时之后的时刻;负数则为之前"
-        "add_working_hours(owner_at, 8) <= now()";
-    IsWorkingTime "is_working_time" 0..=2 "is_working_time([time [, 'calendar']])"
-        "the calendar is open now, or at a time" "当前(或某时刻)是否在工作时间内" "is_working_time()";
-    IsWorkday "is_workday" 0..=2 "is_workday([time [, 'calendar']])"
+        "add_working_hours(owner_at, 8) <= now()" [Time, Number, Text -> Time];
+    IsWorkingTime "is_working_time" 0..=2 "is_working_time([time[, 'calendar']])"
+        "the calendar is open now, or at a time" "当前(或某时刻)是否在工作时间内" "is_working_time()" [Time, Text -> Bool];
+    IsWorkday "is_workday" 0..=2 "is_workday([time[, 'calendar']])"
         "anybody works today, or on the day of a time or date; make-up workdays count, holidays do not"
-        "今天(或某时刻、某日期)是否工作日,含调休上班日,不含节假日" "is_workday(due_on)";
-    NextOpening "next_opening" 0..=2 "next_opening([time [, 'calendar']])"
+        "今天(或某时刻、某日期)是否工作日,含调休上班日,不含节假日" "is_workday(due_on)" [Time, Text -> Bool];
+    NextOpening "next_opening" 0..=2 "next_opening([time[, 'calendar']])"
         "the first instant from now, or from a time, at which the calendar is open" "从现在(或某时刻)起最近的工作时刻"
-        "next_opening(starts_at) > starts_at";
+        "next_opening(starts_at) > starts_at" [Time, Text -> Time];
     Changed "changed" 1..=1 "changed(field)"
-        "this event changed the field" "本事件改动了该字段" "changed(stage)";
+        "this event changed the field" "本事件改动了该字段" "changed(stage)" [Any -> Bool];
     Lookup "lookup" 3..=3 "lookup('table', key, 'column')"
-        "what stands in the column of the table's row of that key" "表中该键所在行的这一列" "lookup('区域', city, '负责人') == owner";
+        "what stands in the column of the table's row of that key" "表中该键所在行的这一列" "lookup('区域', city, '负责人') == '李四'" [Text, Any, Text -> Any];
 };
 
 /// The value of a function whose arguments are all evaluated. A missing text gives a missing result, or false.
 pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope) -> Evaluated<'a> {
-    let argument = |n: usize| arguments.get(n).map_or(Ok(Cow::Owned(Value::Null)), |a| a.eval(scope));
+    let argument = |n: usize| call::Call { nodes: arguments, scope }.value(n);
     let bool = |b: bool| Ok(Cow::Owned(Value::Bool(b)));
     match which {
         Which::Contains | Which::StartsWith | Which::EndsWith => {
@@ -209,26 +323,29 @@ pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope
             let found = scope.lookup(table.as_text().unwrap_or_default(), key.as_ref(), column.as_text().unwrap_or_default());
             Ok(Cow::Owned(found))
         }
-        Which::Weekday => weekday(arguments.first(), scope),
+        Which::Weekday => weekday(arguments, scope),
+        Which::Plain(run) | Which::Timed(run) => run.0(&call::Call { nodes: arguments, scope }),
         Which::WorkingHoursBetween | Which::AddWorkingHours | Which::IsWorkingTime | Which::IsWorkday | Which::NextOpening => {
             working::call(which, arguments, scope)
         }
         // Compiled to forms of their own.
-        Which::Matches | Which::In | Which::If | Which::Changed => Ok(Cow::Owned(Value::Null)),
+        Which::Matches | Which::In | Which::If | Which::Changed | Which::Pattern(_) | Which::Each(_) => {
+            Ok(Cow::Owned(Value::Null))
+        }
     }
 }
 
 fn part(which: Which, nodes: &[Node], whole: &Value, part: &Value) -> Result<bool, Stop> {
     match (whole, part) {
         (Value::Null, _) | (_, Value::Null) => Ok(false),
-        (Value::List(items), item) if which == Which::Contains => Ok(items.iter().any(|i| equal(i, item, None))),
+        (Value::List(items), item) if matches!(which, Which::Contains) => Ok(items.iter().any(|i| equal(i, item, None))),
         (Value::Text(whole), Value::Text(part)) => Ok(match which {
             Which::StartsWith => whole.starts_with(part),
             Which::EndsWith => whole.ends_with(part),
             _ => whole.contains(part),
         }),
         (Value::Text(_), other) => Err(unfit(&nodes[1], other, "text")),
-        (other, _) => Err(unfit(&nodes[0], other, if which == Which::Contains { "text or a list" } else { "text" })),
+        (other, _) => Err(unfit(&nodes[0], other, if matches!(which, Which::Contains) { "text or a list" } else { "text" })),
     }
 }
 
@@ -254,14 +371,15 @@ fn since<'a>(node: &'a Node, scope: &'a dyn Scope, unit: i64) -> Evaluated<'a> {
     units.map(|n| Cow::Owned(Value::Number(n.normalize()))).ok_or_else(|| Stop::Unevaluable("the result is out of range".into()))
 }
 
-fn weekday<'a>(node: Option<&'a Node>, scope: &'a dyn Scope) -> Evaluated<'a> {
-    let now = scope.now();
-    let day = match node {
-        None => now.weekday(),
-        Some(node) => match instant(node, scope)? {
-            None => return Ok(Cow::Owned(Value::Null)),
-            Some(then) => then.to_zoned(now.time_zone().clone()).weekday(),
-        },
+fn weekday<'a>(arguments: &'a [Node], scope: &'a dyn Scope) -> Evaluated<'a> {
+    let day = if arguments.is_empty() {
+        scope.now().weekday()
+    } else {
+        let Some(then) = time::zoned(&call::Call { nodes: arguments, scope }, 0, 1)? else { return call::nothing() };
+        then.weekday()
     };
     Ok(Cow::Owned(Value::from(i64::from(day.to_monday_one_offset()))))
 }
+
+#[cfg(test)]
+mod tests;

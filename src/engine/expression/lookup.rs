@@ -40,7 +40,7 @@ impl Expr {
 
 fn walk(node: &Node, found: &mut Vec<Lookup>) {
     if let Node::Call(function, arguments) = node
-        && function.which == Which::Lookup
+        && matches!(function.which, Which::Lookup)
     {
         let text = |n: usize| arguments.get(n).and_then(Node::constant).and_then(Value::as_text).map(str::to_owned);
         found.push(Lookup { table: text(0), column: text(2) });

@@ -8,10 +8,12 @@ mod compile;
 mod explain;
 mod fault;
 mod grammar;
+mod kinds;
 mod library;
 mod lookup;
 mod nearest;
 mod node;
+mod place;
 mod stray;
 mod token;
 mod working;
@@ -20,8 +22,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use explain::{Clause, Held, Joint};
-pub use fault::{Fault, FaultKind};
-pub use library::{Function, library};
+pub use fault::{Fault, FaultKind, Wanted};
+pub use kinds::Kind;
+pub use library::call::Steps;
+pub use library::{Function, Group, groups, library};
 pub use lookup::Lookup;
 pub use nearest::nearest;
 
@@ -43,6 +47,8 @@ struct Compiled {
     calendars: Vec<Name>,
     slips: Vec<Fault>,
     dashes: Vec<Dashed>,
+    /// True or false is wanted of it.
+    condition: bool,
 }
 
 impl PartialEq for Expr {
@@ -76,6 +82,10 @@ pub struct Compared {
 impl Expr {
     /// Parses; all faults that can be found at once.
     pub fn parse(source: &str) -> Result<Self, Vec<Fault>> {
+        Self::parsed(source, false)
+    }
+
+    fn parsed(source: &str, condition: bool) -> Result<Self, Vec<Fault>> {
         let (tokens, mut faults) = token::tokens(source);
         let compiled = match grammar::normalise(&tokens) {
             _ if tokens.is_empty() => Err(Vec::new()),
@@ -85,7 +95,8 @@ impl Expr {
         match compiled {
             Ok(compile::Found { root, names, compared, calendars, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, calendars, slips, dashes })))
+                let source = source.to_owned();
+                Ok(Self(Arc::new(Compiled { source, root, names, compared, calendars, slips, dashes, condition })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -97,7 +108,7 @@ impl Expr {
 
     /// As [`Expr::parse`], for where true or false is wanted: `if`, `while`, `where`.
     pub fn parse_condition(source: &str) -> Result<Self, Vec<Fault>> {
-        let expr = Self::parse(source)?;
+        let expr = Self::parsed(source, true)?;
         if expr.0.root.may_hold() {
             return Ok(expr);
         }
@@ -131,8 +142,16 @@ impl Expr {
             }
         }
         faults.extend(self.0.slips.iter().cloned());
+        let beside = |f: &Fault| !faults.iter().any(|other| f.at.start < other.at.end && other.at.start < f.at.end);
+        let kinds: Vec<Fault> = kinds::check(self, names, self.0.condition).into_iter().filter(beside).collect();
+        faults.extend(kinds);
         faults.sort_by_key(|f| f.at.start);
         faults
+    }
+
+    /// What it comes to, where that is certain; and each text written out that it may come to, with its characters.
+    pub fn kind(&self, names: &dyn Names) -> (Kind, Vec<(String, Range<usize>)>) {
+        kinds::of(self, names)
     }
 
     /// The dotted names in it, in the order in which they are compiled.
@@ -183,7 +202,7 @@ impl Expr {
 pub(super) fn unknown_name(name: &Name, unknown: super::scope::Unknown) -> Fault {
     let path = &name.path;
     let whole = path.join(".");
-    let function = library().iter().find(|f| path.len() == 1 && f.name == path[0]);
+    let function = library().find(|f| path.len() == 1 && f.name == path[0]);
     let nearest = match (unknown.nearest, function) {
         (_, Some(f)) => Some(f.signature.to_owned()),
         (Some(other), None) if other.contains('.') => Some(other),
@@ -217,5 +236,7 @@ fn dash_write(path: &[String], known: &dyn Fn(&[String]) -> bool) -> Option<Stri
 
 super::serde_as_source!(Expr);
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,10 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use super::arithmetic::{self, Comparison, Sum, compare, equal, unfit};
+use super::kinds::Kind;
+use super::library::call::{Call, Gathered};
+use super::library::each;
+use super::library::pattern::Pattern;
 use super::library::{self, Function};
 use crate::engine::entity;
 use crate::engine::scope::{Scope, Stop};
@@ -37,6 +41,10 @@ pub(super) enum Node {
     Matches(Box<Node>, Regex),
     Changed(String),
     Call(&'static Function, Vec<Node>),
+    /// A call with a pattern; its other arguments.
+    Pattern(&'static Function, Box<Pattern>, Vec<Node>),
+    /// A call that asks something of each item of its first argument.
+    Each(&'static Function, each::How, Vec<Node>),
 }
 
 impl Node {
@@ -45,8 +53,11 @@ impl Node {
             Self::Const(value) => Ok(Cow::Borrowed(value)),
             Self::Name(path) => scope.name(path),
             Self::List(items) => {
-                let values: Result<Vec<Value>, Stop> = items.iter().map(|i| i.eval(scope).map(Cow::into_owned)).collect();
-                Ok(Cow::Owned(Value::List(values?)))
+                let mut list = Gathered::default();
+                for item in items {
+                    list.push(item.eval(scope)?.into_owned())?;
+                }
+                Ok(Cow::Owned(list.done()))
             }
             Self::Negative(inner) => match inner.eval(scope)?.as_ref() {
                 Value::Number(n) => Ok(Cow::Owned(Value::Number(-n))),
@@ -61,6 +72,8 @@ impl Node {
                 if condition.test(scope)? { yes.eval(scope) } else { no.eval(scope) }
             }
             Self::Call(function, arguments) => library::call(function.which, arguments, scope),
+            Self::Pattern(_, pattern, arguments) => pattern.eval(&Call { nodes: arguments, scope }),
+            Self::Each(_, how, arguments) => each::eval(*how, &arguments[0], arguments.get(1), scope),
             Self::Compare(..)
             | Self::Not(_)
             | Self::And(_)
@@ -86,7 +99,12 @@ impl Node {
                 Ok(list.has(item.eval(scope)?.as_ref(), scope)? != *negated)
             }
             Self::Matches(text, pattern) => match text.eval(scope)?.as_ref() {
-                Value::Text(t) => Ok(pattern.is_match(t)),
+                Value::Text(t) => {
+                    if let Some(steps) = scope.steps() {
+                        steps.take(t.len() / 256)?;
+                    }
+                    Ok(pattern.is_match(t))
+                }
                 Value::Null => Ok(false),
                 other => Err(unfit(text, other, "text")),
             },
@@ -94,7 +112,7 @@ impl Node {
             _ => match self.eval(scope)?.as_ref() {
                 Value::Bool(b) => Ok(*b),
                 // A yes/no field that nobody has filled in is not a yes.
-                Value::Null if matches!(self, Self::Name(_)) => Ok(false),
+                Value::Null if self.is_answer() => Ok(false),
                 other => Err(unfit(self, other, "true or false")),
             },
         }
@@ -105,7 +123,12 @@ impl Node {
         let among = |items: &[Value]| items.iter().any(|i| equal(i, item, Some(scope)));
         let Self::List(nodes) = self else {
             return match self.eval(scope)?.as_ref() {
-                Value::List(items) => Ok(among(items)),
+                Value::List(items) => {
+                    if let Some(steps) = scope.steps() {
+                        steps.take(items.len() / 8)?;
+                    }
+                    Ok(among(items))
+                }
                 Value::Null => Ok(false),
                 other => Err(unfit(self, other, "a list")),
             };
@@ -124,6 +147,15 @@ impl Node {
         Ok(false)
     }
 
+    /// Whether it asks something that is not so where nothing is there.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Name(_) => true,
+            Self::Call(function, _) => function.gives == Kind::Bool,
+            _ => false,
+        }
+    }
+
     /// The value if it does not depend on anything.
     pub(super) fn constant(&self) -> Option<&Value> {
         if let Self::Const(value) = self { Some(value) } else { None }
@@ -137,8 +169,9 @@ impl Node {
             Self::If(three) => three[1].may_hold() || three[2].may_hold(),
             Self::Call(function, arguments) => match function.which {
                 library::Which::Default => arguments.iter().any(Self::may_hold),
-                which => which.holds(),
+                _ => function.may_hold(),
             },
+            Self::Pattern(function, ..) | Self::Each(function, ..) => function.may_hold(),
             _ => true,
         }
     }
@@ -147,7 +180,7 @@ impl Node {
     pub(super) fn clocks(&self, found: &mut Vec<&'static str>) {
         match self {
             Self::Changed(_) => found.push("changed"),
-            Self::Call(function, _) if !function.which.is_constant() => found.push(function.name),
+            Self::Call(function, _) if function.which.is_clock() => found.push(function.name),
             _ => {}
         }
         self.children().iter().for_each(|c| c.clocks(found));
@@ -156,7 +189,7 @@ impl Node {
     pub(super) fn children(&self) -> &[Self] {
         match self {
             Self::Const(_) | Self::Name(_) | Self::Changed(_) => &[],
-            Self::List(nodes) | Self::Call(_, nodes) => nodes,
+            Self::List(nodes) | Self::Call(_, nodes) | Self::Pattern(_, _, nodes) | Self::Each(_, _, nodes) => nodes,
             Self::Negative(node) | Self::Not(node) | Self::Matches(node, _) => std::slice::from_ref(node),
             Self::Sum(_, two) | Self::Compare(_, two) | Self::And(two) | Self::Or(two) | Self::In { sides: two, .. } => &two[..],
             Self::If(three) => &three[..],
@@ -166,7 +199,7 @@ impl Node {
     /// Whether all it is made of is constant, so that it can be worked out at load.
     pub(super) fn is_foldable(&self) -> bool {
         let constant = match self {
-            Self::Const(_) | Self::Name(_) | Self::Changed(_) => false,
+            Self::Const(_) | Self::Name(_) | Self::Changed(_) | Self::Each(..) => false,
             Self::Call(function, _) => function.which.is_constant(),
             _ => true,
         };
@@ -189,7 +222,7 @@ impl fmt::Display for Node {
             Self::Const(Value::Text(t)) => write!(f, "'{t:.40}'"),
             Self::Const(value) => write!(f, "{value:.40}"),
             Self::Name(path) => f.write_str(&path.join(".")),
-            Self::Call(function, _) => write!(f, "{}(…)", function.name),
+            Self::Call(function, _) | Self::Pattern(function, ..) | Self::Each(function, ..) => write!(f, "{}(…)", function.name),
             Self::If(_) => f.write_str("if(…)"),
             other => match other.first_name() {
                 Some(name) => write!(f, "the value with {name}"),
@@ -215,7 +248,9 @@ pub(super) fn fold(node: Node) -> Node {
         return node;
     }
     match node.eval(&Nowhere) {
-        Ok(value) => Node::Const(value.into_owned()),
+        Ok(value) if *value != Value::Null => Node::Const(value.into_owned()),
+        // Nothing is known of it but what it was made of.
+        Ok(_) => node,
         // Told where and when it is evaluated, as any other.
         Err(_) => node,
     }

@@ -201,7 +201,7 @@ fn the_library() {
     check("weekday() == 1 and weekday('2026-09-20') == 7", "true");
     check("now() > owner_at", "true");
     check("changed(stage) and !changed(level)", "true");
-    for f in library().iter().filter(|f| f.which != library::Which::In) {
+    for f in library().filter(|f| !matches!(f.which, library::Which::In)) {
         assert!(Expr::parse_condition(f.example).is_ok() && !f.chinese.is_empty(), "{}", f.name);
         let too_many = format!("{}({})", f.name, vec!["'a'"; f.most + 1].join(","));
         assert!(outcome(&too_many).contains("Arguments"), "{too_many}");
