@@ -69,10 +69,16 @@ impl<'a> Control<'a> {
 
     /// Asks; the number of the event that the daemon made of it.
     pub(crate) fn ask(&self, id: CallId, ask: &Ask<'_>) -> anyhow::Result<u64> {
-        let url = format!("http://{}/api/calls/{id}/{}", self.address, ask.word());
+        let content = if let Ask::Edit(content) = ask { Some(serde_json::to_string(content)?) } else { None };
+        self.post(&format!("calls/{id}/{}", ask.word()), content)
+    }
+
+    /// As [`ask`](Self::ask), at a path below `/api/`, with JSON where there is something to say.
+    pub(crate) fn post(&self, path: &str, content: Option<String>) -> anyhow::Result<u64> {
+        let url = format!("http://{}/api/{path}", self.address);
         let mut request = self.client.post(url).bearer_auth(&self.token);
-        if let Ask::Edit(content) = ask {
-            request = request.header("Content-Type", "application/json").body(serde_json::to_string(content)?);
+        if let Some(content) = content {
+            request = request.header("Content-Type", "application/json").body(content);
         }
         let (status, text) = self
             .runtime

@@ -291,6 +291,19 @@ fn waiting(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
     } else {
         found.well(what, text)?;
     }
+    let mut held = 0;
+    super::quarantine::each(reader, |_, _| {
+        held += 1;
+        Ok(())
+    })?;
+    if held > 0 {
+        let text = lang.pick(format!("{held} items could not be understood"), format!("{held} 条内容无法识别"));
+        let todo = lang.pick(
+            "`ifthen quarantine list` shows what sources told and could not be understood; fix, replay or discard each",
+            "用 `ifthen quarantine list` 查看无法识别的内容,逐个修正、重放或丢弃",
+        );
+        found.wrong(lang.pick("quarantine", "隔离区"), text, todo)?;
+    }
     let parked = reader.scan(prefix::PARKED, None, 1_000)?;
     if let Some((Key::Parked(seq), _)) = parked.last() {
         let (count, last) = (parked.len(), event::id(*seq));

@@ -17,6 +17,7 @@ mod line;
 mod output;
 mod phrase;
 mod place;
+mod quarantine;
 mod records;
 mod restore;
 mod run;
@@ -75,6 +76,8 @@ enum Command {
     Events(events::Args),
     /// Show, retry, edit or discard what has not gone out yet, dead letters among it
     Calls(calls::Args),
+    /// Show, mend, retry or discard what sources told and what could not be understood
+    Quarantine(quarantine::Args),
     /// Show records
     Records(records::Args),
     /// Print the JSON Schema of the YAML files, for editors
@@ -144,6 +147,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
+        Command::Quarantine(args) => quarantine::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
         Command::Schema(args) => schema::run(args, out),
         Command::Backup(args) => backup::run(context, args, out),

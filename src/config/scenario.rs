@@ -190,6 +190,8 @@ pub enum Thing {
     Outcome(Outcome),
     /// A post was refused.
     Refused,
+    /// An item of the post was not understood, and is kept.
+    Quarantined,
 }
 
 /// A member that must be so.

@@ -56,11 +56,14 @@ pub struct Limits {
     pub outbox: usize,
     /// For how long a delivery id is remembered; 3 days.
     pub dedupe: SignedDuration,
+    /// Items of one source that may be in quarantine; 10,000. More: 422, and polls wait.
+    pub quarantine: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 20, items: 1_000, queue: 1_024, outbox: 100_000, dedupe: SignedDuration::from_hours(72) }
+        let dedupe = SignedDuration::from_hours(72);
+        Self { body: 1 << 20, items: 1_000, queue: 1_024, outbox: 100_000, dedupe, quarantine: 10_000 }
     }
 }
 

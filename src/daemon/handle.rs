@@ -1,5 +1,6 @@
 //! How everything outside the turn talks to it: submit and wait for the commit, read what is in force, ask how things stand.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -49,6 +50,8 @@ pub struct Status {
     pub calls: AtomicUsize,
     /// Calls being performed.
     pub performing: AtomicUsize,
+    /// Items in quarantine, by source.
+    pub quarantine: RwLock<BTreeMap<String, usize>>,
     /// The turn has ended.
     pub gone: AtomicBool,
     /// When the turn that is being taken began, in milliseconds since 1970; 0: none is.
@@ -59,6 +62,12 @@ pub struct Status {
 const STUCK_MS: i64 = 10_000;
 
 impl Status {
+    /// Items of a source in quarantine.
+    pub fn quarantined(&self, source: &str) -> usize {
+        let counts = self.quarantine.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        counts.get(source).copied().unwrap_or(0)
+    }
+
     /// Whether a turn has been going on for too long.
     pub fn stuck(&self, now: jiff::Timestamp) -> bool {
         let since = self.since.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
 
 pub mod handle;
+mod held;
 mod poll;
 mod reload;
 mod serve;

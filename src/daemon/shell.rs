@@ -62,6 +62,7 @@ impl Drop for Gone {
 impl Shell {
     fn run(mut self) -> Result<(), Error> {
         self.handle.status().committing.store(true, Ordering::Relaxed);
+        self.count();
         loop {
             if let Some(at) = self.stop_at
                 && (Instant::now() >= at || (self.turn.waiting().1 == 0 && self.own.is_empty()))
@@ -113,10 +114,18 @@ impl Shell {
         let (calls, performing) = self.turn.waiting();
         status.calls.store(calls, Ordering::Relaxed);
         status.performing.store(performing, Ordering::Relaxed);
+        self.count();
         for call in taken.started {
             self.perform(call);
         }
         Ok(())
+    }
+
+    /// Tells how much is in quarantine.
+    fn count(&mut self) {
+        if let Some(counts) = self.turn.quarantine() {
+            *self.handle.status().quarantine.write().unwrap_or_else(std::sync::PoisonError::into_inner) = counts;
+        }
     }
 
     /// Whatever is due or has queued; waits if there is nothing.

@@ -3,13 +3,14 @@
 //!
 //! Architecture invariant: nothing is acknowledged, performed or seen by a reader before its commit returned.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
+use super::held::Held;
 use crate::engine::call::{Call, Class, Outcome, Status};
 use crate::engine::cascade;
 use crate::engine::definition::Definitions;
@@ -108,6 +109,7 @@ pub struct Turn {
     definitions: Arc<Definitions>,
     last: Last,
     dispatch: Dispatch,
+    held: Held,
 }
 
 /// A batch in the making: decided, not yet committed.
@@ -137,7 +139,8 @@ impl Turn {
             }
         }
         let last = store.last()?;
-        Ok((Self { store, state: State::default(), definitions, last, dispatch }, cut_off))
+        let held = Held::read(&*store)?;
+        Ok((Self { store, state: State::default(), definitions, last, dispatch, held }, cut_off))
     }
 
     /// When something is due by itself, at the earliest.
@@ -153,6 +156,11 @@ impl Turn {
     /// Calls that are not done, dead ones not counted; and those being performed.
     pub fn waiting(&self) -> (usize, usize) {
         self.dispatch.waiting()
+    }
+
+    /// Items in quarantine by source, if they are others than those told last.
+    pub fn quarantine(&mut self) -> Option<BTreeMap<String, usize>> {
+        self.held.news()
     }
 
     /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
@@ -377,6 +385,7 @@ impl Turn {
         let mut started: HashMap<_, Call> = HashMap::new();
         for (_, change) in &made.batch.changes {
             let Key::Call(id) = &change.key else {
+                self.held.apply(change);
                 self.dispatch.apply(change);
                 continue;
             };

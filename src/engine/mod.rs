@@ -23,6 +23,7 @@ pub mod flow;
 pub mod log;
 mod merging;
 pub mod outbox;
+pub mod quarantine;
 pub mod record;
 mod rule;
 pub mod scope;

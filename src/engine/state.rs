@@ -52,6 +52,8 @@ pub enum Key {
     Cursor(String),
     /// A root event whose decision was rolled back, by its number.
     Parked(u64),
+    /// What a source told and that was not understood, by the number of its event.
+    Quarantine(u64),
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -80,6 +82,7 @@ impl Key {
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
+            Self::Quarantine(_) => prefix::QUARANTINE,
         }
     }
 }
@@ -98,6 +101,8 @@ pub mod prefix {
     pub const BUDGET: &str = "budget/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
+    /// What was not understood, oldest first.
+    pub const QUARANTINE: &str = "quarantine/";
 }
 
 impl fmt::Display for Key {
@@ -111,7 +116,7 @@ impl fmt::Display for Key {
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
-            Self::Parked(seq) => write!(f, "{seq:016}"),
+            Self::Parked(seq) | Self::Quarantine(seq) => write!(f, "{seq:016}"),
         }
     }
 }
@@ -152,6 +157,7 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
+            "quarantine" => Self::Quarantine(number(rest)?),
             _ => return Err(()),
         })
     }
@@ -187,6 +193,8 @@ pub enum Entry {
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.
     Parked(String),
+    /// Under [`Key::Quarantine`].
+    Quarantine(super::quarantine::Held),
 }
 
 /// Whom a timer wakes.
@@ -284,6 +292,7 @@ mod tests {
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",
+            "quarantine/0000000000000042",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

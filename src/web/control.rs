@@ -28,10 +28,9 @@ pub(super) async fn call(
     if let Err(refusal) = permitted(&handle, request.headers()) {
         return *refusal;
     }
-    // Only now, and not for ever: a body that does not come must not keep its connection.
-    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
-    let Ok(Ok(body)) = body else {
-        return problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
+    let body = match body(request).await {
+        Ok(body) => body,
+        Err(refusal) => return *refusal,
     };
     let Ok(id) = id.parse::<CallId>() else {
         return problem(StatusCode::BAD_REQUEST, "call", "a call id looks like c1042-2");
@@ -90,8 +89,15 @@ pub(super) struct Asked {
     rule: Option<String>,
 }
 
+/// The body, only after the token and not for ever: one that does not come must not keep its connection.
+pub(super) async fn body(request: axum::extract::Request) -> Result<axum::body::Bytes, Box<Response>> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
+    let refused = || problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
+    body.ok().and_then(Result::ok).ok_or_else(|| Box::new(refused()))
+}
+
 /// Whether the token is there that only the data folder's owner can read.
-fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub(super) fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
     if token.is_some_and(|t| handle.is_token(t)) {
         return Ok(());

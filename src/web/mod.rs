@@ -5,6 +5,7 @@
 mod control;
 mod intake;
 mod metric;
+mod quarantine;
 
 pub use metric::install as install_metrics;
 
@@ -32,6 +33,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/readyz", get(readyz))
                 .route("/metrics", get(metric::render))
                 .route("/api/calls/{id}/{what}", post(control::call))
+                .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/why/{event}", get(control::why))
                 .with_state(handle),
         )

@@ -18,6 +18,7 @@ mod full;
 mod lead;
 mod outage;
 mod poll;
+mod quarantine;
 mod reload;
 mod stale;
 mod stop;

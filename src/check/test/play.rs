@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::matching::{self, all, missing, nearest};
-use super::world::{Refused, World};
+use super::world::{QUARANTINED, Refused, World};
 use crate::config::scenario::{Expectation, Held, How, Place, Step, Test, Thing};
 use crate::config::settings::Settings;
 use crate::engine::definition::{Definitions, Deliver};
@@ -122,9 +122,7 @@ fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result
     world.pass(step.at)?;
     for _ in 0..step.times {
         for act in &step.acts {
-            if let Err(refused) = world.act(act)? {
-                look.refused.push((act.place.clone(), refused));
-            }
+            look.refused.extend(world.act(act)?.into_iter().map(|refused| (act.place.clone(), refused)));
         }
     }
     Ok(())
@@ -145,8 +143,8 @@ impl Look<'_> {
 
     fn at(&mut self, world: &World<'_>) {
         let step = self.step;
-        let said = step.expect.iter().chain(&step.never).any(|e| e.thing == Thing::Refused);
-        if let (Some((place, refused)), false) = (self.refused.first(), said) {
+        let said = |r: &Refused| step.expect.iter().chain(&step.never).any(|e| e.thing == of(r));
+        if let Some((place, refused)) = self.refused.iter().find(|(_, r)| !said(r)) {
             let found = Found::Refused { code: refused.code.clone(), detail: refused.detail.clone() };
             self.found.push((place.clone(), found));
         }
@@ -171,7 +169,7 @@ impl Look<'_> {
 
     fn count(&self, expected: &Expectation, facts: &[Fact]) -> usize {
         match expected.thing {
-            Thing::Refused => self.refused.iter().filter(|(_, r)| is_refused(expected, r)).count(),
+            Thing::Refused | Thing::Quarantined => self.refused.iter().filter(|(_, r)| is_refused(expected, r)).count(),
             _ => all(expected, facts, self.subject.definitions).len(),
         }
     }
@@ -188,7 +186,7 @@ impl Look<'_> {
                     self.fail(&expected.place, found);
                 }
                 Some(_) => {}
-                None if expected.thing != Thing::Refused => each.push(expected),
+                None if !matches!(expected.thing, Thing::Refused | Thing::Quarantined) => each.push(expected),
                 None if found == 0 => {
                     self.fail(&expected.place, Found::Missing { expected: Box::new(expected.clone()), nearest: None });
                 }
@@ -236,9 +234,15 @@ fn is_field(field: &str, expected: &Value, found: &Value, definitions: &Definiti
     }
 }
 
+/// Whether it was refused altogether, or kept to be mended.
+fn of(refused: &Refused) -> Thing {
+    if refused.code == QUARANTINED { Thing::Quarantined } else { Thing::Refused }
+}
+
 fn is_refused(expected: &Expectation, refused: &Refused) -> bool {
-    expected.members.iter().all(|m| match m.how {
-        How::Holds => refused.detail.contains(&m.value.to_string()),
-        _ => m.value.as_text() == Some(refused.code.as_str()),
-    })
+    expected.thing == of(refused)
+        && expected.members.iter().all(|m| match m.how {
+            How::Holds => refused.detail.contains(&m.value.to_string()),
+            _ => m.value.as_text() == Some(refused.code.as_str()),
+        })
 }

@@ -22,7 +22,7 @@ use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, Need, State};
 use crate::engine::value::{Map, Value};
-use crate::source::{map, webhook};
+use crate::source::{map, quarantine, webhook};
 
 /// Events that a test may decide, itself and by what follows: a flow that starts itself over years of virtual time has no end.
 const MOST: usize = 100_000;
@@ -38,6 +38,9 @@ pub(super) struct Refused {
     pub(super) code: String,
     pub(super) detail: String,
 }
+
+/// Its code where it is kept, to be mended.
+pub(super) const QUARANTINED: &str = "quarantined";
 
 /// The test would go on without end.
 pub(super) struct Endless;
@@ -125,7 +128,8 @@ impl<'a> World<'a> {
     }
 
     /// Something happens now; what follows at once has happened when this returns.
-    pub(super) fn act(&mut self, act: &Act) -> Result<Result<(), Refused>, Endless> {
+    /// Back comes what was not taken: the whole post, or items of it that are kept in quarantine.
+    pub(super) fn act(&mut self, act: &Act) -> Result<Vec<Refused>, Endless> {
         let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.now, body) };
         let drafts = match &act.kind {
             ActKind::Event { name, data, record, source } => {
@@ -140,26 +144,35 @@ impl<'a> World<'a> {
         };
         let drafts = match drafts {
             Ok(drafts) => drafts,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok(vec![refused]),
         };
+        let mut kept = Vec::new();
         for draft in drafts {
             if self.is_new(&draft) {
+                if let Body::Unread(unread) = &draft.body {
+                    kept.push(Refused { code: QUARANTINED.into(), detail: unread.reason.clone() });
+                }
                 self.decide(draft)?;
             }
         }
         self.pass(self.now)?;
-        Ok(Ok(()))
+        Ok(kept)
     }
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.
     fn posted(&self, id: &str, body: &Value, headers: &[(String, String)]) -> Result<Vec<Draft>, Refused> {
         let (settings, definitions) = (self.subject.settings, self.subject.definitions);
-        let fault = |detail: String| Refused { code: "settings".into(), detail };
         let source = settings.sources.get(id).ok_or_else(|| fault(format!("there is no source {id}")))?;
         if let SourceKind::Poll(_) = source.kind {
             let told = map::Told { data: body.clone(), ..map::Told::default() };
-            let draft = map::draft(id, &source.map, definitions, told, self.now);
-            return draft.map(|d| vec![d]).map_err(|f| Refused { code: "mapping".into(), detail: f.detail });
+            return match map::understand(id, &source.map, definitions, told, self.now) {
+                Ok(draft) => Ok(vec![draft]),
+                Err((fault, _)) if fault.ours => Err(self::fault(fault.detail)),
+                Err((fault, told)) => {
+                    let unread = quarantine::unread(&told, fault);
+                    Ok(vec![quarantine::draft(id, &source.map, unread, self.now)])
+                }
+            };
         }
         let (mut all, bytes) = (HeaderMap::new(), bytes(body));
         if body.as_text().is_none() {
@@ -276,6 +289,10 @@ fn bytes(body: &Value) -> Vec<u8> {
         Value::Text(text) => text.clone().into_bytes(),
         other => serde_json::to_vec(&other.plain()).unwrap_or_default(), // a value of ours can always be written
     }
+}
+
+fn fault(detail: String) -> Refused {
+    Refused { code: "settings".into(), detail }
 }
 
 fn done() -> Outcome {

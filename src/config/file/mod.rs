@@ -111,6 +111,7 @@ impl File<'_> {
             queue: count("queue", usual.queue),
             outbox: count("outbox", usual.outbox),
             dedupe: node.get("dedupe").and_then(scalar::duration).unwrap_or(usual.dedupe),
+            quarantine: count("quarantine", usual.quarantine),
         }
     }
 

@@ -40,6 +40,12 @@ static LIMITS: Keys = Keys {
         may("items", Count(1, 1_000_000), "Items in one batch; 1,000 unless said", "一批的条数，默认 1000"),
         may("queue", Count(1, 1_000_000), "Submissions that wait; 1,024 unless said", "排队数，默认 1024"),
         may("outbox", Count(1, 100_000_000), "Calls that are not done; 100,000 unless said", "未完成的外发数，默认 100000"),
+        may(
+            "quarantine",
+            Count(0, 1_000_000),
+            "Items of one source that may be kept because they do not fit; 10,000 unless said",
+            "每个来源可隔离的条数，默认 10000",
+        ),
         may("dedupe", Duration, "How long delivery ids are remembered; 3 days unless said", "投递标识的保留时间，默认 3 天"),
     ]],
     one_of: &[],

@@ -259,7 +259,7 @@ impl Order {
 pub(super) fn keeps_chain(key: &Key) -> bool {
     match key {
         Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
-        Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) => false,
+        Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Quarantine(_) => false,
     }
 }
 
