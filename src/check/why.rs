@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Event};
+use crate::engine::event::{self, Body, Event};
 use crate::engine::explain::{Explained, Kind, Verdict, explain};
 use crate::engine::expression::Clause;
 use crate::engine::log::{self, Line, Outcome};
@@ -60,6 +60,16 @@ pub enum Error {
     /// Deciding it again asks for more values than any decision may.
     #[error("deciding {} again needs more than {MAX_NEEDS} values", event::id(*.0))]
     TooMuch(u64),
+    /// It is not known any more what the event said.
+    #[error("what {} said is no longer kept (retention: payloads): why it did what it did is unknown", event::id(*.0))]
+    Forgotten(u64),
+}
+
+impl Error {
+    /// Whether it is unknown because it was let go.
+    pub fn is_forgotten(&self) -> bool {
+        matches!(self, Self::Forgotten(_) | Self::Store(store::Error::Forgotten(_)))
+    }
 }
 
 impl Why {
@@ -135,6 +145,9 @@ pub fn why(store: &dyn Read, definitions: &Definitions, seq: u64, asked: Option<
 /// As [`why`], of an event that was read already.
 pub fn of(store: &dyn Read, definitions: &Definitions, stored: Stored, asked: Option<&str>) -> Result<Why, Error> {
     let Stored { event, definitions: decided } = stored;
+    if event.body == Body::Forgotten {
+        return Err(Error::Forgotten(event.seq));
+    }
     let mut lines = store.log(&Filter { event: Some(event.seq), ..Filter::default() }, 0, MAX_LINES)?;
     let now = decided_at(store, &event, &lines)?;
     let explained = load_and_explain(store, definitions, &event, now, asked)?;
@@ -163,7 +176,9 @@ pub fn recent(
 ) -> Result<Vec<Why>, Error> {
     let passes = |event: &Event| since.is_none_or(|since| event.received >= since) && !event.body.is_own() && passes(event);
     let found = store::recent(store, count, since, passes)?;
-    found.into_iter().map(|stored| of(store, definitions, stored, asked)).collect()
+    // Of what is no longer known nothing can be told.
+    let known = found.into_iter().map(|stored| of(store, definitions, stored, asked));
+    known.filter(|why| !why.as_ref().is_err_and(Error::is_forgotten)).collect()
 }
 
 /// Whether the rule or flow may be concerned by an event; `None`: there is no such rule or flow.

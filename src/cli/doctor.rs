@@ -241,8 +241,23 @@ fn store(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         ),
     )?;
     let reader = Reader::open(&place.store)?;
+    kinds(&reader, found)?;
     waiting(&reader, found)?;
     failures(&reader, found)
+}
+
+/// What each kind takes, as far as it has been counted.
+fn kinds(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
+    let lang = found.lang;
+    let sizes = reader.sizes()?;
+    let [payloads, events, changes, log] =
+        [sizes.payloads, sizes.events, sizes.changes, sizes.log].map(|size| megabytes(size.bytes));
+    let free = megabytes(sizes.free);
+    let text = lang.pick(
+        format!("events {payloads}, those without payload {events}, changes {changes}, log {log}, free {free}"),
+        format!("事件 {payloads},已去内容的事件 {events},状态变更 {changes},日志 {log},空闲 {free}"),
+    );
+    Ok(found.note(lang.pick("history", "历史"), text)?)
 }
 
 /// The number of the store's format.

@@ -26,6 +26,8 @@ pub(super) enum Shape {
     Duration,
     /// `20/1m`
     Rate,
+    /// `20GB`
+    Size,
     /// `127.0.0.1:8780`
     Address,
     /// `10.0.0.0/8`
@@ -244,6 +246,7 @@ impl Check<'_> {
             Shape::Count(from, to) => scalar::count(node).is_some_and(|n| (*from..=*to).contains(&n)),
             Shape::Duration => scalar::duration(node).is_some(),
             Shape::Rate => scalar::rate(node).is_some(),
+            Shape::Size => scalar::size(node).is_some(),
             Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
             Shape::Network => network(text).is_some(),
             Shape::Zone => jiff::tz::TimeZone::get(text).is_ok(),
@@ -338,6 +341,7 @@ fn expected(shape: &Shape) -> Said {
         Shape::Count(from, to) => t::K_COUNT.with([from.to_string().into(), to.to_string().into()]),
         Shape::Duration => t::K_DURATION.with([]),
         Shape::Rate => t::K_RATE.with([]),
+        Shape::Size => t::K_SIZE.with([]),
         Shape::Address => t::K_ADDRESS.with([]),
         Shape::Network => t::K_NETWORK.with([]),
         Shape::Zone => t::K_ZONE.with([]),

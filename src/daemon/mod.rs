@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod held;
+mod housekeeping;
 mod poll;
 mod reload;
 mod serve;

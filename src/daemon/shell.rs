@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::handle::{Handle, Message};
+use super::housekeeping::{self, Pace};
 use super::turn::{Submission, Taken, Turn, ended};
 use crate::engine::call::{Call, Outcome};
 use crate::engine::event::{Body, Draft};
@@ -34,6 +35,7 @@ struct Shell {
     paused_until: Option<Instant>,
     /// Asked to stop: until when to wait for calls.
     stop_at: Option<Instant>,
+    pace: Pace,
 }
 
 /// Starts the thread; it ends after [`Message::Stop`], or with the error of a disk that failed.
@@ -43,7 +45,8 @@ pub(super) fn start(
     handle: Handle,
     runtime: tokio::runtime::Handle,
 ) -> JoinHandle<Result<(), Error>> {
-    let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own: Vec::new(), paused_until: None, stop_at: None };
+    let (own, pace) = (Vec::new(), Pace::new(Instant::now()));
+    let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own, paused_until: None, stop_at: None, pace };
     std::thread::spawn(move || {
         let _gone = Gone(handle);
         shell.run()
@@ -88,7 +91,20 @@ impl Shell {
                 }
                 drop(reply.send(done.map_err(|e| e.to_string()))); // whoever asked may have gone
             }
+            self.tidy()?;
         }
+    }
+
+    /// Lets a little of what is old go, when it is time for that.
+    fn tidy(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
+        if self.stop_at.is_some() || self.paused_until.is_some_and(|until| begun < until) || !self.pace.is_due(begun) {
+            return Ok(());
+        }
+        let retention = housekeeping::retention(&self.handle.live().settings.retention);
+        let more = self.turn.retain(&retention, Timestamp::now())?;
+        self.pace.took(Instant::now(), begun.elapsed(), more);
+        Ok(())
     }
 
     fn after(&mut self, taken: Taken) -> Result<(), Error> {
@@ -173,6 +189,7 @@ impl Shell {
             let until = wake.duration_since(now);
             longest = Duration::try_from(until).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP);
         }
+        longest = longest.min(self.pace.until(Instant::now()).max(Duration::from_millis(1)));
         self.mailbox.recv_timeout(longest).map_err(|e| matches!(e, RecvTimeoutError::Disconnected))
     }
 

@@ -18,7 +18,7 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event};
 use crate::engine::state::{Change, Key, Need, State, prefix};
 use crate::engine::value::Value;
-use crate::store::{Batch, Error, Last, Store};
+use crate::store::{Batch, Error, Last, Retention, Store};
 
 /// Loaded values kept between turns; beyond, all are forgotten and loaded again when needed.
 const KEEP: usize = 20_000;
@@ -193,6 +193,18 @@ impl Turn {
             Ok(()) => {}
         }
         taken
+    }
+
+    /// Lets a little of what is old go; whether there is more. What cannot be written now can be later.
+    pub fn retain(&mut self, retention: &Retention, now: Timestamp) -> Result<bool, Error> {
+        let more = self.store.retain(retention, now).and_then(|more| self.store.maintain().map(|()| more));
+        more.or_else(|error| match error {
+            Error::Broken(_) | Error::Corrupt(_) => Err(error),
+            _ => {
+                warn!(%error, "what is old cannot be let go now");
+                Ok(false)
+            }
+        })
     }
 
     fn attempt(&mut self, submissions: Vec<Submission>, now: Timestamp, taken: &mut Taken) {

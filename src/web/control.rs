@@ -78,6 +78,7 @@ pub(super) async fn why(
     match found.await {
         Ok(Ok(Some(why))) => json(StatusCode::OK, "application/json", &why.to_json()),
         Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "event", "there is no such event"),
+        Ok(Err(error)) if error.is_forgotten() => problem(StatusCode::GONE, "unknown", &error.to_string()),
         Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, "store", &error.to_string()),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "why", &error.to_string()),
     }

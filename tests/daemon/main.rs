@@ -20,6 +20,7 @@ mod outage;
 mod poll;
 mod quarantine;
 mod reload;
+mod retention;
 mod stale;
 mod stop;
 mod webhook;
