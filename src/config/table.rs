@@ -55,7 +55,7 @@ static FIELD: Keys = Keys {
     later: &[],
 };
 
-static PERSON: Keys = Keys {
+pub(super) static PERSON: Keys = Keys {
     what: &("a person", "人员"),
     keys: &[&[
         may("name", Text, "Shown; the id unless said", "姓名,默认与标识相同"),
@@ -101,12 +101,12 @@ static RULE: Keys = Keys {
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
             may("cooldown", Duration, "At most once in this time per record", "同一记录的冷却时间"),
+            may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "此规则的测试"),
         ],
     ],
     one_of: &[],
     later: &[
-        "let", "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn",
-        "quiet", "each",
+        "let", "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "warn", "quiet", "each",
     ],
 };
 

@@ -17,7 +17,7 @@ use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
 
 /// The compiled definitions of one reload.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Definitions {
     /// Over every file they were read from; log lines and events say which definitions decided them.
     pub hash: String,
@@ -65,7 +65,7 @@ impl Definitions {
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::harness::{Client, Daemon, Folder, ids};
+use super::harness::{Client, Daemon, Folder};
 
 const CONFIG: &str = r#"
 limits: { body: 20000, items: 3 }

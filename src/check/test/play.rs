@@ -10,7 +10,8 @@ use super::world::{QUARANTINED, Refused, World};
 use crate::config::scenario::{Expectation, Held, How, Place, Step, Test, Thing};
 use crate::config::settings::Settings;
 use crate::engine::definition::{Definitions, Deliver};
-use crate::engine::event::RecordRef;
+use crate::engine::event::{Event, RecordRef};
+use crate::engine::explain::Explained;
 use crate::engine::log::Line;
 use crate::engine::value::Value;
 
@@ -93,15 +94,39 @@ pub fn ready(definitions: &mut Definitions) {
     definitions.connections.values_mut().for_each(|c| c.deliver = Deliver::Live);
 }
 
+/// What an event of a step came to: why each rule and flow that waits for it did what it did.
+pub type Woken = (Event, Vec<Explained>);
+
 /// Plays a test; nothing comes back when all of it is as expected.
 pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
+    explained(subject, test, false).0
+}
+
+/// As [`play`]; also why the events of the step at which it failed did what they did.
+pub fn why(subject: &Subject<'_>, test: &Test) -> (Vec<Failure>, Vec<Woken>) {
+    explained(subject, test, true)
+}
+
+fn explained(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Vec<Woken>) {
+    if test.people.is_empty() && test.teams.is_empty() {
+        return through(subject, test, watch);
+    }
+    let mut definitions = subject.definitions.clone();
+    definitions.people.extend(test.people.clone());
+    definitions.teams.extend(test.teams.clone());
+    through(&Subject { definitions: &definitions, settings: subject.settings }, test, watch)
+}
+
+fn through(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Vec<Woken>) {
     let mut world = World::new(subject, test.at);
+    world.woken = watch.then(Vec::new);
     for (record, fields) in &test.given {
         world.give(record, fields);
     }
     world.answer(&test.answers);
     for step in &test.steps {
         world.facts.clear();
+        world.woken.iter_mut().for_each(Vec::clear);
         let mut look = Look { subject, step, refused: Vec::new(), found: Vec::new() };
         if run(&mut world, step, &mut look).is_err() {
             look.fail(&step.place, Found::Endless);
@@ -111,10 +136,10 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
         if !look.found.is_empty() {
             let log: Vec<Line> = world.facts.iter().map(|f| f.line.clone()).collect();
             let failure = |(place, found)| Failure { place, at: step.at, found, log: log.clone() };
-            return look.found.into_iter().map(failure).collect();
+            return (look.found.into_iter().map(failure).collect(), world.woken.unwrap_or_default());
         }
     }
-    Vec::new()
+    (Vec::new(), Vec::new())
 }
 
 fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result<(), super::world::Endless> {

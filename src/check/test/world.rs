@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
 use super::fact::Fact;
-use super::play::Subject;
+use super::play::{Subject, Woken};
 use crate::action;
 use crate::config::scenario::{Act, ActKind, Answer, End};
 use crate::config::settings::SourceKind;
@@ -18,6 +18,7 @@ use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::{Root, settle};
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
+use crate::engine::explain::{Explained, explain};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, Need, State};
@@ -60,6 +61,8 @@ pub(super) struct World<'a> {
     calls: HashMap<CallId, Call>,
     /// What happened since the last look.
     pub(super) facts: Vec<Fact>,
+    /// Why, where someone asks.
+    pub(super) woken: Option<Vec<Woken>>,
 }
 
 impl<'a> World<'a> {
@@ -75,6 +78,7 @@ impl<'a> World<'a> {
             deliveries: HashMap::new(),
             calls: HashMap::new(),
             facts: Vec::new(),
+            woken: None,
         }
     }
 
@@ -209,7 +213,20 @@ impl<'a> World<'a> {
             Ok(())
         };
         let root = draft.event(self.seq);
+        let mark = self.state.mark();
         let Ok(done) = settle(self.subject.definitions, &mut self.state, root, self.now, load);
+        if let Some(mut woken) = self.woken.take() {
+            // Once more, event by event: each is explained on the state before it.
+            self.state.rollback(mark);
+            for event in &done.events {
+                let explained = self.explain(event);
+                if !explained.is_empty() {
+                    woken.push((event.clone(), explained));
+                }
+                done.changes.iter().filter(|(seq, _)| *seq == event.seq).for_each(|(_, change)| self.state.apply(change));
+            }
+            self.woken = Some(woken);
+        }
         self.state.publish(usize::MAX);
         self.seq += done.events.len() as u64;
         self.decided += done.events.len();
@@ -219,6 +236,16 @@ impl<'a> World<'a> {
         let started = self.tell(&done);
         self.note(done);
         Ok(started)
+    }
+
+    /// Why the rules and flows that wait for an event do what they do.
+    fn explain(&mut self, event: &Event) -> Vec<Explained> {
+        loop {
+            match explain(self.subject.definitions, &self.state, event, self.now, None) {
+                Ok(explained) => return explained,
+                Err(Need::Key(key)) => self.state.load(key, None),
+            }
+        }
     }
 
     /// Tells the dispatch what changed. The last word counts: a call may have started and ended in it.

@@ -8,6 +8,7 @@ mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod given;
 mod message;
 mod people;
 mod rule;
@@ -17,6 +18,7 @@ mod who;
 
 pub(super) use message::PLAIN_HTTP;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
@@ -122,6 +124,7 @@ pub(super) fn compile(
         rules: ids("rules"),
         events: emitted(items),
         about: about(items),
+        guests: RefCell::default(),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
@@ -187,6 +190,8 @@ struct Compiler<'a> {
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// People whom the test at hand is given.
+    guests: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -220,7 +225,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn person_exists(&self, at: At, name: &str) -> bool {
-        let there = self.people.contains_key(name);
+        let there = self.people.contains_key(name) || self.guests.borrow().contains(name);
         if !there {
             self.missing(at, &t::UNKNOWN_PERSON, name, self.people.keys().map(String::as_str));
         }

@@ -1,8 +1,8 @@
 //! The grammar of config.yaml; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Size, Text, Url,
-    Word, Zone,
+    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Size, Text,
+    Url, Word, Zone,
 };
 use super::super::grammar::{Key, Keys, Shape, may, must};
 

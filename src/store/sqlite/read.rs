@@ -154,7 +154,11 @@ impl Read for Reader {
             let Some(row) = rows.next()? else {
                 let (gone, seq) = retain::horizon(&self.conn)?;
                 // Let go, or lost.
-                return Err(if id <= gone { Error::Forgotten(seq) } else { damaged(format_args!("change {id} of {name} is missing")) });
+                return Err(if id <= gone {
+                    Error::Forgotten(seq)
+                } else {
+                    damaged(format_args!("change {id} of {name} is missing"))
+                });
             };
             if row.get::<_, i64>(0)? <= seq {
                 return entry(key, row, 2);
@@ -174,7 +178,11 @@ impl Read for Reader {
         }
         // From the horizon on, all is known. Before it, only that what was not made yet was not there.
         let (_, horizon) = retain::horizon(&self.conn)?;
-        if seq >= whole(horizon) || made(key).is_some_and(|made| whole(made) > seq) { Ok(None) } else { Err(Error::Forgotten(horizon)) }
+        if seq >= whole(horizon) || made(key).is_some_and(|made| whole(made) > seq) {
+            Ok(None)
+        } else {
+            Err(Error::Forgotten(horizon))
+        }
     }
 
     /// By the file alone there is no horizon: any event ever delivered under this id.

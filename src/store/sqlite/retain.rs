@@ -98,9 +98,8 @@ impl Slice<'_> {
     }
 
     fn write(&self) -> Result<(), Error> {
-        let mut update = self
-            .conn
-            .prepare_cached("UPDATE retention SET gone = ?2, seq = ?3, counted = ?4, bytes = ?5 WHERE kind = ?1")?;
+        let mut update =
+            self.conn.prepare_cached("UPDATE retention SET gone = ?2, seq = ?3, counted = ?4, bytes = ?5 WHERE kind = ?1")?;
         for (kind, k) in ["payload", "event", "change", "log"].into_iter().zip(self.state()) {
             update.execute(params![kind, k.gone, k.seq, k.counted, k.bytes.max(0)])?;
         }
@@ -150,9 +149,8 @@ impl Slice<'_> {
     /// Takes the payloads out of events; how many.
     fn payloads(&mut self, pressed: bool) -> Result<i64, Error> {
         let (mut done, conn) = (0, self.conn);
-        let mut find = conn.prepare_cached(
-            "SELECT seq, received, event FROM event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
-        )?;
+        let mut find =
+            conn.prepare_cached("SELECT seq, received, event FROM event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
         let mut rows = find.query(params![self.payload.gone, self.payload.counted, self.rows])?;
         while self.left > 0
             && let Some(row) = rows.next()?
@@ -360,7 +358,6 @@ pub(super) fn sizes(conn: &Connection) -> Result<Sizes, Error> {
         free: positive(free * page),
     })
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,10 @@ fn payloads_go_first_then_changes_and_events_and_the_log_last() {
     let payload = |seq| store.event(seq).unwrap().map(|s| s.event.body != Body::Forgotten);
     assert_eq!((payload(39), payload(40), payload(79), payload(80)), (None, Some(false), Some(false), Some(true)));
     let blank = store.event(50).unwrap().unwrap();
-    assert_eq!((blank.event.name.as_str(), blank.event.record, blank.definitions.as_str()), ("lead.posted", event(50, None).record, "d1"));
+    assert_eq!(
+        (blank.event.name.as_str(), blank.event.record, blank.definitions.as_str()),
+        ("lead.posted", event(50, None).record, "d1")
+    );
     assert_eq!(lines(&store).first(), Some(&21));
     // As of the horizon and after it everything is known; before it, only that it is unknown.
     for (seq, known) in [(59, Some("51")), (60, Some("51")), (61, Some("61")), (100, Some("91"))] {
