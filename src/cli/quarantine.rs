@@ -136,7 +136,7 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
         if args.json {
             let Held { source, reason, field, received } = held;
             let id = event::id(seq);
-            return Ok(out.json(&json!({ "id": id, "source": source, "received": received, "field": field, "reason": reason }))?);
+            return out.json(&json!({ "id": id, "source": source, "received": received, "field": field, "reason": reason }));
         }
         table.row([
             (event::id(seq), Look::Bold),

@@ -62,12 +62,6 @@ pub struct Status {
 const STUCK_MS: i64 = 10_000;
 
 impl Status {
-    /// Items of a source in quarantine.
-    pub fn quarantined(&self, source: &str) -> usize {
-        let counts = self.quarantine.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        counts.get(source).copied().unwrap_or(0)
-    }
-
     /// Whether a turn has been going on for too long.
     pub fn stuck(&self, now: jiff::Timestamp) -> bool {
         let since = self.since.load(Ordering::Relaxed);

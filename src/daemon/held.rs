@@ -49,6 +49,11 @@ impl Held {
         }
     }
 
+    /// Items of a source.
+    pub(super) fn of(&self, source: &str) -> usize {
+        self.counts.get(source).copied().unwrap_or(0)
+    }
+
     /// The numbers by source, if they are others than those told last.
     pub(super) fn news(&mut self) -> Option<BTreeMap<String, usize>> {
         let news = std::mem::take(&mut self.changed);

@@ -105,11 +105,6 @@ async fn round(handle: &Handle, live: &Arc<Live>, id: &str, poller: &mut Option<
     if round.drafts.is_empty() {
         return Ok((false, round.notices));
     }
-    let unread = round.drafts.iter().filter(|d| matches!(d.body, Body::Unread(_))).count();
-    let most = live.settings.limits.quarantine;
-    if unread > 0 && handle.status().quarantined(id) + unread > most {
-        return Err(format!("{most} of its rows are in quarantine already (limits: quarantine); `ifthen quarantine` lists them"));
-    }
     match handle.submit(round.drafts).await {
         Ok(_) => Ok((round.more, round.notices)),
         Err(Refusal::Overloaded(what)) => Err(format!("too many {what} are waiting here")),

@@ -76,6 +76,7 @@ impl Shell {
             let now = Timestamp::now();
             if !submissions.is_empty() {
                 self.handle.status().since.store(now.as_millisecond(), Ordering::Relaxed);
+                self.turn.limit(self.handle.live().settings.limits.quarantine);
                 let taken = self.turn.take(submissions, now);
                 self.handle.status().since.store(0, Ordering::Relaxed);
                 self.after(taken)?;

@@ -110,6 +110,8 @@ pub struct Turn {
     last: Last,
     dispatch: Dispatch,
     held: Held,
+    /// Items of one source that may be in quarantine.
+    most: usize,
 }
 
 /// A batch in the making: decided, not yet committed.
@@ -117,6 +119,8 @@ pub struct Turn {
 struct Made {
     batch: Batch,
     deliveries: HashMap<(String, String), u64>,
+    /// Items that are to be kept in quarantine, by source.
+    unread: HashMap<String, usize>,
 }
 
 impl Turn {
@@ -140,7 +144,7 @@ impl Turn {
         }
         let last = store.last()?;
         let held = Held::read(&*store)?;
-        Ok((Self { store, state: State::default(), definitions, last, dispatch, held }, cut_off))
+        Ok((Self { store, state: State::default(), definitions, last, dispatch, held, most: usize::MAX }, cut_off))
     }
 
     /// When something is due by itself, at the earliest.
@@ -161,6 +165,11 @@ impl Turn {
     /// Items in quarantine by source, if they are others than those told last.
     pub fn quarantine(&mut self) -> Option<BTreeMap<String, usize>> {
         self.held.news()
+    }
+
+    /// From here on no source may have more items in quarantine.
+    pub fn limit(&mut self, quarantine: usize) {
+        self.most = quarantine;
     }
 
     /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
@@ -301,6 +310,7 @@ impl Turn {
     fn decide_all(&mut self, made: &mut Made, drafts: &[Draft], now: Timestamp) -> Result<Vec<Accepted>, Failure> {
         let (mark, numbers) = (self.state.mark(), self.last);
         let lengths = (made.batch.events.len(), made.batch.changes.len(), made.batch.log.len());
+        let unread = made.unread.clone();
         let mut fresh: Vec<(String, String)> = Vec::new();
         let mut accepted = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -312,6 +322,7 @@ impl Turn {
                     made.batch.events.truncate(lengths.0);
                     made.batch.changes.truncate(lengths.1);
                     made.batch.log.truncate(lengths.2);
+                    made.unread = unread;
                     for known in fresh {
                         made.deliveries.remove(&known);
                     }
@@ -330,7 +341,10 @@ impl Turn {
         fresh: &mut Vec<(String, String)>,
         now: Timestamp,
     ) -> Result<Accepted, Failure> {
-        let Some(delivery) = &draft.delivery else { return self.decide(made, draft.clone(), now) };
+        let Some(delivery) = &draft.delivery else {
+            self.admit(made, draft)?;
+            return self.decide(made, draft.clone(), now);
+        };
         let known = (draft.origin.clone(), delivery.clone());
         let former = match made.deliveries.get(&known) {
             Some(seq) => Some(*seq),
@@ -339,10 +353,24 @@ impl Turn {
         if let Some(seq) = former {
             return Ok(Accepted { seq, duplicate: true });
         }
+        self.admit(made, draft)?;
         let one = self.decide(made, draft.clone(), now)?;
         made.deliveries.insert(known.clone(), one.seq);
         fresh.push(known);
         Ok(one)
+    }
+
+    /// Whether there is room for what could not be understood: what nobody looks at must not grow without end.
+    fn admit(&self, made: &mut Made, draft: &Draft) -> Result<(), Failure> {
+        let Body::Unread(unread) = &draft.body else { return Ok(()) };
+        let coming = made.unread.entry(draft.origin.clone()).or_default();
+        if self.held.of(&draft.origin) + *coming >= self.most {
+            let (why, most) = (&unread.reason, self.most);
+            let full = format!("{why}; and {most} items of {} are in quarantine already (limits: quarantine)", draft.origin);
+            return Err(Failure::Rejected(full));
+        }
+        *coming += 1;
+        Ok(())
     }
 
     /// One root event and all it causes, loading what is needed.

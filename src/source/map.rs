@@ -74,7 +74,7 @@ impl Told {
 
 /// The draft of the event that a payload tells of; `at` is never after `now`.
 pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now: Timestamp) -> Result<Draft, Fault> {
-    understand(id, map, definitions, told, now).map_err(|(fault, _)| fault)
+    understand(id, map, definitions, told, now).map_err(|unread| unread.0)
 }
 
 /// As [`draft`]; what does not fit comes back whole.
@@ -84,7 +84,7 @@ pub fn understand(
     definitions: &Definitions,
     told: Told,
     now: Timestamp,
-) -> Result<Draft, (Fault, Told)> {
+) -> Result<Draft, Box<(Fault, Told)>> {
     let read = || {
         let zone = &definitions.zone.0;
         let name = name(id, map, &told, now, zone)?;
@@ -106,7 +106,7 @@ pub fn understand(
             cause: None,
             body: Body::Happened { data: told.data, upsert },
         }),
-        Err(fault) => Err((fault, told)),
+        Err(fault) => Err(Box::new((fault, told))),
     }
 }
 

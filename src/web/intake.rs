@@ -110,14 +110,6 @@ async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -
         .iter()
         .map(|d| if let DraftBody::Unread(u) = &d.body { Some((u.reason.clone(), u.field.clone())) } else { None })
         .collect();
-    if let Some((why, _)) = unread.iter().flatten().next() {
-        let more = unread.iter().flatten().count();
-        let most = live.settings.limits.quarantine;
-        if intake.handle.status().quarantined(id) + more > most {
-            let detail = format!("{why}; and {most} items of this source are in quarantine already (limits: quarantine)");
-            return Err(refusal(422, "mapping", detail));
-        }
-    }
     let accepted = intake.handle.submit(drafts).await.map_err(|refused| match refused {
         Refused::Unavailable(why) => Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "unavailable", why) },
         Refused::Overloaded(what) => {

@@ -254,7 +254,7 @@ fn what_does_not_fit_its_mapping_is_quarantined_and_must_be_expected() {
         &format!(
             "steps: [ {{ {post}, never: [ refused ], expect: [ {{ failed: {{ action: read, reason: quarantined }} }} ] }} ]"
         ),
-        &["1: refused quarantined: field `mobile`: a phone number such as 13800138000 expected, not `12345`"],
+        &["1: refused quarantined"],
     );
     let rules = "rules: { tell: { when: ifthen.unreadable, then: [ { log: '{{ event.item.id }}: {{ event.field }}' } ] } }";
     check(rules, &format!("steps: [ {{ {post}, expect: [ quarantined, {{ log: 'L2: 手机' }} ] }} ]"), &[]);

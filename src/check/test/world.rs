@@ -171,8 +171,9 @@ impl<'a> World<'a> {
             let told = map::Told { data: body.clone(), ..map::Told::default() };
             return match map::understand(id, &source.map, definitions, told, self.now) {
                 Ok(draft) => Ok(vec![draft]),
-                Err((fault, _)) if fault.ours => Err(self::fault(fault.detail)),
-                Err((fault, told)) => {
+                Err(unread) if unread.0.ours => Err(fault(unread.0.detail)),
+                Err(unread) => {
+                    let (fault, told) = *unread;
                     let unread = quarantine::unread(&told, fault);
                     Ok(vec![quarantine::draft(id, &source.map, unread, self.now)])
                 }

@@ -98,6 +98,9 @@ pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
         }
         Found::Absent(record) => lang.pick(format!("there is no {record}"), format!("没有记录 {record}")),
         Found::Present(record) => lang.pick(format!("there is a {record}"), format!("不应有记录 {record}")),
+        Found::Refused { code, detail } if code == "quarantined" => {
+            lang.pick(format!("not understood and quarantined: {detail}"), format!("无法识别而被隔离:{detail}"))
+        }
         Found::Refused { code, detail } => {
             lang.pick(format!("the post was refused ({code}): {detail}"), format!("推送被拒绝({code}):{detail}"))
         }

@@ -225,8 +225,8 @@ fn draft(id: &str, source: &Source, definitions: &Definitions, row: Row, now: Ti
         Some(fault) => (map::Fault::new(fault), told),
         None => match map::understand(id, &source.map, definitions, told, now) {
             Ok(draft) => return Ok(draft),
-            Err((fault, _)) if fault.ours => return Err(Error::Map(fault.detail)),
-            Err(unread) => unread,
+            Err(unread) if unread.0.ours => return Err(Error::Map(unread.0.detail)),
+            Err(unread) => *unread,
         },
     };
     let unread = Unread { lossy, ..quarantine::unread(&told, fault) };

@@ -146,7 +146,7 @@ pub fn read(
                 Some(fault) => (fault, told),
                 None => match map::understand(id, &source.map, definitions, told, request.now) {
                     Ok(draft) => return Ok(draft),
-                    Err(unread) => unread,
+                    Err(unread) => *unread,
                 },
             };
             if fault.ours {
