@@ -3,5 +3,6 @@
 
 mod flow;
 mod outbox;
+mod quarantine;
 mod rule;
 mod world;
