@@ -265,7 +265,7 @@ fn what_does_not_fit_its_mapping_is_quarantined_and_must_be_expected() {
 fn why_is_told_of_every_event_of_the_step_on_the_state_before_it() {
     let rules = "
 rules:
-  grade: { when: lead.created, if: score > 60, then: [ { set: { stage: hot } } ] }
+  grade: { when: lead.created, if: score > 60, cooldown: 1d, then: [ { set: { stage: hot } } ] }
   call: { when: { changed: lead.stage }, if: stage == 'hot' and not is_empty(mobile), then: [ { tag: 跟进 } ] }";
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
