@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ifthen::action::Performer;
-use ifthen::config::settings::{Connection, Http, Limits, LogFormat, Robot, Security, Settings, Smtp as SmtpSettings};
+use ifthen::config::settings::{Connection, Http, Kept, Limits, LogFormat, Robot, Security, Settings, Smtp as SmtpSettings};
 use ifthen::engine::call::{Call, Class, Outcome};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -29,6 +29,7 @@ fn settings(connections: impl IntoIterator<Item = (&'static str, Connection)>, a
         sources: BTreeMap::new(),
         connections: connections.into_iter().map(|(id, c)| (id.to_owned(), c)).collect(),
         limits: Limits::default(),
+        retention: Kept::default(),
         allow_networks: allow.iter().map(|n| n.parse().unwrap()).collect(),
         log: LogFormat::default(),
     }

@@ -31,6 +31,7 @@ fn same(text: &str, golden: &str) {
 fn failures_in_both_languages() {
     check("test", "expected.en.txt");
     check("--lang zh test", "expected.zh.txt");
+    check("--lang zh test --why 冷却", "expected.why.txt");
 }
 
 #[test]

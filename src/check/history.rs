@@ -32,6 +32,10 @@ pub enum Unknown {
     NotKept,
     /// It is kept, and they cannot be had from it.
     Lost(Lost),
+    /// Not the definitions: what the event brought was let go.
+    Payload,
+    /// Not the definitions: what there was when the event came was let go.
+    State,
 }
 
 impl Unknown {
@@ -39,6 +43,8 @@ impl Unknown {
     pub fn word(self) -> &'static str {
         match self {
             Self::NotKept => "not_kept",
+            Self::Payload => "payload",
+            Self::State => "state",
             Self::Lost(Lost::Unreadable) => "unreadable",
             Self::Lost(Lost::DoesNotCompile) => "does_not_compile",
             Self::Lost(Lost::Environment) => "environment",

@@ -182,7 +182,10 @@ impl History<'_> {
 
     /// As [`why`], of an event that was read already.
     fn of(&self, stored: Stored, asked: Option<&str>) -> Result<Why, Error> {
-        let by = self.definitions(&stored.definitions)?;
+        let mut by = self.definitions(&stored.definitions)?;
+        if stored.event.body == Body::Forgotten {
+            by = Err(Unknown::Payload);
+        }
         let until = self.until(&stored)?;
         let Stored { event, definitions: decided } = stored;
         let mut lines = self.store.log(&Filter { event: Some(event.seq), ..Filter::default() }, 0, MAX_LINES)?;
@@ -192,7 +195,14 @@ impl History<'_> {
             _ => None,
         };
         let (explained, exact) = match &by {
-            Ok(by) => (load_and_explain(self.store, by.definitions(), &event, now, asked)?, by.is_exact(&decided)),
+            Ok(seen) => match load_and_explain(self.store, seen.definitions(), &event, now, asked) {
+                Ok(explained) => (explained, seen.is_exact(&decided)),
+                Err(Error::Store(store::Error::Forgotten(_))) => {
+                    by = Err(Unknown::State);
+                    (Vec::new(), false)
+                }
+                Err(error) => return Err(error),
+            },
             Err(_) => (Vec::new(), false),
         };
         let agrees = |explained: &Explained| if exact && rolled_back.is_none() { agrees(explained, &lines) } else { None };

@@ -243,8 +243,23 @@ fn store(place: &Place, found: &mut Findings<'_>) -> anyhow::Result<()> {
         ),
     )?;
     let reader = Reader::open(&place.store)?;
+    kinds(&reader, found)?;
     waiting(&reader, found)?;
     failures(&reader, found)
+}
+
+/// What each kind takes, as far as it has been counted.
+fn kinds(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
+    let lang = found.lang;
+    let sizes = reader.sizes()?;
+    let [payloads, events, changes, log] =
+        [sizes.payloads, sizes.events, sizes.changes, sizes.log].map(|size| megabytes(size.bytes));
+    let free = megabytes(sizes.free);
+    let text = lang.pick(
+        format!("events {payloads}, those without payload {events}, changes {changes}, log {log}, free {free}"),
+        format!("事件 {payloads},已去内容的事件 {events},状态变更 {changes},日志 {log},空闲 {free}"),
+    );
+    Ok(found.note(lang.pick("history", "历史"), text)?)
 }
 
 /// The number of the store's format.
@@ -292,6 +307,19 @@ fn waiting(reader: &Reader, found: &mut Findings<'_>) -> anyhow::Result<()> {
         found.wrong(what, text, todo)?;
     } else {
         found.well(what, text)?;
+    }
+    let mut held = 0;
+    super::quarantine::each(reader, |_, _| {
+        held += 1;
+        Ok(())
+    })?;
+    if held > 0 {
+        let text = lang.pick(format!("{held} items could not be understood"), format!("{held} 条内容无法识别"));
+        let todo = lang.pick(
+            "`ifthen quarantine list` shows what sources told and could not be understood; fix, replay or discard each",
+            "用 `ifthen quarantine list` 查看无法识别的内容,逐个修正、重放或丢弃",
+        );
+        found.wrong(lang.pick("quarantine", "隔离区"), text, todo)?;
     }
     let parked = reader.scan(prefix::PARKED, None, 1_000)?;
     if let Some((Key::Parked(seq), _)) = parked.last() {

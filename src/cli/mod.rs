@@ -18,6 +18,7 @@ mod line;
 mod output;
 mod phrase;
 mod place;
+mod quarantine;
 mod records;
 mod restore;
 mod run;
@@ -79,6 +80,8 @@ enum Command {
     Calls(calls::Args),
     /// Keep rules from acting for a while, with a reason
     Silence(silence::Args),
+    /// Show, mend, retry or discard what sources told and what could not be understood
+    Quarantine(quarantine::Args),
     /// Show records
     Records(records::Args),
     /// Print the functions that conditions can call, each with an example
@@ -151,6 +154,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
+        Command::Quarantine(args) => quarantine::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
         Command::Functions(args) => functions::run(context, args, out),
         Command::Schema(args) => schema::run(args, out),

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Also write a JUnit report into this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Beneath a failure: why the rules that its step woke did what they did, clause by clause
+    #[arg(long, conflicts_with_all = ["json", "tap"])]
+    why: bool,
     /// Run again whenever a file changes
     #[arg(long)]
     watch: bool,
@@ -99,7 +102,8 @@ fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         report::tap(&results, &speech, out)?;
     } else {
         for result in results.iter().filter(|r| !r.failures.is_empty()) {
-            tell::failed(result, &speech, out)?;
+            let why = args.why.then(|| test::why(&subject, result.test).1);
+            tell::failed(result, why.as_deref(), &speech, out)?;
         }
     }
     if let Some(file) = &args.junit {

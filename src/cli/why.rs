@@ -138,6 +138,8 @@ fn unknown(in_force: Option<&Definitions>, id: &str, place: &Place) -> String {
 /// Why definitions of then are unknown.
 fn reason(unknown: Unknown, lang: Lang) -> &'static str {
     match unknown {
+        Unknown::Payload => lang.pick("what it brought was let go by retention", "事件内容已按保留期限清除"),
+        Unknown::State => lang.pick("the state of then was let go by retention", "当时的状态已按保留期限清除"),
         Unknown::NotKept => lang.pick("its definitions are not kept any more", "当时的定义已不再保留"),
         Unknown::Lost(Lost::Unreadable) => lang.pick("what was kept of its definitions cannot be read", "保留的定义无法读取"),
         Unknown::Lost(Lost::DoesNotCompile) => {

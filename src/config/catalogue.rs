@@ -147,6 +147,7 @@ texts! {
     K_COUNT "" "a whole number from {0} to {1}" "{0} 到 {1} 之间的整数"
     K_DURATION "" "a duration such as `90s`, `15m`, `24h`, `5d`, `2w`" "时长，如 `90s`、`15m`、`24h`、`5d`、`2w`"
     K_RATE "" "a rate such as `20/1m`" "速率，如 `20/1m`"
+    K_SIZE "" "a size such as `500MB` or `20GB`" "大小，如 `500MB`、`20GB`"
     K_ONE_OF "" "one of {0}" "以下之一：{0}"
     K_ADDRESS "" "an address such as `127.0.0.1:8780`" "监听地址，如 `127.0.0.1:8780`"
     K_NETWORK "" "a network such as `10.0.0.0/8`" "网段，如 `10.0.0.0/8`"

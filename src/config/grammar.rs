@@ -29,6 +29,8 @@ pub(super) enum Shape {
     Span,
     /// `20/1m`
     Rate,
+    /// `20GB`
+    Size,
     /// `127.0.0.1:8780`
     Address,
     /// `10.0.0.0/8`
@@ -252,6 +254,7 @@ impl Check<'_> {
             Shape::Duration => scalar::duration(node).is_some(),
             Shape::Span => crate::engine::span::Span::parse(text).is_some(),
             Shape::Rate => scalar::rate(node).is_some(),
+            Shape::Size => scalar::size(node).is_some(),
             Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
             Shape::Network => network(text).is_some(),
             Shape::Zone => jiff::tz::TimeZone::get(text).is_ok(),
@@ -349,6 +352,7 @@ fn expected(shape: &Shape) -> Said {
         Shape::Duration => t::K_DURATION.with([]),
         Shape::Span => t::K_SPAN.with([]),
         Shape::Rate => t::K_RATE.with([]),
+        Shape::Size => t::K_SIZE.with([]),
         Shape::Address => t::K_ADDRESS.with([]),
         Shape::Network => t::K_NETWORK.with([]),
         Shape::Zone => t::K_ZONE.with([]),

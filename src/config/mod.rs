@@ -17,6 +17,7 @@ mod locate;
 mod lookup;
 mod mend;
 mod names;
+mod nested;
 mod problem;
 mod scalar;
 pub mod scenario;
@@ -199,11 +200,16 @@ fn read_definitions(files: impl Iterator<Item = Read>, tests: bool, texts: &mut 
             Ok((node, whole)) => {
                 lost |= !whole;
                 if let Some(mut node) = node {
-                    texts[number].tests = test_lines(&node);
+                    texts[number].tests = nested::lines(&node, &texts[number]);
+                    texts[number].tests.push(test_lines(&node));
                     if let (Kind::Map(entries), false) = (&mut node.kind, tests) {
                         entries.retain(|e| e.key != definitions::TESTS);
                     }
+                    if !tests {
+                        nested::take(&mut node);
+                    }
                     root(&node, &table::FILE, texts, sink);
+                    nested::raise(&mut node);
                     lost |= node.is_broken() || node.entries().iter().any(|e| e.value.is_broken());
                     trees.push(node);
                 }
@@ -238,9 +244,9 @@ fn root(node: &Node, shape: &grammar::Shape, texts: &[Text], sink: &Sink) {
 fn hash(texts: &[Text], definitions: &Definitions) -> String {
     let mut sha = Sha256::new();
     for text in texts.iter().skip(1) {
-        let lines = text.lines.iter().enumerate().filter(|(n, _)| !text.tests.contains(n));
+        let lines = text.lines.iter().enumerate().filter(|(n, _)| !text.tests.iter().any(|t| t.contains(n)));
         let mut lines: Vec<&str> = lines.map(|(_, line)| line.as_str()).collect();
-        if !text.tests.is_empty() {
+        if text.tests.last().is_some_and(|own| !own.is_empty()) {
             // Tests decide nothing: as if they were not there, nor a file of nothing else.
             lines.truncate(lines.iter().rposition(|l| !l.trim().is_empty()).map_or(0, |last| last + 1));
             if lines.iter().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {

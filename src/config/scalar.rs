@@ -66,6 +66,15 @@ pub(super) fn rate(node: &Node) -> Option<Rate> {
     (rate.count > 0 && rate.per > SignedDuration::ZERO).then_some(rate)
 }
 
+/// Bytes: `500MB`, `20GB`; thousands of thousands.
+pub(super) fn size(node: &Node) -> Option<u64> {
+    let text = node.text()?;
+    let (count, factor) = [("KB", 3), ("MB", 6), ("GB", 9), ("TB", 12)]
+        .into_iter()
+        .find_map(|(unit, zeros)| Some((text.strip_suffix(unit)?, 10_u64.pow(zeros))))?;
+    count.trim_end().parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// The nearest of some words, if one is near enough to be what was meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let lower = word.to_lowercase();

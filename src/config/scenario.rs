@@ -1,9 +1,11 @@
 //! What `tests:` compiles to: what is there, what happens when, what must come of it. Run by `check`; the daemon never sees it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::engine::definition::{Person, Team};
 use crate::engine::event::{RecordRef, Upsert};
 use crate::engine::log::Outcome;
 use crate::engine::value::{Map, Value};
@@ -19,6 +21,10 @@ pub struct Test {
     pub at: Timestamp,
     /// Records that are there already, with their fields as they are kept; `tags` are tags unless the entity has such a field.
     pub given: Vec<(RecordRef, Map)>,
+    /// People as they are here, whatever `people:` says.
+    pub people: BTreeMap<String, Person>,
+    /// Teams as they are here.
+    pub teams: BTreeMap<String, Team>,
     /// How calls end from the beginning.
     pub answers: Vec<Answer>,
     /// In order; their times never go back.
@@ -192,6 +198,8 @@ pub enum Thing {
     Outcome(Outcome),
     /// A post was refused.
     Refused,
+    /// An item of the post was not understood, and is kept.
+    Quarantined,
 }
 
 /// A member that must be so.

@@ -45,6 +45,7 @@ fn of(shape: &'static Shape, defs: &mut Defs) -> Value {
         Shape::Count(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Shape::Duration => json!({ "type": "string", "pattern": r"^(\s*\d+[smhdw])+$" }),
         Shape::Span => json!({ "type": "string" }),
+        Shape::Size => json!({ "type": "string", "pattern": r"^\d+\s*(KB|MB|GB|TB)$" }),
         Shape::Rate => json!({ "type": "string", "pattern": r"^\d+\s*/(\s*\d+[smhdw])+$" }),
         Shape::Address | Shape::Network | Shape::Zone | Shape::Url => json!({ "type": "string" }),
         Shape::Hours => json!({ "type": "string", "pattern": r"^\d?\d:\d\d\s*-\s*\d?\d:\d\d$" }),

@@ -27,6 +27,8 @@ pub struct Settings {
     pub connections: BTreeMap<String, Connection>,
     /// Limits on everything that could grow.
     pub limits: Limits,
+    /// For how long what happened is kept.
+    pub retention: Kept,
     /// Networks that `http` actions may reach although they are private or local.
     pub allow_networks: Vec<IpNet>,
     /// How our own messages are written.
@@ -56,12 +58,39 @@ pub struct Limits {
     pub outbox: usize,
     /// For how long a delivery id is remembered; 3 days.
     pub dedupe: SignedDuration,
+    /// Items of one source that may be in quarantine; 10,000. More: 422, and polls wait.
+    pub quarantine: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 20, items: 1_000, queue: 1_024, outbox: 100_000, dedupe: SignedDuration::from_hours(72) }
+        let dedupe = SignedDuration::from_hours(72);
+        Self { body: 1 << 20, items: 1_000, queue: 1_024, outbox: 100_000, dedupe, quarantine: 10_000 }
     }
+}
+
+/// For how long what happened is kept, by kind; what is not said is the store's to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// What events say.
+    pub payloads: Keep,
+    /// Former state.
+    pub changes: Keep,
+    /// Events.
+    pub events: Keep,
+    /// The action log.
+    pub log: Keep,
+    /// Bytes of all of it.
+    pub size: Option<u64>,
+}
+
+/// For how long one kind is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Older ones go.
+    pub age: Option<SignedDuration>,
+    /// Beyond so many bytes the oldest go.
+    pub bytes: Option<u64>,
 }
 
 /// Something that tells us what happens.

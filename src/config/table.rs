@@ -65,7 +65,7 @@ static FIELD: Keys = Keys {
     later: &[],
 };
 
-static PERSON: Keys = Keys {
+pub(super) static PERSON: Keys = Keys {
     what: &("a person", "人员"),
     keys: &[&[
         may("name", Text, "Shown; the id unless said", "姓名,默认与标识相同"),
@@ -119,12 +119,13 @@ static RULE: Keys = Keys {
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
             may("warn", Object(&time::WARN), "Before the time of `for` or `at` is over", "在 `for` 或 `at` 到时之前预警"),
+            may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "此规则的测试"),
         ],
         gate::SHARED,
         gate::RULE,
     ],
     one_of: &[],
-    later: &["tests"],
+    later: &[],
 };
 
 static CHANGED: Keys = Keys {

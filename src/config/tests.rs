@@ -393,6 +393,32 @@ fn tests_are_checked_and_change_nothing_that_is_decided() {
 }
 
 #[test]
+fn tests_inside_a_rule_are_those_of_the_section() {
+    let folder = good();
+    let before = folder.loaded();
+    let rule = |tests: &str| {
+        format!(
+            "\n\nrules:\n  first:\n    when: lead.created\n    then: [ {{ tag: 新 }} ]{tests}\n\n  second:\n    when: lead.created\n    then: [ {{ log: x }} ]\n"
+        )
+    };
+    folder.write("rules/more.yaml", &rule(""));
+    let without = folder.loaded();
+    let tests = "\n    tests:\n      新线索:\n        steps:\n          - { tell: { lead: { id: L1 } }, expect: [ { tag: 新 }, { emit: nobody.says } ] }";
+    folder.write("rules/more.yaml", &rule(tests).replace("{ emit: nobody.says }", "{ log: x }"));
+    let with = folder.loaded();
+    assert_eq!(with.summary.hash, without.summary.hash, "tests decide nothing");
+    assert_ne!(with.summary.hash, before.summary.hash);
+    let names: Vec<&str> = with.tests.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["first: 新线索"]);
+    assert_eq!((with.definitions.rules.len(), with.tests[0].place.line), (without.definitions.rules.len(), 8));
+    // What is wrong in them is told by `check`, and does not keep the daemon from its rules.
+    folder.write("rules/more.yaml", &rule(tests).replace("tag: 新 }, {", "assing: 新 }, {"));
+    assert!(!folder.load().unwrap_err().problems.is_empty());
+    let daemon = Options { tests: false, ..Options::default() };
+    assert_eq!(load(&folder.path().join("config.yaml"), &daemon).unwrap().summary, without.summary);
+}
+
+#[test]
 fn slips_in_tests_are_told_at_their_place() {
     let check = |test: &str, expect: &str| {
         let folder = good();

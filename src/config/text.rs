@@ -18,7 +18,7 @@ pub(super) struct Text {
     /// Line from 1, column from 0 and width of what is known to be a secret.
     pub(super) hidden: Vec<(usize, usize, usize)>,
     /// Which of the lines are tests: they do not count for the hash.
-    pub(super) tests: std::ops::Range<usize>,
+    pub(super) tests: Vec<std::ops::Range<usize>>,
 }
 
 /// What may stand behind a key whose name says secret.
@@ -42,7 +42,7 @@ impl Text {
             lines: text.lines().map(str::to_owned).collect(),
             hide,
             hidden: Vec::new(),
-            tests: 0..0,
+            tests: Vec::new(),
         }
     }
 

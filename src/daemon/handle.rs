@@ -1,5 +1,6 @@
 //! How everything outside the turn talks to it: submit and wait for the commit, read what is in force, ask how things stand.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -68,6 +69,8 @@ pub struct Status {
     pub calls: AtomicUsize,
     /// Calls being performed.
     pub performing: AtomicUsize,
+    /// Items in quarantine, by source.
+    pub quarantine: RwLock<BTreeMap<String, usize>>,
     /// The turn has ended.
     pub gone: AtomicBool,
     /// When the turn that is being taken began, in milliseconds since 1970; 0: none is.

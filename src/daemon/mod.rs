@@ -3,6 +3,8 @@
 //! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
 
 pub mod handle;
+mod held;
+mod housekeeping;
 mod poll;
 mod reload;
 mod serve;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::handle::{Handle, Message};
+use super::housekeeping::{self, Pace};
 use super::turn::{Submission, Taken, Turn, ended};
 use crate::engine::call::{Call, Outcome};
 use crate::engine::event::{Body, Draft};
@@ -34,6 +35,7 @@ struct Shell {
     paused_until: Option<Instant>,
     /// Asked to stop: until when to wait for calls.
     stop_at: Option<Instant>,
+    pace: Pace,
 }
 
 /// Starts the thread; it ends after [`Message::Stop`], or with the error of a disk that failed.
@@ -43,7 +45,8 @@ pub(super) fn start(
     handle: Handle,
     runtime: tokio::runtime::Handle,
 ) -> JoinHandle<Result<(), Error>> {
-    let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own: Vec::new(), paused_until: None, stop_at: None };
+    let (own, pace) = (Vec::new(), Pace::new(Instant::now()));
+    let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own, paused_until: None, stop_at: None, pace };
     std::thread::spawn(move || {
         let _gone = Gone(handle);
         shell.run()
@@ -62,6 +65,7 @@ impl Drop for Gone {
 impl Shell {
     fn run(mut self) -> Result<(), Error> {
         self.handle.status().committing.store(true, Ordering::Relaxed);
+        self.count();
         loop {
             if let Some(at) = self.stop_at
                 && (Instant::now() >= at || (self.turn.waiting().1 == 0 && self.own.is_empty()))
@@ -72,6 +76,7 @@ impl Shell {
             let now = Timestamp::now();
             if !submissions.is_empty() {
                 self.handle.status().since.store(now.as_millisecond(), Ordering::Relaxed);
+                self.turn.limit(self.handle.live().settings.limits.quarantine);
                 let taken = self.turn.take(submissions, now);
                 self.handle.status().since.store(0, Ordering::Relaxed);
                 self.after(taken)?;
@@ -88,7 +93,20 @@ impl Shell {
                 }
                 drop(reply.send(done.map_err(|e| e.to_string()))); // whoever asked may have gone
             }
+            self.tidy()?;
         }
+    }
+
+    /// Lets a little of what is old go, when it is time for that.
+    fn tidy(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
+        if self.stop_at.is_some() || self.paused_until.is_some_and(|until| begun < until) || !self.pace.is_due(begun) {
+            return Ok(());
+        }
+        let retention = housekeeping::retention(&self.handle.live().settings.retention);
+        let more = self.turn.retain(&retention, Timestamp::now())?;
+        self.pace.took(Instant::now(), begun.elapsed(), more);
+        Ok(())
     }
 
     fn after(&mut self, taken: Taken) -> Result<(), Error> {
@@ -114,10 +132,18 @@ impl Shell {
         let (calls, performing) = self.turn.waiting();
         status.calls.store(calls, Ordering::Relaxed);
         status.performing.store(performing, Ordering::Relaxed);
+        self.count();
         for call in taken.started {
             self.perform(call);
         }
         Ok(())
+    }
+
+    /// Tells how much is in quarantine.
+    fn count(&mut self) {
+        if let Some(counts) = self.turn.quarantine() {
+            *self.handle.status().quarantine.write().unwrap_or_else(std::sync::PoisonError::into_inner) = counts;
+        }
     }
 
     /// Whatever is due or has queued; waits if there is nothing.
@@ -165,6 +191,7 @@ impl Shell {
             let until = wake.duration_since(now);
             longest = Duration::try_from(until).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP);
         }
+        longest = longest.min(self.pace.until(Instant::now()).max(Duration::from_millis(1)));
         self.mailbox.recv_timeout(longest).map_err(|e| matches!(e, RecvTimeoutError::Disconnected))
     }
 

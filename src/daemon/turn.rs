@@ -3,13 +3,14 @@
 //!
 //! Architecture invariant: nothing is acknowledged, performed or seen by a reader before its commit returned.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
+use super::held::Held;
 use crate::engine::call::{Call, Class, Outcome, Status};
 use crate::engine::cascade;
 use crate::engine::definition::Definitions;
@@ -18,7 +19,7 @@ use crate::engine::event::{Body, Draft, Event};
 use crate::engine::state::{Change, Key, Need, State, prefix};
 use crate::engine::sweep;
 use crate::engine::value::Value;
-use crate::store::{Batch, Error, Last, Store};
+use crate::store::{Batch, Error, Last, Retention, Store};
 
 /// Loaded values kept between turns; beyond, all are forgotten and loaded again when needed.
 const KEEP: usize = 20_000;
@@ -109,6 +110,9 @@ pub struct Turn {
     definitions: Arc<Definitions>,
     last: Last,
     dispatch: Dispatch,
+    held: Held,
+    /// Items of one source that may be in quarantine.
+    most: usize,
 }
 
 /// A batch in the making: decided, not yet committed.
@@ -116,6 +120,8 @@ pub struct Turn {
 struct Made {
     batch: Batch,
     deliveries: HashMap<(String, String), u64>,
+    /// Items that are to be kept in quarantine, by source.
+    unread: HashMap<String, usize>,
 }
 
 impl Turn {
@@ -138,7 +144,8 @@ impl Turn {
             }
         }
         let last = store.last()?;
-        Ok((Self { store, state: State::default(), definitions, last, dispatch }, cut_off))
+        let held = Held::read(&*store)?;
+        Ok((Self { store, state: State::default(), definitions, last, dispatch, held, most: usize::MAX }, cut_off))
     }
 
     /// When something is due by itself, at the earliest.
@@ -167,6 +174,16 @@ impl Turn {
     /// The store, for what is kept beside what is decided.
     pub(super) fn store(&mut self) -> &mut dyn Store {
         self.store.as_mut()
+    }
+
+    /// Items in quarantine by source, if they are others than those told last.
+    pub fn quarantine(&mut self) -> Option<BTreeMap<String, usize>> {
+        self.held.news()
+    }
+
+    /// From here on no source may have more items in quarantine.
+    pub fn limit(&mut self, quarantine: usize) {
+        self.most = quarantine;
     }
 
     /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
@@ -199,6 +216,26 @@ impl Turn {
             Ok(()) => {}
         }
         taken
+    }
+
+    /// Lets a little of what is old go; whether there is more. What cannot be written now can be later.
+    pub fn retain(&mut self, retention: &Retention, now: Timestamp) -> Result<bool, Error> {
+        let mut step = || {
+            let more = self.store.retain(retention, now)?;
+            if !more {
+                self.store.drop_definitions()?; // with the last event that they decided
+            }
+            self.store.maintain()?;
+            Ok(more)
+        };
+        let more: Result<bool, Error> = step();
+        more.or_else(|error| match error {
+            Error::Broken(_) | Error::Corrupt(_) => Err(error),
+            _ => {
+                warn!(%error, "what is old cannot be let go now");
+                Ok(false)
+            }
+        })
     }
 
     fn attempt(&mut self, submissions: Vec<Submission>, now: Timestamp, taken: &mut Taken) {
@@ -295,6 +332,7 @@ impl Turn {
     fn decide_all(&mut self, made: &mut Made, drafts: &[Draft], now: Timestamp) -> Result<Vec<Accepted>, Failure> {
         let (mark, numbers) = (self.state.mark(), self.last);
         let lengths = (made.batch.events.len(), made.batch.changes.len(), made.batch.log.len());
+        let unread = made.unread.clone();
         let mut fresh: Vec<(String, String)> = Vec::new();
         let mut accepted = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -306,6 +344,7 @@ impl Turn {
                     made.batch.events.truncate(lengths.0);
                     made.batch.changes.truncate(lengths.1);
                     made.batch.log.truncate(lengths.2);
+                    made.unread = unread;
                     for known in fresh {
                         made.deliveries.remove(&known);
                     }
@@ -324,7 +363,10 @@ impl Turn {
         fresh: &mut Vec<(String, String)>,
         now: Timestamp,
     ) -> Result<Accepted, Failure> {
-        let Some(delivery) = &draft.delivery else { return self.decide(made, draft.clone(), now) };
+        let Some(delivery) = &draft.delivery else {
+            self.admit(made, draft)?;
+            return self.decide(made, draft.clone(), now);
+        };
         let known = (draft.origin.clone(), delivery.clone());
         let former = match made.deliveries.get(&known) {
             Some(seq) => Some(*seq),
@@ -333,10 +375,24 @@ impl Turn {
         if let Some(seq) = former {
             return Ok(Accepted { seq, duplicate: true });
         }
+        self.admit(made, draft)?;
         let one = self.decide(made, draft.clone(), now)?;
         made.deliveries.insert(known.clone(), one.seq);
         fresh.push(known);
         Ok(one)
+    }
+
+    /// Whether there is room for what could not be understood: what nobody looks at must not grow without end.
+    fn admit(&self, made: &mut Made, draft: &Draft) -> Result<(), Failure> {
+        let Body::Unread(unread) = &draft.body else { return Ok(()) };
+        let coming = made.unread.entry(draft.origin.clone()).or_default();
+        if self.held.of(&draft.origin) + *coming >= self.most {
+            let (why, most) = (&unread.reason, self.most);
+            let full = format!("{why}; and {most} items of {} are in quarantine already (limits: quarantine)", draft.origin);
+            return Err(Failure::Rejected(full));
+        }
+        *coming += 1;
+        Ok(())
     }
 
     /// One root event and all it causes, loading what is needed.
@@ -391,6 +447,7 @@ impl Turn {
         let mut started: HashMap<_, Call> = HashMap::new();
         for (_, change) in &made.batch.changes {
             let Key::Call(id) = &change.key else {
+                self.held.apply(change);
                 self.dispatch.apply(change);
                 continue;
             };

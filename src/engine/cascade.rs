@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::decide::{Decision, decide};
 use super::definition::Definitions;
-use super::event::Event;
+use super::event::{Body, Event};
 use super::log::{Line, Outcome};
+use super::quarantine;
 use super::state::{Change, Entry, Key, Need, State};
 use super::value::Value;
 
@@ -123,7 +124,11 @@ fn park(
     let root = &events[0];
     let reason = format!("{limit}: {cycle}");
     // A timer that fired has fired, a call that ended has ended, whatever came of it. All it needs was loaded before.
-    let own = if root.body.is_own() { decide(definitions, state, root, now)? } else { Decision::default() };
+    let own = match &root.body {
+        Body::Unread(unread) => quarantine::booked(definitions, state, root, unread, now),
+        body if body.is_own() => decide(definitions, state, root, now)?,
+        _ => Decision::default(),
+    };
     let parked = Change { key: Key::Parked(root.seq), entry: Some(Arc::new(Entry::Parked(reason))) };
     let changes: Vec<(u64, Change)> = own.changes.into_iter().chain([parked]).map(|change| (root.seq, change)).collect();
     for (_, change) in &changes {

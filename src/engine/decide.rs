@@ -17,12 +17,13 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule, schedule, silence, sweep, window};
+use super::{flow, outbox, quarantine, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
 
-/// The event of what a source told and that does not fit its mapping: `row`, `reason`, `field`. Kept, logged, open to rules.
+/// The event of what a source told and that does not fit its mapping: `source`, `reason`, `field`, `item`, and the `id` under which
+/// it is kept in quarantine. Open to rules.
 pub const UNREADABLE: &str = "ifthen.unreadable";
 
 /// The event of a polled source that cannot be read: `source`, `error`. Told once, until it is another error or it passes.
@@ -82,12 +83,13 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
                 merge(draft, upsert)?;
             }
             match event.name.as_str() {
-                UNREADABLE | SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
+                SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
                 SOURCE_RECOVERED => draft.say(&By::default(), "read", Outcome::Done, data.clone()),
                 _ => {}
             }
             (Cow::Borrowed(data), None)
         }
+        Body::Unread(unread) => (Cow::Owned(quarantine::keep(draft, unread)), None),
         Body::Created { by } => (Cow::Owned(Value::from([("by", by.as_str().into())])), None),
         Body::Changed { old, by, .. } => {
             let names = Value::List(old.keys().map(|k| k.as_str().into()).collect());
@@ -103,9 +105,10 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
 /// The engine's own events: its books are kept.
 fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
     match &draft.event.body {
-        Body::Happened { .. } | Body::Created { .. } | Body::Changed { .. } => {}
         Body::Due(key) => due(draft, key)?,
         Body::Slice(slice) => sweep::slice(draft, slice)?,
+        Body::Happened { .. } | Body::Created { .. } | Body::Changed { .. } | Body::Unread(_) | Body::Forgotten => {}
+        Body::Settled { item, told } => quarantine::settle(draft, *item, told)?,
         Body::Start(calls) => outbox::start(draft, calls)?,
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
         Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
@@ -220,7 +223,7 @@ pub(super) struct Deciding<'a> {
     changed: BTreeMap<Key, Option<Arc<Entry>>>,
     /// Records changed here: as they were, and who changed them last.
     touched: BTreeMap<RecordRef, (Option<Arc<Entry>>, String)>,
-    emits: Vec<Draft>,
+    pub(super) emits: Vec<Draft>,
     log: Vec<Line>,
     numbers: u32,
     /// Runs started by this decision: flows that start each other without end are stopped by it.
@@ -390,7 +393,7 @@ impl<'a> Deciding<'a> {
         self.numbers
     }
 
-    fn finish(mut self) -> Decision {
+    pub(super) fn finish(mut self) -> Decision {
         // What happened to records first, then what rules said about it.
         let said = std::mem::take(&mut self.emits);
         for (record, (before, by)) in std::mem::take(&mut self.touched) {

@@ -23,7 +23,7 @@ use super::value::{Map, Value};
 use super::window::Windows;
 
 /// The compiled definitions of one reload.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Definitions {
     /// Over every file they were read from; log lines and events say which definitions decided them.
     pub hash: String,
@@ -101,7 +101,7 @@ impl Definitions {
 }
 
 /// A rule.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,

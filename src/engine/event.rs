@@ -214,6 +214,17 @@ pub enum Body {
         /// How many rows it brought.
         rows: u64,
     },
+    /// A source told something that could not be understood; it is kept in quarantine under this event's number.
+    Unread(Box<super::quarantine::Unread>),
+    /// A person has settled an item of the quarantine.
+    Settled {
+        /// The number of the event by which it was kept.
+        item: u64,
+        /// What it comes to; nothing: it is discarded.
+        told: Vec<super::quarantine::Retold>,
+    },
+    /// What it was is no longer kept; its name, times and record are.
+    Forgotten,
     /// Something a person asked for from the command line or the API.
     Command(Command),
     /// New definitions are in force from here on.
@@ -230,7 +241,8 @@ pub enum Body {
 impl Body {
     /// Whether it keeps the engine's own books: those are kept even when what it causes is rolled back.
     pub fn is_own(&self) -> bool {
-        !matches!(self, Self::Happened { .. } | Self::Created { .. } | Self::Changed { .. })
+        let others = matches!(self, Self::Happened { .. } | Self::Created { .. } | Self::Changed { .. });
+        !others && !matches!(self, Self::Unread(_) | Self::Settled { .. } | Self::Forgotten)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod log;
 pub mod lookup;
 mod merging;
 pub mod outbox;
+pub mod quarantine;
 mod quiet;
 pub mod record;
 mod release;

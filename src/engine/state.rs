@@ -95,6 +95,8 @@ pub enum Key {
     Sweep(String),
     /// The schedules that are armed: what changed is found by it at a reload.
     Schedules,
+    /// What a source told and that was not understood, by the number of its event.
+    Quarantine(u64),
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -132,6 +134,7 @@ impl Key {
             Self::Tick(_) => "tick/",
             Self::Sweep(_) => prefix::SWEEP,
             Self::Schedules => "schedules/",
+            Self::Quarantine(_) => prefix::QUARANTINE,
         }
     }
 }
@@ -156,6 +159,8 @@ pub mod prefix {
     pub const WINDOW: &str = "window/";
     /// Items of windows; add `<id>/` for one window.
     pub const ITEMS: &str = "items/";
+    /// What was not understood, oldest first.
+    pub const QUARANTINE: &str = "quarantine/";
 }
 
 impl fmt::Display for Key {
@@ -178,10 +183,10 @@ impl fmt::Display for Key {
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
-            Self::Parked(seq) => write!(f, "{seq:016}"),
             Self::Window { window, subject } => write!(f, "{window}/{subject}"),
             Self::Items { window, n, subject } => write!(f, "{window}/{n:06}/{subject}"),
             Self::Windows => f.write_str("book"),
+            Self::Parked(seq) | Self::Quarantine(seq) => write!(f, "{seq:016}"),
         }
     }
 }
@@ -223,6 +228,7 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
+            "quarantine" => Self::Quarantine(number(rest)?),
             "window" => {
                 let (window, subject) = rest.split_once('/').ok_or(())?;
                 Self::Window { window: window.into(), subject: subject.into() }
@@ -299,6 +305,8 @@ pub enum Entry {
     Sweep(super::sweep::Sweep),
     /// Under [`Key::Schedules`]: by event, what they were armed by.
     Schedules(BTreeMap<String, (String, String)>),
+    /// Under [`Key::Quarantine`].
+    Quarantine(super::quarantine::Held),
 }
 
 /// Whom a timer wakes.
@@ -444,6 +452,7 @@ mod tests {
             "tick/ifthen.cron.weekly-report",
             "sweep/ifthen.held.recycle",
             "schedules/",
+            "quarantine/0000000000000042",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

@@ -117,13 +117,13 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 }
 
 /// Finds candidates by event name: exact names by hash, globs one by one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Index {
     rules: Names<usize>,
     flows: Names<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Names<T> {
     exact: HashMap<String, Vec<T>>,
     globs: Vec<(String, T)>,

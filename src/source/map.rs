@@ -51,11 +51,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(detail: impl Into<String>) -> Self {
+    pub(super) fn new(detail: impl Into<String>) -> Self {
         Self { path: None, detail: detail.into(), ours: false }
     }
 
-    fn at(path: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn at(path: &str, detail: impl Into<String>) -> Self {
         Self { path: Some(path.to_owned()), ..Self::new(detail) }
     }
 }
@@ -74,24 +74,41 @@ impl Told {
 
 /// The draft of the event that a payload tells of; `at` is never after `now`.
 pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now: Timestamp) -> Result<Draft, Fault> {
-    let zone = &definitions.zone.0;
-    let name = name(id, map, &told, now, zone)?;
-    check_name(&name, definitions).map_err(Fault::new)?;
-    let delivery = delivery(map, &told)?;
-    let said = map.time.as_ref().map(|path| time(&told, path, zone)).transpose()?.flatten();
-    let at = said.or(told.time).unwrap_or(now).min(now);
-    let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told, now)).transpose()?;
-    Ok(Draft {
-        name,
-        at,
-        received: now,
-        origin: id.to_owned(),
-        delivery,
-        record: upsert.as_ref().map(|u| u.record.clone()),
-        cause: None,
-        batch: (map.imports == Imported::All).then(|| id.to_owned()),
-        body: Body::Happened { data: told.data, upsert },
-    })
+    understand(id, map, definitions, told, now).map_err(|unread| unread.0)
+}
+
+/// As [`draft`]; what does not fit comes back whole.
+pub fn understand(
+    id: &str,
+    map: &Mapping,
+    definitions: &Definitions,
+    told: Told,
+    now: Timestamp,
+) -> Result<Draft, Box<(Fault, Told)>> {
+    let read = || {
+        let zone = &definitions.zone.0;
+        let name = name(id, map, &told, now, zone)?;
+        check_name(&name, definitions).map_err(Fault::new)?;
+        let delivery = delivery(map, &told)?;
+        let said = map.time.as_ref().map(|path| time(&told, path, zone)).transpose()?.flatten();
+        let at = said.or(told.time).unwrap_or(now).min(now);
+        let upsert = map.record.as_ref().map(|r| upsert(r, definitions, &told, now)).transpose()?;
+        Ok((name, delivery, at, upsert))
+    };
+    match read() {
+        Ok((name, delivery, at, upsert)) => Ok(Draft {
+            name,
+            at,
+            received: now,
+            origin: id.to_owned(),
+            delivery,
+            record: upsert.as_ref().map(|u| u.record.clone()),
+            cause: None,
+            batch: (map.imports == Imported::All).then(|| id.to_owned()),
+            body: Body::Happened { data: told.data, upsert },
+        }),
+        Err(fault) => Err(Box::new((fault, told))),
+    }
 }
 
 /// A path as the end of a JSON pointer: `data.lead` is `/data/lead`.
@@ -155,7 +172,8 @@ impl Scope for Payload<'_> {
     }
 }
 
-fn delivery(map: &Mapping, told: &Told) -> Result<Option<String>, Fault> {
+/// The delivery id, where the source says one.
+pub(super) fn delivery(map: &Mapping, told: &Told) -> Result<Option<String>, Fault> {
     let id = match &map.delivery {
         Some(Delivery::Body(paths)) => {
             let mut parts = paths.iter().map(|path| part(told, path)).collect::<Result<Vec<_>, _>>()?;

@@ -6,4 +6,5 @@
 
 pub mod map;
 pub mod poll;
+pub mod quarantine;
 pub mod webhook;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub mod backup;
 pub mod export;
 pub mod memory;
+pub mod retention;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -17,6 +18,7 @@ mod suite;
 use crate::engine::event::Event;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Change, Entry, Key};
+pub use retention::Retention;
 
 /// What one turn commits, all or nothing.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -132,7 +134,8 @@ pub trait Read {
     /// Entries whose key's text begins with `prefix`, in order of that text, after `after`, at most `limit`.
     fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error>;
 
-    /// The value under a key as it was once the event of this number and all before it had been decided.
+    /// The value under a key as it was once the event of this number and all before it had been decided;
+    /// [`Error::Forgotten`] where that is no longer known.
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error>;
 
     /// The number of the event that a source delivered under this id, within the dedupe horizon.
@@ -197,6 +200,12 @@ pub trait Store: Read + Send {
         Ok(0)
     }
 
+    /// Lets a little of what is old or too much go, at this time; whether there is more to do at once. What something waits for
+    /// stays. To be called between batches; a store that keeps everything does nothing.
+    fn retain(&mut self, _retention: &Retention, _now: jiff::Timestamp) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     /// Housekeeping that the turn calls between batches; cheap when there is nothing to do. What fails here endangers nothing
     /// that is committed: [`Error::Full`] may be tried again, but [`Error::Broken`] means what it always means.
     fn maintain(&mut self) -> Result<(), Error> {
@@ -250,6 +259,9 @@ pub enum Error {
     /// There is no store there.
     #[error("{0}")]
     Absent(String),
+    /// State as of events before this one is no longer kept: whether there was a value, and which, is unknown.
+    #[error("the state before {} is no longer kept (retention: changes)", crate::engine::event::id(*.0))]
+    Forgotten(u64),
     /// The file was written by a newer version.
     #[error("{0}")]
     Newer(String),

@@ -118,7 +118,7 @@ over_every_store! {
     refused_leaves_nothing definitions_are_kept
 }
 
-fn time(second: i64) -> Timestamp {
+pub(super) fn time(second: i64) -> Timestamp {
     Timestamp::new(1_790_000_000 + second, 123_456_789).unwrap()
 }
 
@@ -155,7 +155,7 @@ pub(super) fn put(seq: u64, key: &Key, name: &str) -> (u64, Change) {
     (seq, Change { key: key.clone(), entry: Some(named(name)) })
 }
 
-fn gone(seq: u64, key: &Key) -> (u64, Change) {
+pub(super) fn gone(seq: u64, key: &Key) -> (u64, Change) {
     (seq, Change { key: key.clone(), entry: None })
 }
 
@@ -397,9 +397,9 @@ fn refused_leaves_nothing(kind: &mut impl Kind) {
 }
 
 /// Small numbers from which a batch is made: which events, which keys get a value or lose it.
-type Seed = Vec<(u8, u8, bool)>;
+pub(super) type Seed = Vec<(u8, u8, bool)>;
 
-fn grown(seed: &Seed, last: Last) -> Batch {
+pub(super) fn grown(seed: &Seed, last: Last) -> Batch {
     use crate::engine::state::TimerId;
     let (mut made, mut seq) = (batch(vec![], vec![], vec![]), last.event);
     for (step, which, there) in seed {

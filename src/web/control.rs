@@ -109,6 +109,13 @@ pub(super) struct Asked {
     now: bool,
 }
 
+/// The body, only after the token and not for ever: one that does not come must not keep its connection.
+pub(super) async fn body(request: axum::extract::Request) -> Result<axum::body::Bytes, Box<Response>> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
+    let refused = || problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
+    body.ok().and_then(Result::ok).ok_or_else(|| Box::new(refused()))
+}
+
 /// Whether the token is there that only the data folder's owner can read.
 pub(super) fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::config::settings::SourceKind;
 use crate::daemon::handle::Handle;
 use crate::daemon::turn::{Accepted, Refusal as Refused};
-use crate::engine::event;
+use crate::engine::event::{self, Body as DraftBody};
 use crate::source::webhook::{self, Refusal, rate::Buckets};
 
 /// A body must be here by then: longer is a stalled or hostile sender.
@@ -67,7 +67,10 @@ pub(super) async fn post(
 ) -> Response {
     let begun = std::time::Instant::now();
     let (response, code) = match accept(&intake, &id, peer, request).await {
-        Ok(accepted) => (answer(&accepted), "accepted"),
+        Ok((accepted, unread)) => {
+            let code = if unread.iter().any(Option::is_some) { "quarantined" } else { "accepted" };
+            (answer(&accepted, &unread), code)
+        }
         Err(refusal) => {
             let code = refusal.code;
             intake.say(&id, peer, &refusal);
@@ -79,7 +82,13 @@ pub(super) async fn post(
     response
 }
 
-async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -> Result<Vec<Accepted>, Refusal> {
+/// Beside what was accepted: which of it is kept in quarantine, and why.
+type Answered = (Vec<Accepted>, Vec<Option<Why>>);
+
+/// Why an item was not understood: in words, and the path of the member concerned.
+type Why = (String, Option<String>);
+
+async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -> Result<Answered, Refusal> {
     let live = intake.handle.live();
     let source = live.settings.sources.get(id).filter(|s| matches!(s.kind, SourceKind::Webhook(_)));
     let source =
@@ -95,15 +104,20 @@ async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -
     intake.rates.lock().unwrap_or_else(PoisonError::into_inner).admit(id, webhook.rate, now)?;
     let drafts = webhook::read(id, source, &live.definitions, &live.settings.limits, &request)?;
     if drafts.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    intake.handle.submit(drafts).await.map_err(|refused| match refused {
+    let unread: Vec<Option<Why>> = drafts
+        .iter()
+        .map(|d| if let DraftBody::Unread(u) = &d.body { Some((u.reason.clone(), u.field.clone())) } else { None })
+        .collect();
+    let accepted = intake.handle.submit(drafts).await.map_err(|refused| match refused {
         Refused::Unavailable(why) => Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "unavailable", why) },
         Refused::Overloaded(what) => {
             Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "overloaded", format!("too many {what} are waiting")) }
         }
         Refused::Rejected(why) => refusal(422, "rejected", why),
-    })
+    })?;
+    Ok((accepted, unread))
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
@@ -124,15 +138,22 @@ fn refusal(status: u16, code: &'static str, detail: impl Into<String>) -> Refusa
     Refusal { status, code, title, detail: detail.into(), pointer: None, retry_after: None }
 }
 
-/// `202`, or `200` when all of it was there before.
-fn answer(accepted: &[Accepted]) -> Response {
-    let list: Vec<Value> =
-        accepted
-            .iter()
-            .map(|a| {
-                if a.duplicate { json!({ "id": event::id(a.seq), "duplicate": true }) } else { json!({ "id": event::id(a.seq) }) }
-            })
-            .collect();
+/// `202`, or `200` when all of it was there before. What was not understood is said to be in quarantine.
+fn answer(accepted: &[Accepted], unread: &[Option<Why>]) -> Response {
+    let one = |(a, unread): (&Accepted, &Option<Why>)| {
+        let mut one = json!({ "id": event::id(a.seq) });
+        match unread {
+            _ if a.duplicate => one["duplicate"] = true.into(),
+            Some((reason, field)) => {
+                one["outcome"] = "quarantined".into();
+                one["reason"] = reason.as_str().into();
+                one["field"] = field.as_deref().into();
+            }
+            None => {}
+        }
+        one
+    };
+    let list: Vec<Value> = accepted.iter().zip(unread).map(one).collect();
     let status = if accepted.iter().all(|a| a.duplicate) && !accepted.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     super::json(status, "application/json", &json!({ "accepted": list }))
 }

@@ -45,6 +45,7 @@ fn describe() {
     metrics::describe_histogram!("ifthen_request_seconds", "Webhook requests, from their head to the answer");
     metrics::describe_gauge!("ifthen_calls_waiting", "Calls that are neither done nor dead");
     metrics::describe_gauge!("ifthen_calls_performing", "Calls on their way");
+    metrics::describe_gauge!("ifthen_quarantine_items", "Items in quarantine, by source");
     metrics::describe_gauge!("ifthen_queue_room", "Free places in the queue of submissions");
 }
 
@@ -57,5 +58,9 @@ pub(super) async fn render(State(handle): State<Handle>) -> Response {
     metrics::gauge!("ifthen_calls_waiting").set(status.calls.load(Ordering::Relaxed) as f64);
     metrics::gauge!("ifthen_calls_performing").set(status.performing.load(Ordering::Relaxed) as f64);
     metrics::gauge!("ifthen_queue_room").set(handle.room() as f64);
+    let held = status.quarantine.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    for (source, count) in held {
+        metrics::gauge!("ifthen_quarantine_items", "source" => source).set(count as f64);
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }

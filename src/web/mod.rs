@@ -5,6 +5,7 @@
 mod control;
 mod intake;
 mod metric;
+mod quarantine;
 mod replay;
 mod silence;
 
@@ -36,6 +37,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/calls/{id}/{what}", post(control::call))
                 .route("/api/silences", post(silence::begin))
                 .route("/api/silences/{id}/end", post(silence::end))
+                .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),

@@ -5,6 +5,7 @@ mod calendar;
 mod flow;
 mod gate;
 mod outbox;
+mod quarantine;
 mod rule;
 mod schedule;
 mod window;

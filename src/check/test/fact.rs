@@ -29,7 +29,7 @@ impl Fact {
             Thing::Action(action @ ("email" | "http" | "dingtalk" | "wecom")) => line.action == action && self.is_order(),
             Thing::Action(action @ ("start" | "wait")) => line.action == action && line.outcome == Outcome::Fired,
             Thing::Action(action) => line.action == action && line.outcome == Outcome::Done,
-            Thing::Refused => false,
+            Thing::Refused | Thing::Quarantined => false,
         }
     }
 

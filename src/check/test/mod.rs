@@ -8,7 +8,7 @@ mod matching;
 mod play;
 mod world;
 
-pub use play::{Failure, Found, Subject, play, ready};
+pub use play::{Failure, Found, Subject, Woken, play, ready, why};
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::matching::{self, all, missing, nearest};
-use super::world::{Refused, World};
+use super::world::{QUARANTINED, Refused, World};
 use crate::config::scenario::{Expectation, Held, How, Place, Step, Test, Thing};
 use crate::config::settings::Settings;
 use crate::engine::definition::{Definitions, Deliver};
-use crate::engine::event::RecordRef;
+use crate::engine::event::{Event, RecordRef};
+use crate::engine::explain::Explained;
 use crate::engine::log::Line;
 use crate::engine::value::Value;
 
@@ -93,18 +94,42 @@ pub fn ready(definitions: &mut Definitions) {
     definitions.connections.values_mut().for_each(|c| c.deliver = Deliver::Live);
 }
 
+/// What an event of a step came to: why each rule and flow that waits for it did what it did.
+pub type Woken = (Event, Vec<Explained>);
+
 /// Plays a test; nothing comes back when all of it is as expected.
 pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
+    explained(subject, test, false).0
+}
+
+/// As [`play`]; also why the events of the step at which it failed did what they did.
+pub fn why(subject: &Subject<'_>, test: &Test) -> (Vec<Failure>, Vec<Woken>) {
+    explained(subject, test, true)
+}
+
+fn explained(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Vec<Woken>) {
+    if test.people.is_empty() && test.teams.is_empty() {
+        return through(subject, test, watch);
+    }
+    let mut definitions = subject.definitions.clone();
+    definitions.people.extend(test.people.clone());
+    definitions.teams.extend(test.teams.clone());
+    through(&Subject { definitions: &definitions, settings: subject.settings }, test, watch)
+}
+
+fn through(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Vec<Woken>) {
     let mut world = World::new(subject, test.at);
+    world.woken = watch.then(Vec::new);
     for (record, fields) in &test.given {
         world.give(record, fields);
     }
     world.answer(&test.answers);
     if world.begin().is_err() {
-        return Vec::new(); // what never ends is found at the first step
+        return (Vec::new(), Vec::new()); // what never ends is found at the first step
     }
     for step in &test.steps {
         world.facts.clear();
+        world.woken.iter_mut().for_each(Vec::clear);
         let mut look = Look { subject, step, refused: Vec::new(), found: Vec::new() };
         if run(&mut world, step, &mut look).is_err() {
             look.fail(&step.place, Found::Endless);
@@ -114,10 +139,10 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
         if !look.found.is_empty() {
             let log: Vec<Line> = world.facts.iter().map(|f| f.line.clone()).collect();
             let failure = |(place, found)| Failure { place, at: step.at, found, log: log.clone() };
-            return look.found.into_iter().map(failure).collect();
+            return (look.found.into_iter().map(failure).collect(), world.woken.unwrap_or_default());
         }
     }
-    Vec::new()
+    (Vec::new(), Vec::new())
 }
 
 fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result<(), super::world::Endless> {
@@ -126,9 +151,7 @@ fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result
     world.hold(true);
     for _ in 0..step.times {
         for act in &step.acts {
-            if let Err(refused) = world.act(act)? {
-                look.refused.push((act.place.clone(), refused));
-            }
+            look.refused.extend(world.act(act)?.into_iter().map(|refused| (act.place.clone(), refused)));
         }
     }
     world.hold(false);
@@ -150,8 +173,8 @@ impl Look<'_> {
 
     fn at(&mut self, world: &World<'_>) {
         let step = self.step;
-        let said = step.expect.iter().chain(&step.never).any(|e| e.thing == Thing::Refused);
-        if let (Some((place, refused)), false) = (self.refused.first(), said) {
+        let said = |r: &Refused| step.expect.iter().chain(&step.never).any(|e| e.thing == of(r));
+        if let Some((place, refused)) = self.refused.iter().find(|(_, r)| !said(r)) {
             let found = Found::Refused { code: refused.code.clone(), detail: refused.detail.clone() };
             self.found.push((place.clone(), found));
         }
@@ -176,7 +199,7 @@ impl Look<'_> {
 
     fn count(&self, expected: &Expectation, facts: &[Fact]) -> usize {
         match expected.thing {
-            Thing::Refused => self.refused.iter().filter(|(_, r)| is_refused(expected, r)).count(),
+            Thing::Refused | Thing::Quarantined => self.refused.iter().filter(|(_, r)| is_refused(expected, r)).count(),
             _ => all(expected, facts, self.subject.definitions).len(),
         }
     }
@@ -193,7 +216,7 @@ impl Look<'_> {
                     self.fail(&expected.place, found);
                 }
                 Some(_) => {}
-                None if expected.thing != Thing::Refused => each.push(expected),
+                None if !matches!(expected.thing, Thing::Refused | Thing::Quarantined) => each.push(expected),
                 None if found == 0 => {
                     self.fail(&expected.place, Found::Missing { expected: Box::new(expected.clone()), nearest: None });
                 }
@@ -241,9 +264,15 @@ fn is_field(field: &str, expected: &Value, found: &Value, definitions: &Definiti
     }
 }
 
+/// Whether it was refused altogether, or kept to be mended.
+fn of(refused: &Refused) -> Thing {
+    if refused.code == QUARANTINED { Thing::Quarantined } else { Thing::Refused }
+}
+
 fn is_refused(expected: &Expectation, refused: &Refused) -> bool {
-    expected.members.iter().all(|m| match m.how {
-        How::Holds => refused.detail.contains(&m.value.to_string()),
-        _ => m.value.as_text() == Some(refused.code.as_str()),
-    })
+    expected.thing == of(refused)
+        && expected.members.iter().all(|m| match m.how {
+            How::Holds => refused.detail.contains(&m.value.to_string()),
+            _ => m.value.as_text() == Some(refused.code.as_str()),
+        })
 }

@@ -202,12 +202,12 @@ steps:
   - { times: 3, post: { source: crm, body: { batch: b1, items: [ { id: 1, 姓名: 刘洋 }, { id: 2 } ] } }, expect: [ { assign: 张三, times: 1 }, { assign: 李四, times: 1 } ] }
   - { after: 2d, post: { source: crm, body: { batch: b1, items: [ { id: 1, 姓名: 新名 } ] } }, expect: nothing }
   - { after: 2d, post: { source: crm, body: { batch: b1, items: [ { id: 1, 姓名: 新名 } ] } }, records: { lead/1: { name: 新名 } } }
-  - { post: { source: crm, body: { batch: b2, items: [ { 姓名: 无 } ] } }, expect: [ { refused: mapping } ] }
+  - { post: { source: crm, body: { batch: b2, items: [ { 姓名: 无 } ] } }, expect: [ quarantined ], never: [ refused ] }
   - { post: { source: erp, body: { id: 9, name: 行 } }, records: { lead/9: { name: 行 } } }
   - { post: { source: crm, headers: { Content-Type: application/json }, body: '{' }, expect: [ { refused: { code: json } } ] }
   - post: { source: crm, body: { batch: b3, items: [ { id: 1, 手机: '12' } ] } }
 ",
-        &["8: refused mapping"],
+        &["8: refused quarantined"],
     );
 }
 
@@ -218,4 +218,81 @@ rules: { go: { when: lead.created, then: [ { start: round } ] }, again: { when: 
 flows: { round: { steps: [ { wait: 1s }, { emit: round.over } ] } }
 ";
     check(rules, "steps:\n  - tell: { lead: { id: L1 } }\n  - after: 365d", &["3: endless"]);
+}
+
+#[test]
+fn people_and_teams_can_be_given() {
+    let rules =
+        "rules: { own: { when: lead.created, then: [ { assign: { team: 销售 } }, { notify: { who: owner, text: 新线索 } } ] } }";
+    let told = "tell: { lead: { id: L1, name: 王芳 } }";
+    check(rules, &format!("steps: [ {{ {told}, expect: [ {{ assign: 张三 }} ] }} ]"), &[]);
+    let away = "given: { people: { 张三: { active: false } } }";
+    check(rules, &format!("{away}\nsteps: [ {{ {told}, expect: [ {{ assign: 李四 }} ], never: [ {{ notify: 张三 }} ] }} ]"), &[]);
+    // Whom only the test knows, beside those of the definitions, in a team of its own.
+    let other = "given: { people: { 周九: { wecom: zhou, channels: [ops] } }, teams: { 销售: [周九, 张三] } }";
+    let expect = "expect: [ { assign: 周九 }, { notify: 周九 } ], records: { lead/L1: { owner: 周九 } }";
+    check(rules, &format!("{other}\nsteps: [ {{ {told}, {expect} }} ]"), &[]);
+}
+
+#[test]
+fn what_does_not_fit_its_mapping_is_quarantined_and_must_be_expected() {
+    let post = "post: { source: crm, body: { batch: 7, items: [ { id: L1, 手机: 13800138000 }, { id: L2, 手机: '12345' } ] } }";
+    check(
+        "",
+        &format!(
+            "steps: [ {{ {post}, expect: [ {{ quarantined: '12345' }} ], records: {{ lead/L1: {{}}, lead/L2: absent }} }} ]"
+        ),
+        &[],
+    );
+    check(
+        "",
+        &format!("steps: [ {{ {post}, expect: [ {{ quarantined: 邮箱 }} ] }} ]"),
+        &["1: missing quarantined: { error: 邮箱 }"],
+    );
+    check(
+        "",
+        &format!(
+            "steps: [ {{ {post}, never: [ refused ], expect: [ {{ failed: {{ action: read, reason: quarantined }} }} ] }} ]"
+        ),
+        &["1: refused quarantined"],
+    );
+    let rules = "rules: { tell: { when: ifthen.unreadable, then: [ { log: '{{ event.item.id }}: {{ event.field }}' } ] } }";
+    check(rules, &format!("steps: [ {{ {post}, expect: [ quarantined, {{ log: 'L2: 手机' }} ] }} ]"), &[]);
+}
+
+/// What is said beneath a failure: event, rule, verdict, decisive clause.
+#[test]
+fn why_is_told_of_every_event_of_the_step_on_the_state_before_it() {
+    let rules = "
+rules:
+  grade: { when: lead.created, if: score > 60, cooldown: 1d, then: [ { set: { stage: hot } } ] }
+  call: { when: { changed: lead.stage }, if: stage == 'hot' and not is_empty(mobile), then: [ { tag: 跟进 } ] }";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    let test = "
+tests:
+  t:
+    steps:
+      - { tell: { lead: { id: L0, score: 1 } } }
+      - { tell: { lead: { id: L1, score: 80 } }, expect: [ { tag: 跟进 } ] }";
+    for (name, text) in [("config.yaml", CONFIG), ("rules/a.yaml", BASE), ("rules/b.yaml", &format!("{rules}\n{test}\n"))] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let options = config::Options { environment: false, ..config::Options::default() };
+    let loaded =
+        config::load(&folder.path().join("config.yaml"), &options).unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
+    let subject = Subject { definitions: &loaded.definitions, settings: &loaded.settings };
+    let (failures, woken) = why(&subject, &loaded.tests[0]);
+    assert_eq!(failures, play(&subject, &loaded.tests[0]), "being watched changes nothing");
+    let said: Vec<String> = woken
+        .iter()
+        .flat_map(|(event, all)| all.iter().map(move |e| (event, e)))
+        .map(|(event, e)| {
+            let clause = e.condition.as_ref().map(|c| c.decisive());
+            let values = clause.map(|c| c.values.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" "));
+            format!("{} {} {} {}", event.name, e.id, e.verdict.word(), values.unwrap_or_default())
+        })
+        .collect();
+    // Before it was decided the stage was empty: what the first rule did is seen by the second.
+    assert_eq!(said, ["lead.created grade fired score=80", "lead.changed call not_met "]);
 }

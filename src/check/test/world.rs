@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 
 use super::fact::Fact;
-use super::play::Subject;
+use super::play::{Subject, Woken};
 use crate::action;
 use crate::config::scenario::{Act, ActKind, Answer, End};
 use crate::config::settings::SourceKind;
@@ -18,12 +18,13 @@ use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::{Root, settle};
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
+use crate::engine::explain::{Explained, explain};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, Need, State};
 use crate::engine::sweep;
 use crate::engine::value::{Map, Value};
-use crate::source::{map, webhook};
+use crate::source::{map, quarantine, webhook};
 
 /// Events that a test may decide, itself and by what follows: a flow that starts itself over years of virtual time has no end.
 const MOST: usize = 100_000;
@@ -39,6 +40,9 @@ pub(super) struct Refused {
     pub(super) code: String,
     pub(super) detail: String,
 }
+
+/// Its code where it is kept, to be mended.
+pub(super) const QUARANTINED: &str = "quarantined";
 
 /// The test would go on without end.
 pub(super) struct Endless;
@@ -58,6 +62,8 @@ pub(super) struct World<'a> {
     calls: HashMap<CallId, Call>,
     /// What happened since the last look.
     pub(super) facts: Vec<Fact>,
+    /// Why, where someone asks.
+    pub(super) woken: Option<Vec<Woken>>,
 }
 
 impl<'a> World<'a> {
@@ -73,6 +79,7 @@ impl<'a> World<'a> {
             deliveries: HashMap::new(),
             calls: HashMap::new(),
             facts: Vec::new(),
+            woken: None,
         }
     }
 
@@ -161,7 +168,8 @@ impl<'a> World<'a> {
     }
 
     /// Something happens now; what follows at once has happened when this returns.
-    pub(super) fn act(&mut self, act: &Act) -> Result<Result<(), Refused>, Endless> {
+    /// Back comes what was not taken: the whole post, or items of it that are kept in quarantine.
+    pub(super) fn act(&mut self, act: &Act) -> Result<Vec<Refused>, Endless> {
         let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.now, body) };
         let drafts = match &act.kind {
             ActKind::Event { name, data, record, source } => {
@@ -176,29 +184,39 @@ impl<'a> World<'a> {
         };
         let drafts = match drafts {
             Ok(drafts) => drafts,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok(vec![refused]),
         };
+        let mut kept = Vec::new();
         for mut draft in drafts {
             if act.import {
                 draft.batch.get_or_insert_with(|| draft.origin.clone());
             }
             if self.is_new(&draft) {
+                if let Body::Unread(unread) = &draft.body {
+                    kept.push(Refused { code: QUARANTINED.into(), detail: unread.reason.clone() });
+                }
                 self.decide(draft)?;
             }
         }
         self.pass(self.now)?;
-        Ok(Ok(()))
+        Ok(kept)
     }
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.
     fn posted(&self, id: &str, body: &Value, headers: &[(String, String)]) -> Result<Vec<Draft>, Refused> {
         let (settings, definitions) = (self.subject.settings, self.subject.definitions);
-        let fault = |detail: String| Refused { code: "settings".into(), detail };
         let source = settings.sources.get(id).ok_or_else(|| fault(format!("there is no source {id}")))?;
         if let SourceKind::Poll(_) = source.kind {
             let told = map::Told { data: body.clone(), ..map::Told::default() };
-            let draft = map::draft(id, &source.map, definitions, told, self.now);
-            return draft.map(|d| vec![d]).map_err(|f| Refused { code: "mapping".into(), detail: f.detail });
+            return match map::understand(id, &source.map, definitions, told, self.now) {
+                Ok(draft) => Ok(vec![draft]),
+                Err(unread) if unread.0.ours => Err(fault(unread.0.detail)),
+                Err(unread) => {
+                    let (fault, told) = *unread;
+                    let unread = quarantine::unread(&told, fault);
+                    Ok(vec![quarantine::draft(id, &source.map, unread, self.now)])
+                }
+            };
         }
         let (mut all, bytes) = (HeaderMap::new(), bytes(body));
         if body.as_text().is_none() {
@@ -235,7 +253,20 @@ impl<'a> World<'a> {
             Ok(())
         };
         let root = draft.event(self.seq);
+        let mark = self.state.mark();
         let Ok(done) = settle(self.subject.definitions, &mut self.state, root, self.now, load);
+        if let Some(mut woken) = self.woken.take() {
+            // Once more, event by event: each is explained on the state before it.
+            self.state.rollback(mark);
+            for event in &done.events {
+                let explained = self.explain(event);
+                if !explained.is_empty() {
+                    woken.push((event.clone(), explained));
+                }
+                done.changes.iter().filter(|(seq, _)| *seq == event.seq).for_each(|(_, change)| self.state.apply(change));
+            }
+            self.woken = Some(woken);
+        }
         self.state.publish(usize::MAX);
         self.seq += done.events.len() as u64;
         self.decided += done.events.len();
@@ -245,6 +276,16 @@ impl<'a> World<'a> {
         let started = self.tell(&done);
         self.note(done);
         Ok(started)
+    }
+
+    /// Why the rules and flows that wait for an event do what they do.
+    fn explain(&mut self, event: &Event) -> Vec<Explained> {
+        loop {
+            match explain(self.subject.definitions, &self.state, event, self.now, None) {
+                Ok(explained) => return explained,
+                Err(Need::Key(key)) => self.state.load(key, None),
+            }
+        }
     }
 
     /// Tells the dispatch what changed. The last word counts: a call may have started and ended in it.
@@ -327,6 +368,10 @@ fn bytes(body: &Value) -> Vec<u8> {
         Value::Text(text) => text.clone().into_bytes(),
         other => serde_json::to_vec(&other.plain()).unwrap_or_default(), // a value of ours can always be written
     }
+}
+
+fn fault(detail: String) -> Refused {
+    Refused { code: "settings".into(), detail }
 }
 
 fn done() -> Outcome {

@@ -12,7 +12,7 @@ use super::draft::Draft;
 use crate::config::{self, Lang, Loaded, Options, Report};
 use crate::engine::cascade::settle;
 use crate::engine::definition::{Definitions, Deliver};
-use crate::engine::event::Event;
+use crate::engine::event::{Body, Event};
 use crate::engine::log::Line;
 use crate::engine::state::{Need, State};
 use crate::engine::value::Value;
@@ -74,6 +74,9 @@ pub(super) fn run(
     let drafts = drafts.map_err(|refusal| {
         anyhow::anyhow!("{}{}", refusal.detail, refusal.pointer.map(|p| format!(" ({p})")).unwrap_or_default())
     })?;
+    if let Some(Body::Unread(unread)) = drafts.first().map(|d| &d.body) {
+        return Err(anyhow::anyhow!("{}", unread.reason).into());
+    }
     let mut trial = Trial { events: Vec::new(), log: Vec::new(), definitions, lang };
     let mut state = State::default();
     for draft in drafts.into_iter().take(1) {

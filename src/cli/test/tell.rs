@@ -3,10 +3,10 @@
 use super::super::line::View;
 use super::super::output::{Look, Out, clean, clip};
 use super::super::phrase::Speech;
-use super::super::when;
 use super::super::words::{Lang, Words as _};
+use super::super::{verdict, when};
 use super::Result;
-use crate::check::test::{Failure, Found};
+use crate::check::test::{Failure, Found, Woken};
 use crate::engine::value::Value;
 
 /// Cells of a value in a difference.
@@ -14,8 +14,8 @@ const VALUE: usize = 200;
 /// Lines of the log that are shown; the first of them are left out.
 const LINES: usize = 40;
 
-/// One line, then the differences, then the log.
-pub(super) fn failed(result: &Result<'_>, speech: &Speech, out: &mut Out) -> std::io::Result<()> {
+/// One line, then the differences, then the log, then why.
+pub(super) fn failed(result: &Result<'_>, why: Option<&[Woken]>, speech: &Speech, out: &mut Out) -> std::io::Result<()> {
     let Some(first) = result.failures.first() else { return Ok(()) };
     let (lang, style) = (speech.lang, out.style);
     let head = style.paint(Look::Red, lang.pick("failed", "失败"));
@@ -47,7 +47,34 @@ pub(super) fn failed(result: &Result<'_>, speech: &Speech, out: &mut Out) -> std
     for line in shown {
         out.line(format!("    {}", view.human(line)))?;
     }
+    if let Some(woken) = why {
+        self::why(woken, speech, out)?;
+    }
     out.line("")
+}
+
+/// Why each rule and flow that the events of the step concern did what it did, clause by clause.
+fn why(woken: &[Woken], speech: &Speech, out: &mut Out) -> std::io::Result<()> {
+    let (lang, style) = (speech.lang, out.style);
+    if woken.is_empty() {
+        return out.line(lang.pick("  no rule or flow waits for what happened", "  没有规则或流程等待发生的事件"));
+    }
+    for (event, all) in woken {
+        let record = event.record.as_ref().map(|r| format!("  {}", clean(&r.to_string()))).unwrap_or_default();
+        let (id, name) = (style.paint(Look::Bold, &event.id()), style.paint(Look::Cyan, &clean(&event.name)));
+        out.line(format!("  {id}  {name}{record}"))?;
+        for explained in all {
+            let (word, look) = verdict::word(&explained.verdict, lang);
+            let reason = verdict::reason(explained, event, speech);
+            let text = format!("{}  {}  {reason}", style.paint(look, word), style.paint(Look::Bold, &clean(&explained.id)));
+            out.line(format!("    {}", text.trim_end()))?;
+            let clauses = explained.condition.as_ref().map(|c| verdict::clauses(c, event, speech)).unwrap_or_default();
+            for (line, look) in clauses {
+                out.line(format!("      {}", style.paint(look, &line)))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong, in a sentence.
@@ -71,6 +98,9 @@ pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
         }
         Found::Absent(record) => lang.pick(format!("there is no {record}"), format!("没有记录 {record}")),
         Found::Present(record) => lang.pick(format!("there is a {record}"), format!("不应有记录 {record}")),
+        Found::Refused { code, detail } if code == "quarantined" => {
+            lang.pick(format!("not understood and quarantined: {detail}"), format!("无法识别而被隔离:{detail}"))
+        }
         Found::Refused { code, detail } => {
             lang.pick(format!("the post was refused ({code}): {detail}"), format!("推送被拒绝({code}):{detail}"))
         }

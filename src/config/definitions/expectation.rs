@@ -95,6 +95,7 @@ impl Compiler<'_> {
                     "http" => "url",
                     "notify" => "who",
                     "refused" => "code",
+                    "quarantined" => "error",
                     _ => "by",
                 };
                 self.checked_member(name, value, text)?;
@@ -137,7 +138,7 @@ impl Compiler<'_> {
             "by" => self.doer(node, text),
             "action" => {
                 THINGS.contains(&text)
-                    || matches!(text, "record" | "run" | "read" | "cascade")
+                    || matches!(text, "record" | "run" | "read" | "quarantine" | "cascade")
                     || self.no_such(node, text, THINGS)
             }
             _ => true,
@@ -183,6 +184,7 @@ fn thing(word: &'static str) -> Thing {
         ("rule", _) => Thing::Rule,
         ("notify", _) => Thing::Notify,
         ("refused", _) => Thing::Refused,
+        ("quarantined", _) => Thing::Quarantined,
         (_, Some(outcome)) => Thing::Outcome(outcome),
         _ => Thing::Action(word),
     }

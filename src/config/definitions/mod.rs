@@ -11,6 +11,7 @@ mod event;
 mod expectation;
 mod flow;
 mod gate;
+mod given;
 mod message;
 mod named;
 mod people;
@@ -146,6 +147,7 @@ pub(super) fn compile(
         about: about(items),
         letting: RefCell::default(),
         schedules: RefCell::new(Vec::new()),
+        guests: RefCell::default(),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
@@ -238,6 +240,8 @@ struct Compiler<'a> {
     letting: RefCell<window::Letting>,
     /// What rules and flows wait for when they wait for a time.
     schedules: RefCell<Vec<Schedule>>,
+    /// People whom the test at hand is given.
+    guests: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -272,7 +276,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn person_exists(&self, at: At, name: &str) -> bool {
-        let there = self.people.contains_key(name);
+        let there = self.people.contains_key(name) || self.guests.borrow().contains(name);
         if !there {
             self.missing(at, &t::UNKNOWN_PERSON, name, self.people.keys().map(String::as_str));
         }

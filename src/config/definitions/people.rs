@@ -19,7 +19,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn person(&self, item: Item<'_>) -> Person {
+    pub(super) fn person(&self, item: Item<'_>) -> Person {
         let node = item.node;
         let text = |key: &str| node.text_at(key).map(str::to_owned);
         for (key, kind) in [("email", FieldKind::Email), ("mobile", FieldKind::Phone("CN".into()))] {

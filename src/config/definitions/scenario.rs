@@ -24,6 +24,8 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
+        let given = node.get("given");
+        let (people, teams) = self.given_people(given);
         let steps = node.get("steps").map(Node::items).unwrap_or_default();
         let first = steps.first().and_then(|s| s.get("at"));
         let start = node.get("at").or(first).map(|n| self.moment(n));
@@ -39,7 +41,9 @@ impl Compiler<'_> {
             name: item.id.to_owned(),
             place: self.spot(item.at),
             at,
-            given: self.given(node.get("given")),
+            given: self.given(given),
+            people,
+            teams,
             answers: self.answers(node.get("answers")),
             steps: done.into_iter().collect::<Option<_>>()?,
         })
@@ -198,7 +202,8 @@ impl Compiler<'_> {
 
     fn given(&self, node: Option<&Node>) -> Vec<(RecordRef, Map)> {
         let entries = node.map(Node::entries).unwrap_or_default();
-        let each = entries.iter().flat_map(|e| e.value.one_or_more().iter().map(move |record| (e, record)));
+        let records = entries.iter().filter(|e| !self.is_of_people(e));
+        let each = records.flat_map(|e| e.value.one_or_more().iter().map(move |record| (e, record)));
         each.filter_map(|(entry, record)| self.record_of(entry.at, &entry.key, record)).collect()
     }
 

@@ -13,7 +13,7 @@ use super::catalogue as t;
 use super::definitions::Surroundings;
 use super::problem::{Lang, Problem, Sink};
 use super::scalar;
-use super::settings::{Limits, LogFormat, Settings};
+use super::settings::{Keep, Kept, Limits, LogFormat, Settings};
 use super::text::Text;
 use super::tree::Node;
 use crate::engine::definition::{self, Definitions};
@@ -96,6 +96,7 @@ impl File<'_> {
             sources: sources.collect(),
             connections: connection::settings(self),
             limits: self.limits(),
+            retention: self.retention(),
             allow_networks: networks.iter().filter_map(|n| super::grammar::network(n.text()?)).collect(),
             log: if self.node.text_at("log") == Some("json") { LogFormat::Json } else { LogFormat::Text },
         }
@@ -113,7 +114,19 @@ impl File<'_> {
             queue: count("queue", usual.queue),
             outbox: count("outbox", usual.outbox),
             dedupe: node.get("dedupe").and_then(scalar::duration).unwrap_or(usual.dedupe),
+            quarantine: count("quarantine", usual.quarantine),
         }
+    }
+
+    fn retention(&self) -> Kept {
+        let node = self.node.get("retention");
+        let keep = |key: &str| {
+            let Some(node) = node.and_then(|n| n.get(key)) else { return Keep::default() };
+            let age = node.get("age").unwrap_or(node);
+            Keep { age: scalar::duration(age), bytes: node.get("bytes").and_then(scalar::size) }
+        };
+        let size = node.and_then(|n| n.get("size")).and_then(scalar::size);
+        Kept { payloads: keep("payloads"), changes: keep("changes"), events: keep("events"), log: keep("log"), size }
     }
 
     /// The name of an HTTP header, if this is one.

@@ -1,8 +1,8 @@
 //! The grammar of config.yaml; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text, Url,
-    Word, Zone,
+    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Size, Text,
+    Url, Word, Zone,
 };
 use super::super::grammar::{Key, Keys, Shape, may, must};
 
@@ -37,12 +37,13 @@ static FILE_KEYS: Keys = Keys {
             "静默时段,发给人的消息推迟到时段结束",
         ),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
+        may("retention", Object(&RETENTION), "For how long what happened is kept", "历史的保留时间"),
         may("allow_networks", OneOrMore(&Network), "Private networks that `http` may reach", "允许 `http` 访问的内网网段"),
         may("sources", Ids(&Object(&SOURCE)), "Who tells us what happens", "数据来源"),
         may("connections", Ids(&Object(&CONNECTION)), "How to reach what actions talk to", "对外连接"),
     ]],
     one_of: &[],
-    later: &["tls", "store", "database", "access", "tokens", "roles", "retention", "console", "mailbox", "metrics", "cluster"],
+    later: &["tls", "store", "database", "access", "tokens", "roles", "console", "mailbox", "metrics", "cluster"],
 };
 
 static LIMITS: Keys = Keys {
@@ -52,7 +53,43 @@ static LIMITS: Keys = Keys {
         may("items", Count(1, 1_000_000), "Items in one batch; 1,000 unless said", "一批的条数，默认 1000"),
         may("queue", Count(1, 1_000_000), "Submissions that wait; 1,024 unless said", "排队数，默认 1024"),
         may("outbox", Count(1, 100_000_000), "Calls that are not done; 100,000 unless said", "未完成的外发数，默认 100000"),
+        may(
+            "quarantine",
+            Count(0, 1_000_000),
+            "Items of one source that may be kept because they do not fit; 10,000 unless said",
+            "每个来源可隔离的条数，默认 10000",
+        ),
         may("dedupe", Duration, "How long delivery ids are remembered; 3 days unless said", "投递标识的保留时间，默认 3 天"),
+    ]],
+    one_of: &[],
+    later: &[],
+};
+
+static RETENTION: Keys = Keys {
+    what: &("`retention`", "`retention`"),
+    keys: &[&[
+        may("payloads", KEEP, "What events say; `90d` unless said", "事件内容，默认 `90d`"),
+        may(
+            "changes",
+            KEEP,
+            "Former state, for `why`; `90d` unless said, never longer than events",
+            "状态变更，供 `why` 使用，默认 `90d`，不长于事件",
+        ),
+        may("events", KEEP, "Events; `180d` unless said", "事件，默认 `180d`"),
+        may("log", KEEP, "The action log; `400d` unless said, never shorter than events", "日志，默认 `400d`，不短于事件"),
+        may("size", Size, "Of all of it; `50GB` unless said", "总大小，默认 `50GB`"),
+    ]],
+    one_of: &[],
+    later: &["files", "runs"],
+};
+
+const KEEP: Shape = ScalarOr(&Duration, &Object(&KEPT));
+
+static KEPT: Keys = Keys {
+    what: &("what is kept", "保留"),
+    keys: &[&[
+        may("age", Duration, "Older ones go", "超过此时间的会删除"),
+        may("bytes", Size, "Beyond that the oldest go: `5GB`", "超过此大小时删除最旧的，如 `5GB`"),
     ]],
     one_of: &[],
     later: &[],

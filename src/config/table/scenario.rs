@@ -139,6 +139,7 @@ pub(in crate::config) const THINGS: &[&str] = &[
     "dead",
     "unknown",
     "refused",
+    "quarantined",
 ];
 
 const EXPECTED: super::Shape = ScalarOr(&Word(THINGS), &Object(&EXPECTATION));
@@ -170,6 +171,7 @@ static EXPECTATION: Keys = Keys {
         may("dead", OUTCOME, "Given up", "死信"),
         may("unknown", OUTCOME, "May have happened or not", "结果未知"),
         may("refused", ScalarOr(&Name, &Object(&REFUSED)), "The post was refused: `mapping`", "推送被拒绝:`mapping`"),
+        may("quarantined", ScalarOr(&Text, &Object(&QUARANTINED)), "An item was not understood", "有内容无法识别而被隔离"),
         may("times", Count(1, 10_000), "Exactly so many times; at least once unless said", "恰好几次,默认至少一次"),
     ]],
     one_of: &[THINGS],
@@ -318,6 +320,13 @@ static ENDED: Keys = Keys {
 static REFUSED: Keys = Keys {
     what: &("`refused`", "`refused`"),
     keys: &[&[may("code", Name, "`mapping`, `json`", "`mapping`、`json`"), may("error", Text, "Holds this", "错误含有")]],
+    one_of: &[],
+    later: &[],
+};
+
+static QUARANTINED: Keys = Keys {
+    what: &("`quarantined`", "`quarantined`"),
+    keys: &[&[may("error", Text, "Holds this", "错误含有")]],
     one_of: &[],
     later: &[],
 };

@@ -264,7 +264,7 @@ pub(in crate::engine) fn due(
     draft.put(key, Entry::Armed(armed));
     let (event, instant) = match &schedule.warn {
         Some(warning) if warn => (&warning.event, draft.event.at),
-        _ => (&schedule.event, due.max(since)),
+        _ => (&schedule.event, due),
     };
     let data = Value::Map(Map::from([("since".into(), since.into()), ("due".into(), due.into())]));
     say(draft, schedule, event, Some(at.clone()), instant, data);

@@ -271,7 +271,7 @@ impl fmt::Display for Kind {
 }
 
 /// The schedules of the definitions in force, by their events; and those that a record of an entity concerns.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Schedules {
     all: BTreeMap<String, Arc<Schedule>>,
     armed: BTreeMap<String, Vec<Arc<Schedule>>>,

@@ -166,7 +166,7 @@ impl fmt::Display for Window {
 }
 
 /// The windows of the definitions, each once, found by the events that feed them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Windows {
     all: BTreeMap<String, Arc<Window>>,
     exact: HashMap<String, Vec<Arc<Window>>>,

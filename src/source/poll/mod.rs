@@ -13,10 +13,12 @@ use self::sqlite::Sqlite;
 use crate::config::settings::{Ask, Imported, Poll, Source};
 use crate::engine::definition::Definitions;
 use crate::engine::event::{Body, Draft};
+use crate::engine::quarantine::Unread;
 use crate::engine::value::{Map, Value};
 use crate::source::map::{self, MAX_ID, Told};
+use crate::source::quarantine;
 
-/// The event of a row that cannot be mapped: `event.row`, `event.reason`, `event.field`; its origin is the source.
+/// The event of a row that cannot be mapped and is kept in quarantine; its origin is the source.
 pub use crate::engine::decide::UNREADABLE;
 /// The event that carries the new cursor.
 pub const POLLED: &str = "ifthen.polled";
@@ -243,7 +245,7 @@ fn mark_first(drafts: &mut [Draft], id: &str, more: bool) {
 
 /// The drafts of rows, and last the one with the cursor behind them.
 ///
-/// A row that does not fit the mapping becomes an [`UNREADABLE`] event, so that it is kept and seen and the others go on.
+/// A row that does not fit the mapping becomes an [`UNREADABLE`] event, kept in quarantine, and the others go on.
 pub fn drafts(id: &str, source: &Source, definitions: &Definitions, rows: Rows, now: Timestamp) -> Result<Vec<Draft>, Error> {
     let Some(cursor) = rows.cursor else { return Ok(Vec::new()) };
     let count = u64::try_from(rows.rows.len()).unwrap_or(u64::MAX);
@@ -253,22 +255,25 @@ pub fn drafts(id: &str, source: &Source, definitions: &Definitions, rows: Rows, 
 }
 
 fn draft(id: &str, source: &Source, definitions: &Definitions, row: Row, now: Timestamp) -> Result<Draft, Error> {
-    let delivery = row.delivery();
-    let data = Value::Map(row.data);
-    let (reason, field) = match row.fault {
-        Some(fault) => (fault, None),
-        None => {
-            let told = Told { data: data.clone(), delivery: Some(delivery.clone()), ..Told::default() };
-            match map::draft(id, &source.map, definitions, told, now) {
-                Ok(draft) => return Ok(draft),
-                Err(fault) if fault.ours => return Err(Error::Map(fault.detail)),
-                Err(fault) => (fault.detail, fault.path),
-            }
-        }
+    let told = Told { delivery: Some(row.delivery()), data: Value::Map(row.data), ..Told::default() };
+    let lossy = row.fault.is_some();
+    let (fault, told) = match row.fault {
+        Some(fault) => (map::Fault::new(fault), told),
+        None => match map::understand(id, &source.map, definitions, told, now) {
+            Ok(draft) => return Ok(draft),
+            Err(unread) if unread.0.ours => return Err(Error::Map(unread.0.detail)),
+            Err(unread) => *unread,
+        },
     };
-    let data = Value::from([("row", data), ("reason", reason.into()), ("field", field.into())]);
-    let body = Body::Happened { data, upsert: None };
-    Ok(Draft { origin: id.to_owned(), delivery: Some(delivery), ..Draft::own(UNREADABLE, now, body) })
+    let unread = Unread { lossy, ..quarantine::unread(&told, fault) };
+    // The row stays where it is: what is too large to be kept is named by its position.
+    let unread = match quarantine::size(&unread) {
+        size if size > quarantine::MAX_BYTES => Unread { data: Value::Map(Map::new()), lossy: true, ..unread },
+        _ => unread,
+    };
+    let body = Body::Unread(Box::new(unread));
+    let batch = (source.map.imports == Imported::All).then(|| id.to_owned());
+    Ok(Draft { origin: id.to_owned(), delivery: told.delivery, batch, ..Draft::own(UNREADABLE, now, body) })
 }
 
 #[cfg(test)]
@@ -424,9 +429,7 @@ mod tests {
         let shown: Vec<String> = drafts
             .iter()
             .map(|d| match &d.body {
-                Body::Happened { data, upsert: None } => {
-                    format!("{} {} {} {}", d.name, d.origin, data.at(&["field"]).unwrap(), data.at(&["reason"]).unwrap())
-                }
+                Body::Unread(u) => format!("{} {} {} {}", d.name, d.origin, u.field.clone().unwrap_or_default(), u.reason),
                 Body::Happened { upsert: Some(u), .. } => format!("{} {} {}", d.name, d.origin, u.record),
                 Body::Polled { source, rows, .. } => format!("{} {source} {rows}", d.name),
                 other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! Webhooks: one HTTP request in, drafts of events out, or a [`Refusal`] that tells the sender what is wrong.
 //!
 //! Never answers, never stores, never reads a clock. Order: address → size → proof → rate → body → mapping, so that a stranger
-//! costs as little as possible. All items of one request are accepted, or none is.
+//! costs as little as possible. All items of one request are kept, or none is: those that do not fit the mapping in quarantine.
 
 mod body;
 mod cloudevent;
@@ -15,11 +15,13 @@ use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::config::settings::{Delivery, Limits, Source, SourceKind, Webhook};
+use crate::config::settings::{Delivery, Limits, Mapping, Source, SourceKind, Webhook};
 use crate::engine::definition::Definitions;
 use crate::engine::event::Draft;
+use crate::engine::quarantine::Unread;
 use crate::engine::value::Value;
 use crate::source::map::{self, Fault};
+use crate::source::quarantine;
 
 /// What was posted, whole.
 #[derive(Debug, Clone, Copy)]
@@ -121,22 +123,77 @@ pub fn read(
         Some(Delivery::Header(name)) => Some(delivery_header(name, request.headers)?),
         _ => None,
     };
+    let mut kept = 0;
+    let alone = items.len() == 1 && source.map.each.is_none();
     items
         .into_iter()
         .map(|item| {
+            let Item { data, pointer, suffix, inner, outer, cloud, fault } = item;
             let told = map::Told {
-                name: item.cloud.as_ref().map(|c| c.name.clone()),
-                time: item.cloud.as_ref().and_then(|c| c.time),
-                delivery: match (&header, &item.cloud) {
-                    (Some(id), _) => Some(format!("{id}{}", item.suffix)),
-                    (None, Some(cloud)) => Some(format!("{}{}", cloud.delivery, item.inner)),
+                name: cloud.as_ref().map(|c| c.name.clone()),
+                time: cloud.as_ref().and_then(|c| c.time),
+                delivery: match (&header, &cloud) {
+                    (Some(id), _) => Some(format!("{id}{suffix}")),
+                    (None, Some(cloud)) => Some(format!("{}{inner}", cloud.delivery)),
                     (None, None) => None,
                 },
+                place: suffix,
+                data,
+                outer,
+            };
+            let list = fault.is_some();
+            let (fault, told) = match fault.or_else(|| told.data.as_map().is_none().then(|| no_object(&told.data))) {
+                Some(fault) => (fault, told),
+                None => match map::understand(id, &source.map, definitions, told, request.now) {
+                    Ok(draft) => return Ok(draft),
+                    Err(unread) => *unread,
+                },
+            };
+            if fault.ours {
+                return Err(Refusal::misconfigured(fault.detail));
+            }
+            let mut unread = Unread { list, ..quarantine::unread(&told, fault) };
+            unread.raw = alone.then(|| quarantine::raw(request.body));
+            let size = quarantine::size(&unread);
+            kept += size;
+            if size > quarantine::MAX_BYTES || kept > quarantine::MAX_REQUEST {
+                return Err(too_large(&unread, &pointer));
+            }
+            Ok(quarantine::draft(id, &source.map, unread, request.now))
+        })
+        .collect()
+}
+
+fn no_object(value: &Value) -> Fault {
+    Fault::new(format!("an object is expected, not {}", value.kind()))
+}
+
+/// What does not fit and is too large to be kept.
+fn too_large(unread: &Unread, pointer: &str) -> Refusal {
+    let most = quarantine::MAX_BYTES >> 10;
+    let detail = format!("{}; to be kept for mending it is too large (at most {most} KiB an item)", unread.reason);
+    let member = unread.field.as_ref().map(|path| map::pointer(path)).unwrap_or_default();
+    Refusal::new(413, "too_large", MAPPING, detail).at(format!("{pointer}{member}"))
+}
+
+/// The items of one that was kept before its list was found.
+pub(super) fn opened(told: map::Told, map: &Mapping, most: usize) -> Result<Vec<map::Told>, Fault> {
+    let Some(path) = &map.each else { return Ok(vec![told]) };
+    let map::Told { data, place, name, time, delivery, .. } = told;
+    let items = unwrap(vec![Item { data, suffix: place, ..Item::default() }], path, most);
+    let items = items.map_err(|refusal| Fault::new(refusal.detail))?;
+    items
+        .into_iter()
+        .map(|item| match item.fault {
+            Some(fault) => Err(fault),
+            None => Ok(map::Told {
+                name: name.clone(),
+                time,
+                delivery: delivery.as_ref().map(|id| format!("{id}{}", item.inner)),
                 place: item.suffix,
                 data: item.data,
                 outer: item.outer,
-            };
-            map::draft(id, &source.map, definitions, told, request.now).map_err(|fault| unmapped(fault, &item.pointer))
+            }),
         })
         .collect()
 }
@@ -163,6 +220,8 @@ struct Item {
     outer: Option<Arc<Value>>,
     /// What its CloudEvents attributes say.
     cloud: Option<Cloud>,
+    /// The list that `each:` names is not in it.
+    fault: Option<Fault>,
 }
 
 /// What an event's CloudEvents attributes say where the mapping says nothing.
@@ -177,22 +236,29 @@ struct Cloud {
 fn unwrap(items: Vec<Item>, path: &str, most: usize) -> Result<Vec<Item>, Refusal> {
     let mut all = Vec::new();
     for mut item in items {
-        let Some(Value::List(list)) = take(&mut item.data, path) else {
-            let detail = format!("a list is expected at `{path}` (each: {path})");
-            return Err(Refusal::new(422, "mapping", MAPPING, detail).at(format!("{}{}", item.pointer, map::pointer(path))));
-        };
+        if !has_list(&item.data, path) {
+            item.fault = Some(Fault::at(path, format!("a list is expected at `{path}` (each: {path})")));
+            all.push(item);
+            continue;
+        }
+        let Some(Value::List(list)) = take(&mut item.data, path) else { continue };
         if all.len() + list.len() > most {
             return Err(too_many(all.len() + list.len(), most));
         }
         let outer = Arc::new(item.data);
         for (n, data) in list.into_iter().enumerate() {
             let pointer = format!("{}{}/{n}", item.pointer, map::pointer(path));
-            let data = object(data, &pointer)?;
             let (inner, suffix) = (format!("/{n}"), format!("{}/{n}", item.suffix));
-            all.push(Item { data, pointer, suffix, inner, outer: Some(Arc::clone(&outer)), cloud: item.cloud.clone() });
+            let (outer, cloud) = (Some(Arc::clone(&outer)), item.cloud.clone());
+            all.push(Item { data, pointer, suffix, inner, outer, cloud, fault: None });
         }
     }
     Ok(all)
+}
+
+fn has_list(value: &Value, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('.').collect();
+    matches!(value.at(&parts), Some(Value::List(_)))
 }
 
 /// Takes the value at a dotted path out of an object and leaves null.
@@ -227,15 +293,6 @@ fn delivery_header(name: &str, headers: &HeaderMap) -> Result<String, Refusal> {
 
 const MAPPING: &str = "The body does not fit the mapping of this source";
 
-fn unmapped(fault: Fault, pointer: &str) -> Refusal {
-    if fault.ours {
-        return Refusal::misconfigured(fault.detail);
-    }
-    let detail = if pointer.is_empty() { fault.detail } else { format!("item {pointer}: {}", fault.detail) };
-    let member = fault.path.map(|path| map::pointer(&path)).unwrap_or_default();
-    Refusal::new(422, "mapping", MAPPING, detail).at(format!("{pointer}{member}"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -243,8 +300,9 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::config::settings::{Mapping, RecordMapping, Verify};
+    use crate::config::settings::{RecordMapping, Verify};
     use crate::engine::entity::{Entity, Field, FieldKind, From};
+    use crate::engine::event::Body;
 
     fn source(map: Mapping) -> Source {
         let verify = Verify { bearer: vec!["good".into()], from: vec!["10.0.0.0/8".parse().unwrap()], ..Verify::default() };
@@ -271,7 +329,16 @@ mod tests {
         let got = match receive("crm", &source(map), &definitions(), &limits, &request) {
             Ok(drafts) => {
                 assert!(drafts.iter().all(|d| d.origin == "crm" && d.received == now && d.at <= now));
-                let one = |d: Draft| format!("{} {}", d.name, d.delivery.unwrap_or_default());
+                let one = |d: Draft| match d.body {
+                    Body::Unread(u) => format!(
+                        "unread {} {}{}: {}",
+                        d.delivery.map(|id| if id.starts_with("unread#") { "#".into() } else { id }).unwrap_or_default(),
+                        u.place,
+                        u.field.map(|f| format!(" {f}")).unwrap_or_default(),
+                        u.reason
+                    ),
+                    _ => format!("{} {}", d.name, d.delivery.unwrap_or_default()),
+                };
                 drafts.into_iter().map(one).collect::<Vec<_>>().join(", ")
             }
             Err(r) => format!("{} {} {}: {}", r.status, r.code, r.pointer.unwrap_or_default(), r.detail),
@@ -325,24 +392,25 @@ mod tests {
             body,
             "crm.received d/0, crm.received d/1",
         );
-        check(map(&["n"]), &[], r#"{"data":{}}"#, "422 mapping /data/rows: a list is expected at `data.rows` (each: data.rows)");
-        check(
-            map(&["n"]),
-            &[],
-            r#"{"data":{"rows":[{"n":1},7]}}"#,
-            "400 not_an_object /data/rows/1: an object is expected, not a number",
-        );
+        let list = "unread #  data.rows: a list is expected at `data.rows` (each: data.rows)";
+        check(map(&["n"]), &[], r#"{"data":{}}"#, list);
+        let number = "crm.received 1, unread # /1: an object is expected, not a number";
+        check(map(&["n"]), &[], r#"{"data":{"rows":[{"n":1},7]}}"#, number);
         let many = "413 too_many : 4 items, at most 3 are taken in one request (limits: items); send them in parts";
         check(map(&["n"]), &[], r#"[{"data":{"rows":[{},{}]}},{"data":{"rows":[{},{}]}}]"#, many);
     }
 
     #[test]
-    fn one_bad_item_refuses_all_and_is_named() {
-        let fields: BTreeMap<String, String> = [("id".to_owned(), "lead.no".to_owned())].into();
-        let record = RecordMapping { entity: "lead".into(), fields, values: BTreeMap::new(), at: None };
-        let map = Mapping { record: Some(record), ..Mapping::default() };
-        let detail = "item /1: field `id`: a number such as 1234.5 expected, not `x`";
-        check(map, &[], r#"[{"lead":{"no":1}},{"lead":{"no":"x"}}]"#, &format!("422 mapping /1/lead/no: {detail}"));
+    fn one_bad_item_is_kept_and_named_and_the_others_are_accepted() {
+        let map = |delivery| {
+            let fields: BTreeMap<String, String> = [("id".to_owned(), "lead.no".to_owned())].into();
+            let record = RecordMapping { entity: "lead".into(), fields, values: BTreeMap::new(), at: None };
+            Mapping { record: Some(record), delivery, ..Mapping::default() }
+        };
+        let detail = "unread  /1 lead.no: field `id`: a number such as 1234.5 expected, not `x`";
+        check(map(None), &[], r#"[{"lead":{"no":1}},{"lead":{"no":"x"}}]"#, &format!("crm.received , {detail}"));
+        let both = format!("crm.received d/0, {}", detail.replace("unread ", "unread d/1"));
+        check(map(Some(Delivery::Header("X-Id".into()))), &["x-id: d"], r#"[{"lead":{"no":1}},{"lead":{"no":"x"}}]"#, &both);
     }
 
     #[test]
@@ -353,7 +421,7 @@ mod tests {
         check(header_delivery(), &[ce, "x-id: d1"], body, "com.x.y d1");
         let reserved = body.replace("com.x.y", "lead.created");
         let why = "only ifthen itself says so, when a record really changes; say another name in `event:` of the source's map";
-        check(Mapping::default(), &[ce], &reserved, &format!("422 mapping : event name `lead.created` is reserved: {why}"));
+        check(Mapping::default(), &[ce], &reserved, &format!("unread /s/A%2F1 : event name `lead.created` is reserved: {why}"));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Deliveries {
         Self { horizon: horizon.max(0), keys: RandomState::new(), parts: VecDeque::new() }
     }
 
+    /// For how long they are remembered, in microseconds.
+    pub(super) fn horizon(&self) -> i64 {
+        self.horizon
+    }
+
     /// The hash under which a delivery is known in this process.
     pub(super) fn hash(&self, source: &str, delivery: &str) -> u64 {
         self.keys.hash_one((source, delivery))

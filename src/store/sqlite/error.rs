@@ -56,7 +56,7 @@ pub(in crate::store) fn name(path: &Path) -> impl Fn(Error) -> Error {
         Error::Corrupt(t) => Error::Corrupt(format!("{path}: {t}")),
         Error::Newer(t) => Error::Newer(format!("{path}: {t}")),
         Error::Absent(t) => Error::Absent(format!("{path}: {t}")),
-        other @ (Error::Full | Error::Refused(_)) => other,
+        other @ (Error::Full | Error::Refused(_) | Error::Forgotten(_)) => other,
     }
 }
 

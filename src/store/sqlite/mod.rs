@@ -9,7 +9,9 @@ mod delivery;
 pub(super) mod error;
 pub(super) mod lock;
 mod read;
+mod retain;
 pub(super) mod schema;
+mod shrink;
 mod wal;
 mod write;
 
@@ -20,7 +22,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use self::delivery::Deliveries;
@@ -28,7 +30,7 @@ use self::error::{name, of_disk};
 use self::lock::Lock;
 pub use self::read::Reader;
 use self::read::{PATIENCE, number, text_if};
-use super::{Batch, Error, Filter, Last, Read, Store, Stored};
+use super::{Batch, Error, Filter, Last, Read, Retention, Store, Stored};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
 
@@ -56,6 +58,8 @@ pub struct Sqlite {
     /// The definitions written last: their hash and number.
     definition: Option<(String, i64)>,
     keeper: wal::Keeper,
+    /// Where the search for old events begins: what waits before it is looked at again after a restart.
+    swept: i64,
     path: PathBuf,
     /// Which file it is: device and number.
     file: (u64, u64),
@@ -78,6 +82,9 @@ impl Sqlite {
         let mut reader = Reader::connect(path, how)?;
         let conn = &mut reader.conn;
         let version = schema::version(conn)?;
+        if version == 0 {
+            shrink::prepare(conn)?;
+        }
         let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         if mode != "wal" {
             return Err(Error::Broken(format!("this file system cannot keep a write-ahead log (journal mode {mode})")));
@@ -87,6 +94,7 @@ impl Sqlite {
         conn.pragma_update(None, "wal_autocheckpoint", wal::BY_ITSELF)?;
         conn.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
         schema::migrate(conn, version)?;
+        shrink::enable(conn, path)?;
         if version == 0
             && let Some(folder) = path.parent()
         {
@@ -102,6 +110,7 @@ impl Sqlite {
             change: change.unwrap_or_default(),
             definition: None,
             keeper: wal::Keeper::default(),
+            swept: 0,
             file: std::fs::metadata(path).map(|m| (m.dev(), m.ino())).map_err(|e| of_disk(path, &e))?,
             path: path.to_owned(),
             _lock: lock,
@@ -215,6 +224,12 @@ impl Store for Sqlite {
 
     fn drop_definitions(&mut self) -> Result<usize, Error> {
         self.step(definition::drop_texts)
+    }
+
+    fn retain(&mut self, retention: &Retention, now: Timestamp) -> Result<bool, Error> {
+        self.still_there()?;
+        let horizon = self.deliveries.horizon();
+        retain::slice(&self.reader.conn, retention, (now, horizon), retain::ROWS, &mut self.swept)
     }
 
     fn maintain(&mut self) -> Result<(), Error> {

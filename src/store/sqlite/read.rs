@@ -10,10 +10,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::error::{damaged, name};
-use super::schema;
+use super::{retain, schema};
 use crate::engine::event::RecordRef;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key};
+use crate::store::retention::Sizes;
 use crate::store::{Error, Filter, Last, Read, Stored};
 
 /// For how long a connection waits for another to finish what it does with the file. Writers and readers do not wait for each
@@ -67,6 +68,11 @@ impl Reader {
     pub(super) fn is_delivery(&self, seq: u64, source: &str, delivery: &str) -> Result<bool, Error> {
         let mut statement = self.conn.prepare_cached("SELECT 1 FROM event WHERE seq = ?1 AND source = ?2 AND delivery = ?3")?;
         Ok(statement.exists(params![whole(seq), source, delivery])?)
+    }
+
+    /// What each kind takes, as far as it has been counted.
+    pub fn sizes(&self) -> Result<Sizes, Error> {
+        retain::sizes(&self.conn)
     }
 
     /// The latest change of a key: its number.
@@ -145,7 +151,15 @@ impl Read for Reader {
         let mut statement = self.conn.prepare_cached("SELECT seq, prev, entry FROM change WHERE id = ?1")?;
         while let Some(id) = next {
             let mut rows = statement.query([id])?;
-            let row = rows.next()?.ok_or_else(|| damaged(format_args!("change {id} of {name} is missing")))?;
+            let Some(row) = rows.next()? else {
+                let (gone, seq) = retain::horizon(&self.conn)?;
+                // Let go, or lost.
+                return Err(if id <= gone {
+                    Error::Forgotten(seq)
+                } else {
+                    damaged(format_args!("change {id} of {name} is missing"))
+                });
+            };
             if row.get::<_, i64>(0)? <= seq {
                 return entry(key, row, 2);
             }
@@ -159,7 +173,16 @@ impl Read for Reader {
             .conn
             .prepare_cached("SELECT entry FROM change WHERE id < ?1 AND seq <= ?2 AND key = ?3 ORDER BY id DESC LIMIT 1")?;
         let mut rows = statement.query(params![oldest, seq, name])?;
-        rows.next()?.map_or(Ok(None), |row| entry(key, row, 0))
+        if let Some(row) = rows.next()? {
+            return entry(key, row, 0);
+        }
+        // From the horizon on, all is known. Before it, only that what was not made yet was not there.
+        let (_, horizon) = retain::horizon(&self.conn)?;
+        if seq >= whole(horizon) || made(key).is_some_and(|made| whole(made) > seq) {
+            Ok(None)
+        } else {
+            Err(Error::Forgotten(horizon))
+        }
     }
 
     /// By the file alone there is no horizon: any event ever delivered under this id.
@@ -279,6 +302,18 @@ pub(super) fn keeps_chain(key: &Key) -> bool {
         Key::Armed { .. } | Key::Tick(_) | Key::Schedules => true,
         Key::Gate { .. } | Key::Silences => true,
         Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Sweep(_) | Key::Items { .. } => false,
+        Key::Quarantine(_) => false,
+    }
+}
+
+/// The event that made a short-lived thing, where its key says so.
+fn made(key: &Key) -> Option<u64> {
+    match key {
+        Key::Call(id) => Some(id.seq),
+        Key::Timer(id) => Some(id.seq),
+        Key::Parked(seq) | Key::Quarantine(seq) => Some(*seq),
+        Key::Run(id) => id.strip_prefix('r')?.split('-').next()?.parse().ok(),
+        _ => None,
     }
 }
 
@@ -306,7 +341,7 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Error> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Error> {
     row.get_ref(column)?.as_str().map_err(damaged)
 }
 
@@ -315,7 +350,7 @@ pub(super) fn text_if<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r 
     row.get_ref(column)?.as_str_or_null().map_err(damaged)
 }
 
-fn json<T: DeserializeOwned>(what: impl Display, text: &str) -> Result<T, Error> {
+pub(super) fn json<T: DeserializeOwned>(what: impl Display, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| damaged(format_args!("{what} cannot be read: {e}")))
 }
 
