@@ -4,3 +4,4 @@
 
 pub mod test;
 pub mod why;
+mod world;

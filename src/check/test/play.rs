@@ -101,7 +101,7 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
     }
     world.answer(&test.answers);
     for step in &test.steps {
-        world.facts.clear();
+        world.look_away();
         let mut look = Look { subject, step, refused: Vec::new(), found: Vec::new() };
         if run(&mut world, step, &mut look).is_err() {
             look.fail(&step.place, Found::Endless);
@@ -109,7 +109,7 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
             look.at(&world);
         }
         if !look.found.is_empty() {
-            let log: Vec<Line> = world.facts.iter().map(|f| f.line.clone()).collect();
+            let log: Vec<Line> = world.facts().iter().map(|f| f.line.clone()).collect();
             let failure = |(place, found)| Failure { place, at: step.at, found, log: log.clone() };
             return look.found.into_iter().map(failure).collect();
         }
@@ -151,14 +151,14 @@ impl Look<'_> {
             self.found.push((place.clone(), found));
         }
         if let Some(place) = &step.nothing
-            && !world.facts.iter().all(Fact::is_nothing)
+            && !world.facts().iter().all(Fact::is_nothing)
         {
             self.fail(place, Found::Something);
         }
-        self.expect(&world.facts);
+        self.expect(world.facts());
         for never in &step.never {
-            if self.count(never, &world.facts) > 0 {
-                let first = all(never, &world.facts, self.subject.definitions).first().map(|n| world.facts[*n].line.clone());
+            if self.count(never, world.facts()) > 0 {
+                let first = all(never, world.facts(), self.subject.definitions).first().map(|n| world.facts()[*n].line.clone());
                 self.fail(&never.place, Found::Happened { never: Box::new(never.clone()), line: first });
             }
         }

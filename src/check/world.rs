@@ -1,0 +1,128 @@
+//! A world on a virtual clock: what the daemon's turn has, without committing anything and without acting. Tests, and whoever
+//! tries definitions on history, live in it; what stands behind it (a store, nothing, those who answer calls) is theirs.
+//!
+//! It decides nothing: events go through `cascade::settle`, and what is due is told by the same dispatch as in the daemon.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::engine::call::{Call, Outcome};
+use crate::engine::cascade::{Root, settle};
+use crate::engine::definition::Definitions;
+use crate::engine::dispatch::Dispatch;
+use crate::engine::event::{Body, Draft};
+use crate::engine::state::{Change, Entry, Key, Need, State};
+use crate::engine::value::Value;
+
+/// What stands behind a world.
+pub(super) trait Behind {
+    /// Why it cannot go on.
+    type Error;
+
+    /// Loaded values kept from one root event to the next; beyond, all are forgotten and loaded again when needed.
+    const KEEP: usize;
+
+    /// The value under a key that the world has not loaded.
+    fn load(&mut self, key: &Key) -> Result<Option<Arc<Entry>>, Self::Error>;
+
+    /// How an attempt of a call ends.
+    fn end(&mut self, call: &Call, now: Timestamp) -> Outcome;
+
+    /// A root event and all it caused is decided: what changed is in force.
+    fn settled(&mut self, done: Root) -> Result<(), Self::Error>;
+}
+
+/// State, dispatch and clock.
+pub(super) struct World<'d, B> {
+    definitions: &'d Definitions,
+    pub(super) state: State,
+    dispatch: Dispatch,
+    /// The number of the next event.
+    seq: u64,
+    pub(super) now: Timestamp,
+    pub(super) behind: B,
+}
+
+impl<'d, B: Behind> World<'d, B> {
+    /// Begins at that time; its first event gets the number `seq`.
+    pub(super) fn new(definitions: &'d Definitions, behind: B, seq: u64, now: Timestamp) -> Self {
+        Self { definitions, state: State::default(), dispatch: Dispatch::default(), seq, now, behind }
+    }
+
+    /// What waits already when the world begins; a call whose attempt is being made comes back.
+    pub(super) fn waits(&mut self, key: Key, entry: Arc<Entry>) -> Option<Call> {
+        self.dispatch.apply(&Change { key, entry: Some(entry) })
+    }
+
+    /// When something is due by itself, at the earliest; not before now.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        self.dispatch.wake(self.definitions, self.now).map(|wake| wake.max(self.now))
+    }
+
+    /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
+    pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), B::Error> {
+        while let Some(wake) = self.wake().filter(|wake| *wake <= until) {
+            self.now = wake;
+            let due = self.dispatch.due(self.definitions, self.now);
+            if due.is_empty() {
+                break; // nothing it could say now; it would say the same again
+            }
+            let mut started = Vec::new();
+            for draft in &due {
+                started.extend(self.decide(draft.clone())?);
+            }
+            self.dispatch.give_up(&due);
+            for call in started {
+                self.attempt(&call)?;
+            }
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// An attempt of a call is made, and ends.
+    pub(super) fn attempt(&mut self, call: &Call) -> Result<(), B::Error> {
+        let outcome = self.behind.end(call, self.now);
+        let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
+        let draft = Draft::own("ifthen.call.ended", self.now, body);
+        let more = self.decide(Draft { record: call.record.clone(), ..draft })?;
+        debug_assert!(more.is_empty(), "an outcome starts no call by itself");
+        Ok(())
+    }
+
+    /// One root event and all it causes, now; the calls whose attempts start with it.
+    pub(super) fn decide(&mut self, draft: Draft) -> Result<Vec<Call>, B::Error> {
+        let root = draft.event(self.seq);
+        let behind = &mut self.behind;
+        let load = |state: &mut State, Need::Key(key): Need| {
+            let entry = behind.load(&key)?;
+            state.load(key, entry);
+            Ok(())
+        };
+        let done = settle(self.definitions, &mut self.state, root, self.now, load)?;
+        self.state.publish(B::KEEP);
+        self.seq += done.events.len() as u64;
+        let started = self.tell(&done);
+        self.behind.settled(done)?;
+        Ok(started)
+    }
+
+    /// Tells the dispatch what changed. The last word counts: a call may have started and ended in it.
+    fn tell(&mut self, done: &Root) -> Vec<Call> {
+        let mut started: Vec<Call> = Vec::new();
+        for (_, change) in &done.changes {
+            let call = self.dispatch.apply(change);
+            if let Key::Call(id) = &change.key {
+                started.retain(|c| c.id != *id);
+                started.extend(call);
+            }
+        }
+        started
+    }
+}
+
+/// An attempt that went well.
+pub(super) fn done() -> Outcome {
+    Outcome::Done(Value::from([("status", 200u64.into()), ("body", "".into())]))
+}
