@@ -12,7 +12,7 @@ use crate::engine::cascade::{Root, settle};
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft};
-use crate::engine::state::{Change, Entry, Key, Need, State};
+use crate::engine::state::{Entry, Key, Need, State};
 use crate::engine::value::Value;
 
 /// What stands behind a world.
@@ -45,14 +45,9 @@ pub(super) struct World<'d, B> {
 }
 
 impl<'d, B: Behind> World<'d, B> {
-    /// Begins at that time; its first event gets the number `seq`.
-    pub(super) fn new(definitions: &'d Definitions, behind: B, seq: u64, now: Timestamp) -> Self {
-        Self { definitions, state: State::default(), dispatch: Dispatch::default(), seq, now, behind }
-    }
-
-    /// What waits already when the world begins; a call whose attempt is being made comes back.
-    pub(super) fn waits(&mut self, key: Key, entry: Arc<Entry>) -> Option<Call> {
-        self.dispatch.apply(&Change { key, entry: Some(entry) })
+    /// Begins at that time with what waits already; its first event gets the number `seq`.
+    pub(super) fn new(definitions: &'d Definitions, dispatch: Dispatch, behind: B, seq: u64, now: Timestamp) -> Self {
+        Self { definitions, state: State::default(), dispatch, seq, now, behind }
     }
 
     /// When something is due by itself, at the earliest; not before now.

@@ -16,6 +16,7 @@ use crate::config::scenario::{Act, ActKind, Answer, End};
 use crate::config::settings::SourceKind;
 use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::Root;
+use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
@@ -63,7 +64,11 @@ struct Around<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(subject: &'a Subject<'a>, at: Timestamp) -> Self {
         let around = Around { subject, decided: 0, answering: Vec::new(), calls: HashMap::new(), facts: Vec::new() };
-        Self { subject, inner: world::World::new(subject.definitions, around, 1, at), deliveries: HashMap::new() }
+        Self {
+            subject,
+            inner: world::World::new(subject.definitions, Dispatch::default(), around, 1, at),
+            deliveries: HashMap::new(),
+        }
     }
 
     /// What happened since the last look.
