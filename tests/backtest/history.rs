@@ -1,7 +1,7 @@
 //! A history of customers, and definitions with a threshold in them: assignment in turn, a cooldown, rules that wake others, a
 //! flow that waits and calls, a robot with a budget, and a loop.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use ifthen::engine::event::{Body, Draft, RecordRef, Upsert};
@@ -55,18 +55,28 @@ pub struct Folder(TempDir);
 impl Folder {
     pub fn new(old: i64, new: i64) -> Self {
         let folder = Self(TempDir::new().unwrap());
-        folder.define("old", old);
-        folder.define("", new);
+        folder.define("old", old, RULES);
+        folder.define("", new, RULES);
+        folder
+    }
+
+    /// The same where most of what is told comes to nothing, as in earnest.
+    pub fn quiet(old: i64, new: i64) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        let quiet = RULES.replace("    else: [ { set: { 等级: B } } ]\n", "");
+        assert_ne!(quiet, RULES);
+        folder.define("old", old, &quiet);
+        folder.define("", new, &quiet);
         folder
     }
 
     /// Writes definitions with this threshold.
-    pub fn define(&self, below: &str, threshold: i64) {
+    pub fn define(&self, below: &str, threshold: i64, rules: &str) {
         let at = self.path(below);
         std::fs::create_dir_all(at.join("rules")).unwrap();
         std::fs::write(at.join("config.yaml"), CONFIG.replace("LANG", "zh")).unwrap();
         std::fs::write(at.join("url"), "http://127.0.0.1:1/cgi-bin/webhook/send?key=x").unwrap();
-        for (name, text) in [("rules/a.yaml", RULES), ("rules/b.yaml", AFTER)] {
+        for (name, text) in [("rules/a.yaml", rules), ("rules/b.yaml", AFTER)] {
             std::fs::write(at.join(name), text.replace("THRESHOLD", &threshold.to_string())).unwrap();
         }
     }
@@ -121,9 +131,4 @@ pub fn told(count: u64) -> impl Iterator<Item = Draft> {
         let delivery = Some(format!("d{n}"));
         Draft { origin: "crm".into(), record: Some(record), delivery, ..Draft::own("crm.客户", at, body) }
     })
-}
-
-/// Where a file of the tests is.
-pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backtest").join(name)
 }

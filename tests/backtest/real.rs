@@ -53,12 +53,8 @@ impl Shared {
         });
     }
 
-    pub fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
         f(&mut self.0.lock().unwrap())
-    }
-
-    pub fn events(&self) -> Vec<Stored> {
-        self.with(|i| i.memory.events(0, usize::MAX).unwrap())
     }
 
     pub fn last(&self) -> u64 {
