@@ -11,8 +11,9 @@ use crate::engine::call::{Call, Outcome};
 use crate::engine::cascade::{Root, settle};
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
-use crate::engine::event::{Body, Draft};
+use crate::engine::event::{Body, Draft, Event};
 use crate::engine::state::{Entry, Key, Need, State};
+use crate::engine::sweep;
 use crate::engine::value::Value;
 
 /// What stands behind a world.
@@ -26,6 +27,12 @@ pub(super) trait Behind {
     /// The value under a key that the world has not loaded.
     fn load(&mut self, key: &Key) -> Result<Option<Arc<Entry>>, Self::Error>;
 
+    /// Keys below a prefix and after a key, in the order of their text, at most so many: what sweeps go over.
+    fn keys(&self, state: &State, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Self::Error>;
+
+    /// Events after this number, in order, at most so many.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Self::Error>;
+
     /// How an attempt of a call ends.
     fn end(&mut self, call: &Call, now: Timestamp) -> Outcome;
 
@@ -37,7 +44,7 @@ pub(super) trait Behind {
 pub(super) struct World<'d, B> {
     definitions: &'d Definitions,
     pub(super) state: State,
-    dispatch: Dispatch,
+    pub(super) dispatch: Dispatch,
     /// The number of the next event.
     seq: u64,
     pub(super) now: Timestamp,
@@ -50,13 +57,24 @@ impl<'d, B: Behind> World<'d, B> {
         Self { definitions, state: State::default(), dispatch, seq, now, behind }
     }
 
+    /// The definitions come into force, over what is there already.
+    pub(super) fn begin(&mut self) -> Result<(), B::Error> {
+        let body = Body::Loaded { hash: self.definitions.hash.clone(), detail: "start".into() };
+        self.decide(Draft::own("ifthen.loaded", self.now, body))?;
+        self.sweep()
+    }
+
     /// When something is due by itself, at the earliest; not before now.
     pub(super) fn wake(&self) -> Option<Timestamp> {
+        if self.dispatch.is_sweeping() {
+            return Some(self.now);
+        }
         self.dispatch.wake(self.definitions, self.now).map(|wake| wake.max(self.now))
     }
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), B::Error> {
+        self.sweep()?;
         while let Some(wake) = self.wake().filter(|wake| *wake <= until) {
             self.now = wake;
             let due = self.dispatch.due(self.definitions, self.now);
@@ -71,8 +89,21 @@ impl<'d, B: Behind> World<'d, B> {
             for call in started {
                 self.attempt(&call)?;
             }
+            self.sweep()?;
         }
         self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Sweeps that have begun, to their end.
+    fn sweep(&mut self) -> Result<(), B::Error> {
+        while self.dispatch.is_sweeping() {
+            let slices = self.dispatch.slices(self.now, &Swept { behind: &self.behind, state: &self.state })?;
+            for draft in &slices {
+                self.decide(draft.clone())?;
+            }
+            self.dispatch.give_up(&slices);
+        }
         Ok(())
     }
 
@@ -114,6 +145,21 @@ impl<'d, B: Behind> World<'d, B> {
             }
         }
         started
+    }
+}
+
+/// What sweeps go over.
+struct Swept<'w, B> {
+    behind: &'w B,
+    state: &'w State,
+}
+
+impl<B: Behind> sweep::Source<B::Error> for Swept<'_, B> {
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, B::Error> {
+        self.behind.keys(self.state, prefix, after, limit)
+    }
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, B::Error> {
+        self.behind.events(after, limit)
     }
 }
 

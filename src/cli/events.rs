@@ -135,6 +135,7 @@ fn body(body: &Body) -> String {
         Body::Created { by } => by.clone(),
         Body::Changed { old, .. } => old.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         Body::Due(key) => key.to_string(),
+        Body::Slice(slice) => format!("{} +{}", slice.sweep, slice.ids.len().max(slice.events.len())),
         Body::Start(calls) => calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         Body::Ended { call, attempt, .. } => format!("{call} #{attempt}"),
         Body::Polled { source, rows, .. } => format!("{source}: {rows}"),

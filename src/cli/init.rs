@@ -9,9 +9,10 @@ use super::words::Words as _;
 use super::{Context, Exit, eprintln};
 
 /// What is written, and where: the files that the repository ships.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("config.yaml", include_str!("../../config.example.yaml")),
     ("rules/leads.yaml", include_str!("../../rules/leads.yaml")),
+    ("rules/pool.yaml", include_str!("../../rules/pool.yaml")),
     ("rules/people.yaml", include_str!("../../rules/people.yaml")),
     ("rules/tests.yaml", include_str!("../../rules/tests.yaml")),
     ("flows/welcome.yaml", include_str!("../../flows/welcome.yaml")),

@@ -81,6 +81,12 @@ impl Saying<'_> {
                 }
             }
             "emit" => self.arrow("event"),
+            "release" => {
+                self.arrow("pool");
+                if let Some(from) = self.take("from") {
+                    self.say(format!("{} {}", self.pick("from", "原为"), clip(&from, TEXT)));
+                }
+            }
             "log" => {
                 let text = self.take("text").unwrap_or_default();
                 self.say(clip(&text, 2 * TEXT));

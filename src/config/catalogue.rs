@@ -21,6 +21,32 @@ macro_rules! texts {
 }
 
 texts! {
+    // Triggers that are driven by time.
+    K_SPAN "" "a length of time such as `24h`, `5d`, `3 months`, `8 working hours`, `2 working days`" "时长，如 `24h`、`5d`、`3 months`、`8 working hours`、`2 working days`"
+    WHILE_CLOCK "E0D1" "`while` cannot ask for `{0}`: nothing would say when that changes" "`while` 不能使用 `{0}`：它变化时不会有任何事件"
+    WHILE_CLOCK_HELP "" "say how long with `for:` and from when with `since:`, or compare in `if:`, which is judged when the time is over" "用 `for:` 写持续多久、用 `since:` 写从何时算起；或写在到时才判断的 `if:` 里"
+    WHILE_EVENT "E0D2" "`while` is about the record alone; there is no `{0}` here" "`while` 只看记录本身，这里没有 `{0}`"
+    WHILE_EVENT_HELP "" "name a field; a rule can set one when the event comes" "请使用字段；可以用规则在事件发生时写入字段"
+    WHILE_REFERENCE "E0D3" "`while` cannot follow `{0}` to another record: changes over there would not be noticed" "`while` 不能引用另一条记录的 `{0}`：那边的变化不会被注意到"
+    WHILE_REFERENCE_HELP "" "copy it into a field of this record with a rule, or ask for it in `if:`" "用规则把它写入本记录的字段，或写在 `if:` 里"
+    BAD_OFFSET "E0D4" "`{0}` is no offset" "`{0}` 不是有效的偏移"
+    OFFSET_HELP "" "write `-1d`, `+2h`, `-2 working days`" "请写 `-1d`、`+2h`、`-2 working days`"
+    NOT_A_TIME "E0D5" "the field `{0}` holds no time" "字段 `{0}` 不是时间"
+    CRON_FIELDS "E0D6" "a cron expression has five fields, this has {0}" "cron 表达式应有五段，这里有 {0} 段"
+    CRON_PART "E0D7" "`{0}` does not fit {1}" "`{0}` 不能用于{1}"
+    CRON_HELP "" "minute, hour, day, month, weekday (0 or 7 is Sunday, 1 Monday): `30 9 * * 1-5`" "依次为分、时、日、月、星期(0 或 7 为周日，1 为周一)：`30 9 * * 1-5`"
+    CRON_IMPOSSIBLE "E0D8" "`{0}` never comes: there is no such day" "`{0}` 永远不会到来：没有这样的日期"
+    CRON_IMPOSSIBLE_HELP "" "for the last day of a month run on the 1st, or daily with an `if:`" "要在月末执行，可在每月 1 日执行，或每天执行并加 `if:`"
+    CRON_ALIAS "E0D9" "`{0}` means nothing" "不认识 `{0}`"
+    TOO_OFTEN "E0DA" "`every` must be a second or more" "`every` 至少为一秒"
+    BAD_MISSED "E0DB" "`{0}` does not say what becomes of missed ticks" "`{0}` 没有说明如何处理错过的时刻"
+    MISSED_HELP "" "`skip`, `latest`, `all`, or `latest within 1d`, `all within 12h`" "可写 `skip`、`latest`、`all`，或 `latest within 1d`、`all within 12h`"
+    BAD_EXISTING "E0DC" "`{0}` does not say what becomes of existing records" "`{0}` 没有说明如何处理已有的记录"
+    EXISTING_HELP "" "`skip` (unless said), `fire`, or `spread over 2h`" "可写 `skip`(默认)、`fire` 或 `spread over 2h`"
+    WARN_TOO_EARLY "E0DD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
+    WARN_OF_WHAT "E0DE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
+    EXISTING_OF_WHAT "E0DF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
+
     // The report itself.
     HELP "" "help" "帮助"
     PROBLEM "" "{0} problem" "{0} 个问题，"

@@ -24,6 +24,8 @@ pub(super) enum Shape {
     Count(i64, i64),
     /// `2d`
     Duration,
+    /// `3 months`, `8 working hours`
+    Span,
     /// `20/1m`
     Rate,
     /// `127.0.0.1:8780`
@@ -243,6 +245,7 @@ impl Check<'_> {
             Shape::Bool => scalar::boolean(node).is_some(),
             Shape::Count(from, to) => scalar::count(node).is_some_and(|n| (*from..=*to).contains(&n)),
             Shape::Duration => scalar::duration(node).is_some(),
+            Shape::Span => crate::engine::span::Span::parse(text).is_some(),
             Shape::Rate => scalar::rate(node).is_some(),
             Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
             Shape::Network => network(text).is_some(),
@@ -337,6 +340,7 @@ fn expected(shape: &Shape) -> Said {
         Shape::Bool => t::K_BOOL.with([]),
         Shape::Count(from, to) => t::K_COUNT.with([from.to_string().into(), to.to_string().into()]),
         Shape::Duration => t::K_DURATION.with([]),
+        Shape::Span => t::K_SPAN.with([]),
         Shape::Rate => t::K_RATE.with([]),
         Shape::Address => t::K_ADDRESS.with([]),
         Shape::Network => t::K_NETWORK.with([]),

@@ -44,6 +44,7 @@ fn of(shape: &'static Shape, defs: &mut Defs) -> Value {
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Count(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Shape::Duration => json!({ "type": "string", "pattern": r"^(\s*\d+[smhdw])+$" }),
+        Shape::Span => json!({ "type": "string" }),
         Shape::Rate => json!({ "type": "string", "pattern": r"^\d+\s*/(\s*\d+[smhdw])+$" }),
         Shape::Address | Shape::Network | Shape::Zone | Shape::Url => json!({ "type": "string" }),
         Shape::Any => json!(true),

@@ -1,11 +1,13 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod scenario;
+mod time;
 
 use super::grammar::Shape::{
     Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
+use time::WHEN;
 
 /// The kinds of fields.
 pub(super) const FIELD_KINDS: &[&str] = &[
@@ -88,6 +90,12 @@ static WAKING: &[Key] = &[
     may("owner", Text, "Who to ask about it", "负责人(说明用)"),
     may("tags", OneOrMore(&Text), "To sort by", "标签(说明用)"),
     may("note", Text, "Why it is there", "备注"),
+    may(
+        "existing",
+        Text,
+        "Records whose time was over before: `skip` unless said, `fire`, `spread over 2h`",
+        "已过时间的记录:默认 `skip`,可写 `fire`、`spread over 2h`",
+    ),
 ];
 
 static RULE: Keys = Keys {
@@ -101,17 +109,12 @@ static RULE: Keys = Keys {
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
             may("cooldown", Duration, "At most once in this time per record", "同一记录的冷却时间"),
+            may("warn", Object(&time::WARN), "Before the time of `for` or `at` is over", "在 `for` 或 `at` 到时之前预警"),
         ],
     ],
     one_of: &[],
-    later: &[
-        "let", "once", "limit", "debounce", "group", "calendar", "active", "existing", "imports", "was", "tests", "warn",
-        "quiet", "each",
-    ],
+    later: &["let", "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet"],
 };
-
-/// An event's name, a change, or a list of those.
-const WHEN: Shape = OneOrMore(&ScalarOr(&Name, &Object(&CHANGED)));
 
 static CHANGED: Keys = Keys {
     what: &("a trigger", "触发条件"),
@@ -121,20 +124,20 @@ static CHANGED: Keys = Keys {
         may("to", OneOrMore(&Text), "New values that count", "新值"),
     ]],
     one_of: &[],
-    later: &["record", "while", "for", "since", "at", "offset", "cron", "every", "missed", "each", "zone", "event"],
+    later: &["event"],
 };
 
 /// Actions and steps of later versions.
 const LATER_ACTIONS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "if", "id", "wait", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "if", "id", "wait", "run",
 ];
 
 const LATER_STEPS: &[&str] = &[
-    "task", "release", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel",
-    "each", "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error",
-    "undo", "verify", "run",
+    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
+    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
+    "verify", "run",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -143,17 +146,21 @@ static ACTION_KEYS: Keys =
     Keys { what: &("an action", "动作"), keys: &[ACTIONS], one_of: &[ACTION_NAMES], later: LATER_ACTIONS };
 
 /// The names of all actions.
-pub(super) const ACTION_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify"];
+pub(super) const ACTION_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+];
 
-const STEP_NAMES: &[&str] =
-    &["set", "tag", "untag", "assign", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify", "wait"];
+const STEP_NAMES: &[&str] = &[
+    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "wait",
+];
 
 static ACTIONS: &[Key] = &[
     may("set", Map(&Any), "Sets fields of the record", "设置字段"),
     may("tag", OneOrMore(&Text), "Adds tags", "加标签"),
     may("untag", OneOrMore(&Text), "Takes tags away", "去标签"),
     may("assign", ScalarOr(&Name, &Object(&ASSIGN)), "Gives the record an owner; a team by its name", "分配负责人"),
+    may("release", ScalarOr(&Text, &Object(&RELEASE)), "Gives the record back to a pool", "退回公海"),
     may("emit", ScalarOr(&Name, &Object(&EMIT)), "Says that something happened", "发出事件"),
     may("create", Map(&Map(&Any)), "Makes a record of the entity named", "新建记录"),
     may("log", Text, "Writes into the action log", "写日志"),
@@ -174,6 +181,16 @@ static ASSIGN: Keys = Keys {
     ]],
     one_of: &[&["team", "to"]],
     later: &["strategy", "fallback", "weights", "territory"],
+};
+
+static RELEASE: Keys = Keys {
+    what: &("`release`", "`release`"),
+    keys: &[&[
+        must("pool", Text, "The pool's name, for the field `pool`", "公海名称,写入字段 `pool`"),
+        may("field", Name, "The person field that is emptied; `owner` unless said", "要清空的人员字段,默认 `owner`"),
+    ]],
+    one_of: &[],
+    later: &["cooldown"],
 };
 
 static EMIT: Keys = Keys {

@@ -16,6 +16,7 @@ use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event};
 use crate::engine::state::{Change, Key, Need, State, prefix};
+use crate::engine::sweep;
 use crate::engine::value::Value;
 use crate::store::{Batch, Error, Last, Store};
 
@@ -122,7 +123,7 @@ impl Turn {
     pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>, now: Timestamp) -> Result<(Self, Vec<Draft>), Error> {
         let mut dispatch = Dispatch::default();
         let mut cut_off = Vec::new();
-        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET] {
+        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP] {
             let mut after = None;
             loop {
                 let page = store.scan(kind, after.as_ref(), 1_000)?;
@@ -142,12 +143,20 @@ impl Turn {
 
     /// When something is due by itself, at the earliest.
     pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.dispatch.is_sweeping() {
+            return Some(now);
+        }
         self.dispatch.wake(&self.definitions, now)
     }
 
     /// What is due by now: timers, then calls that may start.
     pub fn due(&mut self, now: Timestamp) -> Vec<Submission> {
-        self.dispatch.due(&self.definitions, now).into_iter().map(Submission::own).collect()
+        let mut due = self.dispatch.due(&self.definitions, now);
+        match self.dispatch.slices(now, &Stored(self.store.as_ref())) {
+            Ok(slices) => due.extend(slices),
+            Err(error) => warn!(%error, "a sweep has to wait"),
+        }
+        due.into_iter().map(Submission::own).collect()
     }
 
     /// Calls that are not done, dead ones not counted; and those being performed.
@@ -251,7 +260,7 @@ impl Turn {
             drop(reply.send(Err(Refusal::Unavailable(error.to_string())))); // a sender who has gone needs no answer
             return;
         }
-        submission.drafts.retain(|d| !matches!(d.body, Body::Due(_) | Body::Start(_)));
+        submission.drafts.retain(|d| !matches!(d.body, Body::Due(_) | Body::Start(_) | Body::Slice(_)));
         if !submission.drafts.is_empty() {
             taken.again.push(submission);
         }
@@ -393,6 +402,18 @@ impl Turn {
         }
         debug_assert!(started.values().all(|c| c.status == Status::Started));
         Ok(started.into_values().collect())
+    }
+}
+
+/// What sweeps go over, from the store: everything that was decided before is committed when a slice is read.
+struct Stored<'s>(&'s dyn Store);
+
+impl sweep::Source<Error> for Stored<'_> {
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        Ok(self.0.scan(prefix, after, limit)?.into_iter().map(|(key, _)| key).collect())
+    }
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        Ok(self.0.events(after, limit)?.into_iter().map(|stored| stored.event).collect())
     }
 }
 

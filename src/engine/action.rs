@@ -15,6 +15,7 @@ use super::flow;
 use super::log::Outcome;
 use super::outbox::{self, Order};
 use super::record::Record;
+use super::release;
 use super::scope::{Scope, Stop};
 use super::state::{Entry, Key};
 use super::template::Template;
@@ -40,7 +41,7 @@ impl<'a> Doing<'a> {
         Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps, arrival: false })
     }
 
-    fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
+    pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
     where
         'a: 'd,
     {
@@ -55,6 +56,7 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Tag(tags) => tag(draft, "tag", tags, doing)?,
         Action::Untag(tags) => tag(draft, "untag", tags, doing)?,
         Action::Assign(to) => assign(draft, to, doing)?,
+        Action::Release(what) => release::release(draft, what, doing)?,
         Action::Emit(what) => emit(draft, what, doing)?,
         Action::Create(what) => create(draft, what, doing)?,
         Action::Log(text) => {
@@ -96,7 +98,7 @@ fn unevaluable(why: impl Into<String>) -> Stop {
 }
 
 /// The record an action changes; an action that needs one and has none cannot be done.
-fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
+pub(super) fn target(draft: &Deciding<'_>, doing: &Doing<'_>) -> Result<(RecordRef, Record), Stop> {
     let at = doing.record.ok_or_else(|| unevaluable("this event is about no record"))?;
     let record = draft.record(at)?.ok_or_else(|| unevaluable(format!("there is no record {at}")))?;
     Ok((at.clone(), (*record).clone()))

@@ -14,9 +14,9 @@ use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
 use super::rule::Seen;
-use super::state::{Change, Entry, Key, Need, State};
+use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule};
+use super::{flow, outbox, rule, schedule, sweep};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -86,7 +86,8 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
 fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
     match &draft.event.body {
         Body::Happened { .. } | Body::Created { .. } | Body::Changed { .. } => {}
-        Body::Due(key) => flow::due(draft, key)?,
+        Body::Due(key) => due(draft, key)?,
+        Body::Slice(slice) => sweep::slice(draft, slice)?,
         Body::Start(calls) => outbox::start(draft, calls)?,
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
         Body::Command(command) => outbox::command(draft, command)?,
@@ -96,6 +97,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Loaded { hash, detail } => {
             let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
             draft.say(&By::default(), "reload", Outcome::Done, detail);
+            schedule::loaded(draft)?;
         }
         Body::NotLoaded(problems) => {
             let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
@@ -103,6 +105,18 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         }
     }
     Ok(())
+}
+
+/// A timer reached its due time: whoever it wakes goes on.
+fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
+    let entry = draft.get(key)?;
+    draft.remove(key.clone()); // in any case: a timer that is due is due once
+    let (Some(Entry::Timer(wake)), Key::Timer(timer)) = (entry.as_deref(), key) else { return Ok(()) };
+    match wake {
+        Wake::Run(id) => flow::due(draft, id, *timer),
+        Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
+        Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
+    }
 }
 
 /// Merges what a source tells about a record, before any rule sees the event.
@@ -207,6 +221,9 @@ impl<'a> Deciding<'a> {
     pub(super) fn run(&mut self) -> Result<(), Need> {
         match arrive(self)? {
             Some(arrived) => {
+                if let (Body::Created { .. } | Body::Changed { .. }, Some(record)) = (&self.event.body, &self.event.record) {
+                    schedule::armed::changed(self, record, matches!(self.event.body, Body::Created { .. }))?;
+                }
                 rule::wake(self, &arrived)?;
                 flow::wake(self, &arrived)
             }
@@ -290,6 +307,14 @@ impl<'a> Deciding<'a> {
             cause: Some(Cause { seq: self.event.seq, depth, by }),
             body,
         });
+    }
+
+    /// Emits an event that happened at another time than this one.
+    pub(super) fn emit_at(&mut self, at: Timestamp, name: String, record: Option<RecordRef>, by: String, body: Body) {
+        self.emit(name, record, by, body);
+        if let Some(emitted) = self.emits.last_mut() {
+            emitted.at = at;
+        }
     }
 
     /// Writes a line into the action log.

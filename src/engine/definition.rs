@@ -9,9 +9,11 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::schedule::Schedules;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -41,6 +43,14 @@ pub struct Definitions {
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
+    /// By id.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub usual_calendar: Option<String>,
+    /// What is driven by time, of rules and flows that are enabled.
+    pub schedules: Schedules,
+    /// How late what a source tells about records of an entity may be.
+    pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
 }
@@ -56,6 +66,11 @@ impl Default for Zone {
 }
 
 impl Definitions {
+    /// The calendar of that name; the usual one.
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+        self.calendars.get(name.or(self.usual_calendar.as_deref())?).map(AsRef::as_ref)
+    }
+
     /// Sorts the rules into their order and builds the index; to be called once everything is in.
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
@@ -65,7 +80,7 @@ impl Definitions {
 }
 
 /// A rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rule {
     /// Its key in `rules:`.
     pub id: String,
@@ -173,6 +188,8 @@ pub enum Action {
     Untag(Vec<Template>),
     /// Gives the record an owner.
     Assign(Assign),
+    /// Gives the record back to a pool.
+    Release(Release),
     /// Says that something happened; decided in the same turn.
     Emit(Emit),
     /// Makes a record, or nothing if there is one of that key.
@@ -201,6 +218,7 @@ impl Action {
             Self::Tag(_) => "tag",
             Self::Untag(_) => "untag",
             Self::Assign(_) => "assign",
+            Self::Release(_) => "release",
             Self::Emit(_) => "emit",
             Self::Create(_) => "create",
             Self::Log(_) => "log",
@@ -247,6 +265,15 @@ pub enum AssignTo {
     Team(String),
     /// This person.
     Person(Who),
+}
+
+/// `release: 华东公海` or `release: { pool: 华东公海 }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name, for the field `pool`.
+    pub pool: Template,
+    /// The person field that is emptied; `owner` unless said.
+    pub field: String,
 }
 
 /// `emit: { event: lead.qualified, data: {…} }` or `emit: lead.qualified`.

@@ -12,9 +12,12 @@ use super::call::{Call, CallId, Status};
 use super::definition::{Definitions, Rate};
 use super::event::{Body, Draft};
 use super::state::{Change, Entry, Key, TimerId};
+use super::sweep::{self, Sweep};
 
 /// Calls behind the first of a lane that are shown to the engine for merging.
 const SHOWN: usize = 64;
+/// Sweeps that move on in one turn.
+const SWEEPS: usize = 4;
 /// Timers told in one turn.
 const TIMERS: usize = 256;
 
@@ -22,8 +25,12 @@ const TIMERS: usize = 256;
 #[derive(Debug, Default)]
 pub struct Dispatch {
     timers: BTreeSet<TimerId>,
+    /// What is driven by time waits: sources catch up first, or the clock is not to be trusted.
+    held: bool,
     /// Told to the engine, not yet settled.
     telling: HashSet<TimerId>,
+    /// Sweeps that are under way, and whether their next slice is being told.
+    sweeps: BTreeMap<String, (Sweep, bool)>,
     /// Every call that is not done, dead or merged, and where it is.
     calls: HashMap<CallId, Place>,
     connections: BTreeMap<String, Connection>,
@@ -101,6 +108,8 @@ impl Dispatch {
                 self.timers.remove(id);
                 self.telling.remove(id);
             }
+            (Key::Sweep(id), Some(Entry::Sweep(sweep))) => drop(self.sweeps.insert(id.clone(), (sweep.clone(), false))),
+            (Key::Sweep(id), _) => drop(self.sweeps.remove(id)),
             (Key::Budget(name), Some(Entry::Budget(budget))) => {
                 self.connections.entry(name.clone()).or_default().budget = budget.clone();
             }
@@ -152,10 +161,16 @@ impl Dispatch {
         started.then(|| call.clone())
     }
 
+    /// Whether timers wait, however long since they are due.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
     /// What is due: the timers in due order, then the calls that may start.
     pub fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(TIMERS).copied().collect();
+        let most = if self.held { 0 } else { TIMERS };
+        let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(most).copied().collect();
         for id in due {
             self.timers.remove(&id);
             self.telling.insert(id);
@@ -184,6 +199,21 @@ impl Dispatch {
         drafts
     }
 
+    /// The next slice of every sweep that is under way, read from where its keys or events are kept.
+    pub fn slices<E>(&mut self, now: Timestamp, source: &impl sweep::Source<E>) -> Result<Vec<Draft>, E> {
+        let mut drafts = Vec::new();
+        for (id, (sweep, telling)) in self.sweeps.iter_mut().filter(|(_, (_, telling))| !telling).take(SWEEPS) {
+            drafts.push(sweep::draft(id, sweep, now, source)?);
+            *telling = true;
+        }
+        Ok(drafts)
+    }
+
+    /// Whether a sweep has a slice to tell.
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeps.values().any(|(_, telling)| !telling)
+    }
+
     /// What was told is settled, committed or not: what still waits is due again.
     pub fn give_up(&mut self, drafts: &[Draft]) {
         for draft in drafts {
@@ -191,6 +221,11 @@ impl Dispatch {
                 // Committed, it was removed from the state and from `telling`.
                 Body::Due(Key::Timer(id)) if self.telling.remove(id) => {
                     self.timers.insert(*id);
+                }
+                Body::Slice(slice) => {
+                    if let Some((_, telling)) = self.sweeps.get_mut(&slice.sweep) {
+                        *telling = false;
+                    }
                 }
                 Body::Start(ids) => {
                     let Some((id, place)) = ids.first().and_then(|id| Some((*id, self.calls.get(id)?.clone()))) else { continue };
@@ -211,7 +246,7 @@ impl Dispatch {
 
     /// The earliest time at which [`Dispatch::due`] has something to say; the past: now.
     pub fn wake(&self, definitions: &Definitions, now: Timestamp) -> Option<Timestamp> {
-        let timer = self.timers.first().and_then(|t| Timestamp::from_millisecond(t.due).ok());
+        let timer = self.timers.first().filter(|_| !self.held).and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
             let rate = c.open(name, definitions)?;
             // What is due already is judged by now: by then, attempts that came after it had not spent anything yet.

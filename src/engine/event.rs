@@ -153,6 +153,8 @@ pub enum Body {
     /// The shell is ready to perform the first of these calls; the rest wait behind it on the same connection, in order,
     /// and may be merged into it.
     Start(Vec<CallId>),
+    /// Part of a sweep: what it goes over next.
+    Slice(super::sweep::Slice),
     /// An attempt of a call came to an end.
     Ended {
         /// The call.

@@ -185,13 +185,9 @@ pub(super) fn start(
     Ok(Started::Runs)
 }
 
-/// A timer reached its due time.
-pub(super) fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
-    let entry = draft.get(key)?;
-    draft.remove(key.clone()); // in any case: a timer that is due is due once
-    let Some(entry) = entry else { return Ok(()) };
-    let (Entry::Timer(Wake::Run(id)), Key::Timer(timer)) = (entry.as_ref(), key) else { return Ok(()) };
-    resume(draft, id, &Wait::Timer(*timer), None)
+/// A run's timer reached its due time.
+pub(super) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId) -> Result<(), Need> {
+    resume(draft, id, &Wait::Timer(timer), None)
 }
 
 /// A call that a run waits for came to an end.

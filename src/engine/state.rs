@@ -1,6 +1,6 @@
 //! State is keyed values: everything that outlives an event is an [`Entry`] under a [`Key`], loaded by the shell when asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -52,6 +52,19 @@ pub enum Key {
     Cursor(String),
     /// A root event whose decision was rolled back, by its number.
     Parked(u64),
+    /// What a schedule is armed with for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record's text.
+        subject: String,
+    },
+    /// The next tick of a schedule, by its event.
+    Tick(String),
+    /// A sweep that is under way.
+    Sweep(String),
+    /// The schedules that are armed: what changed is found by it at a reload.
+    Schedules,
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -80,6 +93,10 @@ impl Key {
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
+            Self::Armed { .. } => "armed/",
+            Self::Tick(_) => "tick/",
+            Self::Sweep(_) => prefix::SWEEP,
+            Self::Schedules => "schedules/",
         }
     }
 }
@@ -98,6 +115,8 @@ pub mod prefix {
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.
     pub const BUDGET: &str = "budget/";
+    /// Sweeps that are under way.
+    pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
 }
@@ -109,7 +128,15 @@ impl fmt::Display for Key {
             Self::Record(r) => write!(f, "{r}"),
             Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
-            Self::Pointer(id) | Self::Run(id) | Self::Graph(id) | Self::Budget(id) | Self::Cursor(id) => f.write_str(id),
+            Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
+            Self::Schedules => Ok(()),
+            Self::Pointer(id)
+            | Self::Run(id)
+            | Self::Graph(id)
+            | Self::Budget(id)
+            | Self::Cursor(id)
+            | Self::Tick(id)
+            | Self::Sweep(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
@@ -154,6 +181,13 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
+            "armed" => {
+                let (schedule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Armed { schedule: schedule.into(), subject: subject.into() }
+            }
+            "tick" => Self::Tick(own()),
+            "sweep" => Self::Sweep(own()),
+            "schedules" if rest.is_empty() => Self::Schedules,
             _ => return Err(()),
         })
     }
@@ -189,6 +223,14 @@ pub enum Entry {
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.
     Parked(String),
+    /// Under [`Key::Armed`].
+    Armed(super::schedule::armed::Armed),
+    /// Under [`Key::Tick`].
+    Tick(super::schedule::tick::Next),
+    /// Under [`Key::Sweep`].
+    Sweep(super::sweep::Sweep),
+    /// Under [`Key::Schedules`]: by event, what they were armed by.
+    Schedules(BTreeMap<String, (String, String)>),
 }
 
 /// Whom a timer wakes.
@@ -197,6 +239,17 @@ pub enum Entry {
 pub enum Wake {
     /// A run that waits at a step.
     Run(String),
+    /// A schedule whose time has come for a record.
+    Armed {
+        /// The schedule's event.
+        schedule: String,
+        /// The record.
+        record: RecordRef,
+        /// Its warning, not its time itself.
+        warn: bool,
+    },
+    /// A schedule that ticks.
+    Tick(String),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -240,6 +293,21 @@ impl State {
     pub fn apply(&mut self, change: &Change) {
         let former = self.slots.insert(change.key.clone(), change.entry.clone());
         self.journal.push((change.key.clone(), former));
+    }
+
+    /// Loaded keys that have a value, below a prefix and after a key, in the order of their text; at most so many. For states
+    /// that have no store behind them.
+    pub fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let after = after.map(Key::to_string);
+        let mut found: Vec<(String, &Key)> = self
+            .slots
+            .iter()
+            .filter(|(key, slot)| slot.is_some() && prefix.starts_with(key.prefix()))
+            .map(|(key, _)| (key.to_string(), key))
+            .filter(|(text, _)| text.starts_with(prefix) && after.as_ref().is_none_or(|a| text > a))
+            .collect();
+        found.sort();
+        found.into_iter().take(limit).map(|(_, key)| key.clone()).collect()
     }
 
     /// A point to come back to.
@@ -286,6 +354,10 @@ mod tests {
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",
+            "armed/ifthen.held.recycle/lead/L20",
+            "tick/ifthen.cron.weekly-report",
+            "sweep/ifthen.held.recycle",
+            "schedules/",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

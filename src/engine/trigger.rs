@@ -16,6 +16,13 @@ use super::value::Value;
 pub enum Trigger {
     /// An event of this name; `*` stands for any run of characters: `page.*`, `*.created`.
     Event(String),
+    /// A time has come: the event of a schedule of its own.
+    Timed {
+        /// That event.
+        event: String,
+        /// As people read it.
+        text: String,
+    },
     /// A field of a record got another value.
     Changed {
         /// The entity.
@@ -36,6 +43,7 @@ impl Trigger {
     fn pattern(&self) -> String {
         match self {
             Self::Event(pattern) => pattern.clone(),
+            Self::Timed { event, .. } => event.clone(),
             Self::Changed { entity, .. } => format!("{entity}.changed"),
         }
     }
@@ -44,6 +52,7 @@ impl Trigger {
     pub fn concerns(&self, event: &Event) -> bool {
         match self {
             Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Timed { event: own, .. } => *own == event.name,
             Self::Changed { entity, .. } => event.name.strip_suffix(".changed") == Some(entity),
         }
     }
@@ -52,6 +61,7 @@ impl Trigger {
     pub fn matches(&self, event: &Event) -> bool {
         match self {
             Self::Event(pattern) => glob(pattern, &event.name),
+            Self::Timed { event: own, .. } => *own == event.name,
             Self::Changed { entity, field, from, to } => {
                 let Body::Changed { old, new, .. } = &event.body else { return false };
                 let (Some(was), Some(is)) = (old.get(field), new.get(field)) else { return false };
@@ -69,6 +79,7 @@ impl fmt::Display for Trigger {
         let list = |values: &[Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Event(pattern) => f.write_str(pattern),
+            Self::Timed { text, .. } => f.write_str(text),
             Self::Changed { entity, field, from, to } => {
                 write!(f, "{entity}.{field}")?;
                 match (from.is_empty(), to.is_empty()) {

@@ -75,6 +75,11 @@ impl<'a> View<'a> {
         Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, arrival: true }
     }
 
+    /// What sees a record as it is now, and nothing of any event.
+    pub(super) fn of_record(deciding: &'a Deciding<'a>, record: Option<(RecordRef, Arc<Record>)>, data: &'a Value) -> Self {
+        Self { deciding, record, data, old: None, steps: None, arrival: false }
+    }
+
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {
         Ok(match &self.record {
             Some((own, record)) if self.arrival && own == at => Some(Arc::clone(record)),

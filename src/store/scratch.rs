@@ -3,26 +3,30 @@
 //!
 //! On disk rather than in memory, because a history has more keys than memory has room. Keeps no log and no past of its own.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::sqlite::error::damaged;
-use super::sqlite::read::{behind, keeps_chain};
-use super::{Error, Read};
+use super::sqlite::read::behind;
+use super::{Error, Read, Stored};
 use crate::engine::state::{Change, Entry, Key, prefix};
 
 /// Pages of 4 KiB in memory, 2 MiB: enough for what is in use, however much there is.
 const PAGES: i64 = 512;
 
 /// Kinds that leave no chain of changes behind: they are taken over at once, instead of being searched for one by one.
-const TAKEN_OVER: [&str; 4] = [prefix::CALL, prefix::TIMER, prefix::GRAPH, prefix::RUN];
+const TAKEN_OVER: [&str; 5] = [prefix::CALL, prefix::TIMER, prefix::GRAPH, prefix::RUN, prefix::SWEEP];
 
 /// Values by key.
 #[derive(Debug)]
 pub struct Scratch<'s> {
     conn: Connection,
     below: Option<Below<'s>>,
+    /// Prefixes below which everything was taken over.
+    taken: RefCell<BTreeSet<String>>,
 }
 
 /// A recorded store as it was.
@@ -48,13 +52,24 @@ impl<'s> Scratch<'s> {
              CREATE TABLE state (key TEXT PRIMARY KEY NOT NULL, entry TEXT) STRICT, WITHOUT ROWID;
              BEGIN"
         ))?;
-        let scratch = Self { conn, below };
-        if let Some(Below { store, seq }) = &scratch.below {
-            for kind in TAKEN_OVER {
-                store.scan_as_of(kind, *seq, &mut |key, entry| scratch.write(&key, Some(&entry)))?;
-            }
-        }
+        let scratch = Self { conn, below, taken: RefCell::default() };
+        TAKEN_OVER.into_iter().try_for_each(|kind| scratch.take_over(kind))?;
         Ok(scratch)
+    }
+
+    /// Takes over all that is below, unless it is known better already.
+    fn take_over(&self, prefix: &str) -> Result<(), Error> {
+        let Some(Below { store, seq }) = &self.below else { return Ok(()) };
+        if self.taken.borrow().contains(prefix) {
+            return Ok(());
+        }
+        let mut insert = self.conn.prepare_cached("INSERT OR IGNORE INTO state (key, entry) VALUES (?1, ?2)")?;
+        store.scan_as_of(prefix, *seq, &mut |key, entry| {
+            insert.execute(params![key.to_string(), json(&key, &entry)?])?;
+            Ok(())
+        })?;
+        self.taken.borrow_mut().insert(prefix.to_owned());
+        Ok(())
     }
 
     /// The value under a key.
@@ -65,7 +80,8 @@ impl<'s> Scratch<'s> {
             let read = |text: String| serde_json::from_str(&text).map(Arc::new);
             return text.map(read).transpose().map_err(|e| damaged(format_args!("{key} cannot be read: {e}")));
         }
-        let Some(Below { store, seq }) = self.below.as_ref().filter(|_| keeps_chain(key)) else { return Ok(None) };
+        let below = self.below.as_ref().filter(|_| !TAKEN_OVER.contains(&key.prefix()));
+        let Some(Below { store, seq }) = below else { return Ok(None) };
         let entry = store.as_of(key, *seq)?;
         self.write(key, entry.as_deref())?; // found once, it need not be searched for again
         Ok(entry)
@@ -76,33 +92,48 @@ impl<'s> Scratch<'s> {
         changes.into_iter().try_for_each(|change| self.write(&change.key, change.entry.as_deref()))
     }
 
-    /// Every entry of a kind, by its prefix, in the order of their keys' text.
-    pub fn each(&self, prefix: &str, each: &mut super::Each<'_>) -> Result<(), Error> {
+    /// Keys below a prefix and after a key that have a value, in the order of their text, at most `limit`.
+    pub fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        self.take_over(prefix)?;
+        let after = after.map(Key::to_string).filter(|after| after.as_str() >= prefix);
         let mut statement = self.conn.prepare_cached(
-            "SELECT key, entry FROM state WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) AND entry IS NOT NULL ORDER BY key",
+            "SELECT key FROM state WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) AND (?3 IS NULL OR key > ?3)
+             AND entry IS NOT NULL ORDER BY key LIMIT ?4",
         )?;
-        let mut rows = statement.query(params![prefix, behind(prefix)])?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let from = after.as_deref().unwrap_or(prefix);
+        let mut rows = statement.query(params![from, behind(prefix), after, limit])?;
+        let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let (name, text): (String, String) = (row.get(0)?, row.get(1)?);
-            let key: Key = name.parse().map_err(|()| damaged(format_args!("`{name}` is not a key")))?;
-            let entry = serde_json::from_str(&text).map_err(|e| damaged(format_args!("{key} cannot be read: {e}")))?;
-            each(key, Arc::new(entry))?;
+            let name: String = row.get(0)?;
+            found.push(name.parse().map_err(|()| damaged(format_args!("`{name}` is not a key")))?);
         }
-        Ok(())
+        Ok(found)
+    }
+
+    /// The recorded store's events after this number that it is above, in order, at most `limit`.
+    pub fn events(&self, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+        let Some(Below { store, seq }) = &self.below else { return Ok(Vec::new()) };
+        let mut events = store.events(after, limit)?;
+        events.retain(|stored| stored.event.seq <= *seq);
+        Ok(events)
     }
 
     fn write(&self, key: &Key, entry: Option<&Entry>) -> Result<(), Error> {
         let name = key.to_string();
         // Only where there may be something below must be said that there is nothing any more.
-        if entry.is_none() && !(self.below.is_some() && keeps_chain(key)) {
+        if entry.is_none() && (self.below.is_none() || TAKEN_OVER.contains(&key.prefix())) {
             self.conn.prepare_cached("DELETE FROM state WHERE key = ?1")?.execute([name])?;
             return Ok(());
         }
-        let text = entry.map(serde_json::to_string).transpose();
-        let text = text.map_err(|e| Error::Refused(format!("{key}: {e}")))?;
+        let text = entry.map(|entry| json(key, entry)).transpose()?;
         self.conn.prepare_cached("INSERT OR REPLACE INTO state (key, entry) VALUES (?1, ?2)")?.execute(params![name, text])?;
         Ok(())
     }
+}
+
+fn json(key: &Key, entry: &Entry) -> Result<String, Error> {
+    serde_json::to_string(entry).map_err(|e| Error::Refused(format!("{key}: {e}")))
 }
 
 #[cfg(test)]
@@ -159,9 +190,12 @@ mod tests {
         assert_eq!(all(&scratch), "一 一  一 一 ", "as it was after the first event");
         scratch.put(&[put(&record("甲"), "新"), gone(&record("乙")), gone(&timer(8)), put(&timer(9), "新")]).unwrap();
         assert_eq!(all(&scratch), "新   一  新");
-        let mut timers = Vec::new();
-        scratch.each(prefix::TIMER, &mut |key, _| Ok(timers.push(key))).unwrap();
-        assert_eq!(timers, [timer(7), timer(9)]);
+        assert_eq!(scratch.keys(prefix::TIMER, None, 9).unwrap(), [timer(7), timer(9)]);
+        // What is below and was never asked for is found as well; what is gone is not.
+        assert_eq!(scratch.keys("record/客户/", None, 9).unwrap(), [record("甲")]);
+        let more = [put(&record("乙乙"), "新"), put(&record("丁"), "新")];
+        scratch.put(&more).unwrap();
+        assert_eq!(scratch.keys("record/客户/", Some(&record("丁")), 1).unwrap(), [record("乙乙")]);
         scratch.put(&[gone(&record("甲")), put(&record("甲"), "又")]).unwrap();
         assert_eq!(text(&scratch, &record("甲")), "又");
         let empty = Scratch::open(None).unwrap();

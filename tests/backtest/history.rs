@@ -33,6 +33,8 @@ rules:
   归张三: { when: 客户.归张三, then: [ { tag: [张三] } ] }
   兜圈子: { when: crm.客户, if: 评分 == THRESHOLD + 7, then: [ { set: { 次数: 1 } } ] }
   再兜一圈: { when: { changed: 客户.次数 }, then: [ { set: { 次数: '= 次数 + 1' } } ] }
+  久未推进: { when: { record: 客户, while: 等级 == 'A' and 评分 > THRESHOLD, for: 2h }, warn: { before: 30m, then: [ { log: 还有半小时 } ] }, then: [ { set: { 等级: C } } ] }
+  整点: { when: { cron: '0 * * * *', each: { record: 客户, if: 评分 == THRESHOLD } }, then: [ { log: '{{ 姓名 }}' } ] }
 flows:
   跟进:
     record: 客户

@@ -133,8 +133,9 @@ pub struct Real {
 
 impl Real {
     pub fn new(store: &Shared, definitions: Arc<Definitions>, now: Timestamp) -> Self {
-        let (turn, cut_off) = Turn::open(Box::new(store.clone()), definitions, now).unwrap();
+        let (mut turn, cut_off) = Turn::open(Box::new(store.clone()), Arc::clone(&definitions), now).unwrap();
         assert!(cut_off.is_empty(), "every attempt has ended");
+        turn.load(definitions, "start".into(), now).unwrap();
         Self { turn, now }
     }
 

@@ -14,8 +14,11 @@ use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{self, Event};
 use crate::engine::log::{Line, Outcome};
-use crate::engine::state::{Change, Entry, Key, prefix};
+use crate::engine::state::{Change, Entry, Key, State, prefix};
 use crate::store::scratch::{Below, Scratch};
+
+/// Keys of one read.
+const PAGE: usize = 500;
 
 /// What fires; in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,8 +49,8 @@ pub struct Firing {
     pub event: Option<u64>,
     /// The rule or flow.
     pub who: Who,
-    /// `else`, where a rule's condition did not hold.
-    pub branch: Option<&'static str>,
+    /// `else`, where a rule's condition did not hold, and what else it does besides `then`.
+    pub branch: Option<String>,
     /// The record, as `lead/L20`.
     pub record: Option<String>,
     /// The name of the event it fired on: the recorded one, or one that followed from it.
@@ -87,24 +90,27 @@ pub(super) fn begin<'a>(
     below: Option<Below<'a>>,
     at: Timestamp,
 ) -> Result<World<'a, Side<'a>>, Error> {
-    let (mut dispatch, mut started) = (Dispatch::default(), Vec::new());
-    let mut waits = |key, entry| {
-        started.extend(dispatch.apply(&Change { key, entry: Some(entry) }));
-        Ok(())
-    };
-    if let Some(Below { store, seq }) = &below {
-        store.scan_as_of(prefix::BUDGET, *seq, &mut waits)?;
-    }
     let seq = below.as_ref().map_or(0, |below| below.seq);
     let scratch = Scratch::open(below)?;
-    for kind in [prefix::CALL, prefix::TIMER] {
-        scratch.each(kind, &mut waits)?;
+    let (mut dispatch, mut started) = (Dispatch::default(), Vec::new());
+    for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP] {
+        let mut after = None;
+        loop {
+            let page = scratch.keys(kind, after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            for key in page {
+                let entry = scratch.load(&key)?;
+                started.extend(dispatch.apply(&Change { key, entry }));
+            }
+        }
     }
     let side = Side { definitions, scratch, root: None, fired: Vec::new(), counts: BTreeMap::new(), needs: 0, decided: 0 };
     let mut world = World::new(definitions, dispatch, side, seq + 1, at);
     for call in &started {
         world.attempt(call)?;
     }
+    world.begin()?;
     Ok(world)
 }
 
@@ -164,7 +170,7 @@ impl Side<'_> {
         }
         count.fired += 1;
         let name = events.iter().find(|e| e.seq == line.event).map(|e| e.name.clone()).unwrap_or_default();
-        let branch = (line.detail.at(&["branch"]) == Some(&"else".into())).then_some("else");
+        let branch = line.detail.at(&["branch"]).map(ToString::to_string);
         let record = line.record.as_ref().map(ToString::to_string);
         self.fired.push(Firing { at: line.at, event: self.root, who, branch, record, name });
     }
@@ -192,6 +198,14 @@ impl Behind for Side<'_> {
             return Err(Error::TooMuch(self.root.map_or_else(|| "what was due".into(), event::id)));
         }
         Ok(self.scratch.load(key)?)
+    }
+
+    fn keys(&self, _: &State, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        Ok(self.scratch.keys(prefix, after, limit)?)
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        Ok(self.scratch.events(after, limit)?.into_iter().map(|stored| stored.event).collect())
     }
 
     fn end(&mut self, _: &Call, _: Timestamp) -> Ended {

@@ -100,6 +100,9 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
         world.give(record, fields);
     }
     world.answer(&test.answers);
+    if world.begin().is_err() {
+        return Vec::new(); // what never ends is found at the first step
+    }
     for step in &test.steps {
         world.look_away();
         let mut look = Look { subject, step, refused: Vec::new(), found: Vec::new() };
@@ -119,7 +122,8 @@ pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
 
 fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result<(), super::world::Endless> {
     world.answer(&step.answers);
-    world.pass(step.at)?;
+    world.approach(step.at)?;
+    world.hold(true);
     for _ in 0..step.times {
         for act in &step.acts {
             if let Err(refused) = world.act(act)? {
@@ -127,7 +131,8 @@ fn run<'a>(world: &mut World<'a>, step: &'a Step, look: &mut Look<'_>) -> Result
             }
         }
     }
-    Ok(())
+    world.hold(false);
+    world.pass(step.at)
 }
 
 /// What a step comes to.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fact::Fact;
 use super::play::Subject;
@@ -20,7 +20,7 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
-use crate::engine::state::{Entry, Key};
+use crate::engine::state::{Entry, Key, State};
 use crate::engine::value::{Map, Value};
 use crate::source::{map, webhook};
 
@@ -66,7 +66,8 @@ impl<'a> World<'a> {
         let around = Around { subject, decided: 0, answering: Vec::new(), calls: HashMap::new(), facts: Vec::new() };
         Self {
             subject,
-            inner: world::World::new(subject.definitions, Dispatch::default(), around, 1, at),
+            // Number 0 is the start of the definitions; what happens is counted from 1.
+            inner: world::World::new(subject.definitions, Dispatch::default(), around, 0, at),
             deliveries: HashMap::new(),
         }
     }
@@ -105,6 +106,25 @@ impl<'a> World<'a> {
             Some(Entry::Record(record)) => Some(Arc::clone(record)),
             _ => None,
         }
+    }
+
+    /// The definitions come into force, over what is there already.
+    pub(super) fn begin(&mut self) -> Result<(), Endless> {
+        self.inner.begin()
+    }
+
+    /// Lets time pass until just before then: what happens at an instant comes before what is due at it.
+    pub(super) fn approach(&mut self, until: Timestamp) -> Result<(), Endless> {
+        if let Ok(before) = until.checked_sub(SignedDuration::from_nanos(1)) {
+            self.pass(before.max(self.inner.now))?;
+        }
+        self.inner.now = self.inner.now.max(until);
+        Ok(())
+    }
+
+    /// Whether timers wait.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.inner.dispatch.hold(held);
     }
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
@@ -186,6 +206,15 @@ impl Behind for Around<'_> {
 
     fn load(&mut self, _: &Key) -> Result<Option<Arc<Entry>>, Endless> {
         Ok(None)
+    }
+
+    fn keys(&self, state: &State, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Endless> {
+        Ok(state.scan(prefix, after, limit))
+    }
+
+    /// A test has no history before itself.
+    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, Endless> {
+        Ok(Vec::new())
     }
 
     /// How an attempt ends: as the first says who answers such calls, or well.

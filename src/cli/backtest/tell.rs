@@ -183,7 +183,7 @@ impl<'a> Tells<'a> {
             for Difference { more, firing } in &differences {
                 let Firing { branch, record, name, event, at, .. } = firing;
                 let (sign, look) = if *more { ("+", Look::Green) } else { ("−", Look::Red) };
-                let name = branch.map_or_else(|| name.clone(), |branch| format!("{name} ({branch})"));
+                let name = branch.as_ref().map_or_else(|| name.clone(), |branch| format!("{name} ({branch})"));
                 table.row([
                     (format!("  {sign}"), look),
                     (when::full(*at, &zone), Look::Dim),

@@ -10,7 +10,7 @@ use super::super::table::ACTION_NAMES;
 use super::super::tree::{Entry, Kind, Node, Style};
 use super::Compiler;
 use super::term::is_template;
-use crate::engine::definition::{Action, Assign, AssignTo, Create, Emit, Term};
+use crate::engine::definition::{Action, Assign, AssignTo, Create, Emit, Release, Term};
 use crate::engine::entity::{Entity, FieldKind};
 use crate::engine::value::Value;
 
@@ -48,6 +48,7 @@ impl Compiler<'_> {
             "tag" => Action::Tag(templates()?),
             "untag" => Action::Untag(templates()?),
             "assign" => Action::Assign(self.assign(node, of)?),
+            "release" => Action::Release(self.release(node, of, &names)?),
             "emit" => Action::Emit(self.emit(node, &names)?),
             "create" => Action::Create(self.create(node, &names)?),
             "log" => Action::Log(self.template(node, &names)?),
@@ -180,6 +181,21 @@ impl Compiler<'_> {
             _ => team(node),
         };
         Some(Assign { to: to?, field: field? })
+    }
+
+    fn release(&self, node: &Node, of: &[String], names: &Known<'_>) -> Option<Release> {
+        let field = match node.get("field") {
+            Some(f) => self.person_field(f, f.text()?, of),
+            None => self.person_field(node, "owner", of),
+        };
+        let pool = self.template(node.get("pool").unwrap_or(node), names);
+        for entity in of.iter().filter(|e| !self.vague.contains(*e)) {
+            if self.entities.get(entity).is_some_and(|e| !e.fields.contains_key("pool")) {
+                self.sink.say(node.at, &t::UNKNOWN_FIELD, ["pool".into(), entity.as_str().into()]);
+                return None;
+            }
+        }
+        Some(Release { pool: pool?, field: field? })
     }
 
     fn emit(&self, node: &Node, names: &Known<'_>) -> Option<Emit> {

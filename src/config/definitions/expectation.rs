@@ -19,6 +19,7 @@ const MEMBERS: &[&str] = &[
     "to",
     "team",
     "from",
+    "pool",
     "event",
     "data",
     "text",
@@ -87,6 +88,7 @@ impl Compiler<'_> {
                 let name = match word {
                     "rule" => "id",
                     "assign" | "email" => "to",
+                    "release" => "pool",
                     "emit" => "event",
                     "log" | "dingtalk" | "wecom" => "text",
                     "start" | "wait" | "end" => "flow",

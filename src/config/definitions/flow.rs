@@ -20,7 +20,7 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
-        let when = node.get("when").map(|w| self.triggers(w));
+        let when = node.get("when").map(|w| self.triggers(item, w));
         let record = node.get("record").map(|r| self.entity_name(r));
         let of = match &record {
             Some(entity) => entity.iter().cloned().collect(),

@@ -12,11 +12,13 @@ mod message;
 mod people;
 mod rule;
 mod scenario;
+mod schedule;
 mod term;
 mod who;
 
 pub(super) use message::PLAIN_HTTP;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
@@ -31,6 +33,7 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
+use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
 
 /// What `config.yaml` says that the definitions refer to.
@@ -122,16 +125,18 @@ pub(super) fn compile(
         rules: ids("rules"),
         events: emitted(items),
         about: about(items),
+        schedules: RefCell::new(Vec::new()),
     };
     with.read_entities(&items["entities"]);
     with.read_constants(&items["constants"]);
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
     let templates = with.read_templates(&items["templates"]);
-    let rules = items["rules"].iter().filter_map(|i| with.rule(*i)).collect();
+    let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
-    let definitions = Definitions {
+    let schedules = with.schedules.take();
+    let mut definitions = Definitions {
         zone: Zone(around.zone.clone()),
         lang: around.lang.clone(),
         constants: with.constants,
@@ -144,6 +149,7 @@ pub(super) fn compile(
         connections: around.connections.clone(),
         ..Definitions::default()
     };
+    definitions.schedules = Schedules::new(schedules, &definitions);
     (definitions, tests)
 }
 
@@ -187,6 +193,8 @@ struct Compiler<'a> {
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// What rules and flows wait for when they wait for a time.
+    schedules: RefCell<Vec<Schedule>>,
 }
 
 impl<'a> Compiler<'a> {

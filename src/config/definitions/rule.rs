@@ -5,6 +5,7 @@ use super::super::names;
 use super::super::problem::Problem;
 use super::super::scalar::{self, nearest};
 use super::super::tree::{Kind, Node};
+use super::schedule::Waiting;
 use super::{Compiler, Item, told};
 use crate::engine::definition::{Deliver, Rule};
 use crate::engine::trigger::{Trigger, glob};
@@ -18,7 +19,7 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
-        let when = node.get("when").and_then(|w| self.triggers(w));
+        let when = node.get("when").and_then(|w| self.triggers(item, w));
         let of = when.as_deref().map(|w| self.entities_of(w)).unwrap_or_default();
         // A trigger that could not be read says nothing about the record: names are then checked against all entities.
         let names = self.known(&of, None);
@@ -50,18 +51,30 @@ impl Compiler<'_> {
         node.entries().iter().all(|e| known.contains(&e.key.as_str()))
     }
 
-    pub(super) fn triggers(&self, node: &Node) -> Option<Vec<Trigger>> {
-        let found: Vec<_> = node.one_or_more().iter().map(|n| self.trigger(n)).collect();
+    /// What wakes a rule or flow.
+    pub(super) fn triggers(&self, item: Item<'_>, node: &Node) -> Option<Vec<Trigger>> {
+        let each = node.one_or_more().iter().enumerate();
+        let found: Vec<_> =
+            each.map(|(n, one)| self.trigger(one, Waiting { id: item.id, node: item.node, place: n + 1 })).collect();
+        let timed = |t: &Trigger| matches!(t, Trigger::Timed { .. });
+        if let (Some(existing), false) = (item.node.get("existing"), found.iter().flatten().any(timed))
+            && found.iter().all(Option::is_some)
+        {
+            self.sink.say(existing.at, &t::EXISTING_OF_WHAT, []);
+        }
         found.into_iter().collect()
     }
 
-    fn trigger(&self, node: &Node) -> Option<Trigger> {
+    fn trigger(&self, node: &Node, waiting: Waiting<'_>) -> Option<Trigger> {
         match &node.kind {
             Kind::Scalar(pattern, _) => {
                 self.event_known(node, pattern)?;
                 Some(Trigger::Event(pattern.clone()))
             }
-            Kind::Map(_) => self.changed(node),
+            Kind::Map(_) => match self.timed(node, waiting)? {
+                Some(timed) => Some(timed),
+                None => self.changed(node),
+            },
             _ => None,
         }
     }
@@ -124,6 +137,7 @@ impl Compiler<'_> {
         for trigger in triggers {
             let mut found: Vec<String> = match trigger {
                 Trigger::Changed { entity, .. } => vec![entity.clone()],
+                Trigger::Timed { event, .. } => self.scheduled(event),
                 Trigger::Event(pattern) => {
                     let own = |e: &String| RESERVED.iter().any(|r| glob(pattern, &format!("{e}.{r}")));
                     self.entities.keys().filter(|e| own(e)).cloned().collect()

@@ -119,6 +119,7 @@ pub(in crate::config) const THINGS: &[&str] = &[
     "tag",
     "untag",
     "assign",
+    "release",
     "emit",
     "create",
     "log",
@@ -149,6 +150,7 @@ static EXPECTATION: Keys = Keys {
         may("tag", OneOrMore(&Text), "Tags were added", "加了标签"),
         may("untag", OneOrMore(&Text), "Tags were taken away", "去了标签"),
         may("assign", ScalarOr(&Name, &Object(&ASSIGNED)), "To this person", "分配给此人"),
+        may("release", ScalarOr(&Name, &Object(&RELEASED)), "Back to this pool", "退回此公海"),
         may("emit", ScalarOr(&Name, &Object(&EMITTED)), "This event was emitted", "发出了事件"),
         may("create", Map(&Map(&Any)), "A record of this entity", "新建了记录"),
         may("log", ScalarOr(&Text, &Object(&SAID)), "A text with this in it", "日志中含有此文字"),
@@ -170,7 +172,7 @@ static EXPECTATION: Keys = Keys {
         may("times", Count(1, 10_000), "Exactly so many times; at least once unless said", "恰好几次,默认至少一次"),
     ]],
     one_of: &[THINGS],
-    later: &["task", "release", "report", "document", "sms", "feishu", "points", "approve"],
+    later: &["task", "report", "document", "sms", "feishu", "points", "approve"],
 };
 
 /// Who did it and for whom.
@@ -203,6 +205,13 @@ static ASSIGNED: Keys = Keys {
         ],
         COMMON,
     ],
+    one_of: &[],
+    later: &[],
+};
+
+static RELEASED: Keys = Keys {
+    what: &("`release`", "`release`"),
+    keys: &[&[may("pool", Name, "The pool", "公海"), may("from", Name, "Who had it before", "原负责人")], COMMON],
     one_of: &[],
     later: &[],
 };

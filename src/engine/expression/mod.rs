@@ -135,6 +135,24 @@ impl Expr {
         &self.0.compared
     }
 
+    /// The functions in it that depend on more than the record: on the time, on the event. As far as they stand in the source.
+    pub fn clocks(&self) -> Vec<Name> {
+        let source: Vec<char> = self.0.source.chars().collect();
+        let mut found = Vec::new();
+        self.0.root.clocks(&mut found);
+        let name = |name: &str| {
+            let word: Vec<char> = name.chars().collect();
+            let starts = (0..source.len()).find(|n| {
+                let rest = &source[*n..];
+                let open = rest.iter().skip(word.len()).find(|c| !c.is_whitespace());
+                rest.starts_with(&word) && open == Some(&'(') && (*n == 0 || !source[n - 1].is_alphanumeric())
+            });
+            let at = starts.map_or(0..source.len(), |from| from..from + word.len());
+            Name { path: vec![format!("{name}()")], at }
+        };
+        found.into_iter().map(name).collect()
+    }
+
     /// Its value.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, Stop> {
         self.0.root.eval(scope).map(std::borrow::Cow::into_owned)

@@ -143,6 +143,16 @@ impl Node {
         }
     }
 
+    /// The functions in it whose value is not that of their arguments alone.
+    pub(super) fn clocks(&self, found: &mut Vec<&'static str>) {
+        match self {
+            Self::Changed(_) => found.push("changed"),
+            Self::Call(function, _) if !function.which.is_constant() => found.push(function.name),
+            _ => {}
+        }
+        self.children().iter().for_each(|c| c.clocks(found));
+    }
+
     fn children(&self) -> &[Self] {
         match self {
             Self::Const(_) | Self::Name(_) | Self::Changed(_) => &[],

@@ -284,7 +284,8 @@ impl Order {
 pub(in crate::store) fn keeps_chain(key: &Key) -> bool {
     match key {
         Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
-        Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) => false,
+        Key::Armed { .. } | Key::Tick(_) | Key::Schedules => true,
+        Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Sweep(_) => false,
     }
 }
 
