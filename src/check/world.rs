@@ -57,11 +57,12 @@ impl<'d, B: Behind> World<'d, B> {
         Self { definitions, state: State::default(), dispatch, seq, now, behind }
     }
 
-    /// The definitions come into force, over what is there already.
+    /// The definitions come into force, over what is there already; what must be looked at again for that is due.
     pub(super) fn begin(&mut self) -> Result<(), B::Error> {
         let body = Body::Loaded { hash: self.definitions.hash.clone(), detail: "start".into() };
-        self.decide(Draft::own("ifthen.loaded", self.now, body))?;
-        self.sweep()
+        let started = self.decide(Draft::own("ifthen.loaded", self.now, body))?;
+        debug_assert!(started.is_empty(), "a reload starts no attempt by itself");
+        Ok(())
     }
 
     /// When something is due by itself, at the earliest; not before now.
@@ -72,12 +73,13 @@ impl<'d, B: Behind> World<'d, B> {
         self.dispatch.wake(self.definitions, self.now).map(|wake| wake.max(self.now))
     }
 
-    /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
+    /// Lets time pass: whatever falls due until then happens, in its order, and each at its time. Sweeps go on beside it, slice by
+    /// slice as in the daemon, and to their end before time passes.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), B::Error> {
-        self.sweep()?;
         while let Some(wake) = self.wake().filter(|wake| *wake <= until) {
             self.now = wake;
-            let due = self.dispatch.due(self.definitions, self.now);
+            let mut due = self.dispatch.due(self.definitions, self.now);
+            due.extend(self.dispatch.slices(self.now, &Swept { behind: &self.behind, state: &self.state })?);
             if due.is_empty() {
                 break; // nothing it could say now; it would say the same again
             }
@@ -89,21 +91,8 @@ impl<'d, B: Behind> World<'d, B> {
             for call in started {
                 self.attempt(&call)?;
             }
-            self.sweep()?;
         }
         self.now = self.now.max(until);
-        Ok(())
-    }
-
-    /// Sweeps that have begun, to their end.
-    fn sweep(&mut self) -> Result<(), B::Error> {
-        while self.dispatch.is_sweeping() {
-            let slices = self.dispatch.slices(self.now, &Swept { behind: &self.behind, state: &self.state })?;
-            for draft in &slices {
-                self.decide(draft.clone())?;
-            }
-            self.dispatch.give_up(&slices);
-        }
         Ok(())
     }
 

@@ -110,7 +110,11 @@ impl<'a> World<'a> {
 
     /// The definitions come into force, over what is there already.
     pub(super) fn begin(&mut self) -> Result<(), Endless> {
-        self.inner.begin()
+        self.inner.begin()?;
+        self.hold(true);
+        self.pass(self.inner.now)?;
+        self.hold(false);
+        Ok(())
     }
 
     /// Lets time pass until just before then: what happens at an instant comes before what is due at it.
