@@ -26,6 +26,7 @@ mod text;
 mod trap;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -96,12 +97,25 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
     let (mut definitions, tests) = definitions::compile(&items, &around, &texts, lost, &sink);
     let settings = file.settings(&definitions, folders);
+    definitions.lateness = lateness(&settings);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
     definitions.hash = hash(&texts, &definitions);
     let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
     Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang })
+}
+
+/// How late the sources may be that tell about each entity.
+fn lateness(settings: &Settings) -> BTreeMap<String, jiff::SignedDuration> {
+    let mut latest = BTreeMap::new();
+    for source in settings.sources.values().filter(|s| !s.lateness.is_zero()) {
+        if let Some(record) = &source.map.record {
+            let entry = latest.entry(record.entity.clone()).or_insert(source.lateness);
+            *entry = source.lateness.max(*entry);
+        }
+    }
+    latest
 }
 
 /// The tree of `config.yaml` and whether all of it could be read.
@@ -206,6 +220,9 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
     // Of config.yaml only what `decide` sees: no address, no secret.
     let zone = definitions.zone.0.iana_name().unwrap_or("");
     sha.update(format!("{zone}\0{}\0{:?}\0{:?}", definitions.lang, definitions.constants, definitions.connections));
+    if !definitions.lateness.is_empty() {
+        sha.update(format!("\0{:?}", definitions.lateness));
+    }
     digest::hex(sha.finalize().as_slice())
 }
 

@@ -71,6 +71,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// What its payloads mean.
     pub map: Mapping,
+    /// How late it may tell what happened.
+    pub lateness: SignedDuration,
 }
 
 /// How a source tells.

@@ -4,4 +4,5 @@
 mod flow;
 mod outbox;
 mod rule;
+mod schedule;
 mod world;

@@ -49,7 +49,8 @@ pub(super) fn source(file: &File<'_>, entry: &Entry, definitions: &Definitions) 
         (_, Some(p)) => SourceKind::Poll(poll(file, p)?),
         _ => return None,
     };
-    Some(Source { kind, map })
+    let lateness = node.get("lateness").and_then(scalar::duration).unwrap_or_default();
+    Some(Source { kind, map, lateness })
 }
 
 fn verify(file: &File<'_>, node: &Node) -> Verify {

@@ -56,9 +56,15 @@ static SOURCE: Keys = Keys {
         may("delivery", ScalarOr(&Name, &Object(&DELIVERY)), "Where the delivery's id is", "投递标识所在的位置"),
         may("time", Name, "The path of the time at which it happened", "发生时间的路径"),
         may("record", Object(&RECORD), "Which record it tells about", "对应的记录"),
+        may(
+            "lateness",
+            Duration,
+            "How late it may tell: so much longer is waited before a time with `for` counts as over",
+            "可能迟到多久：`for` 到时后再等这么久才算数",
+        ),
     ]],
     one_of: &[&["webhook", "poll"]],
-    later: &["mailbox", "stream", "form", "import", "schedule", "lateness"],
+    later: &["mailbox", "stream", "form", "import", "schedule"],
 };
 
 static WEBHOOK: Keys = Keys {
