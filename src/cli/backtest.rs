@@ -17,12 +17,12 @@ use super::place::Place;
 use super::words::Words as _;
 use super::{Context, Exit, eprintln, is_closed_pipe, when};
 use crate::check::backtest::{self, Backtest, Difference, Start, Who};
-use crate::config::Lang;
+use crate::config::{Lang, Snapshot};
 use crate::engine::definition::Definitions;
 use crate::engine::event;
 use crate::engine::expression::nearest;
 use crate::store::sqlite::Reader;
-use crate::store::{Stored, export};
+use crate::store::{Read as _, Stored, export};
 use tell::{Tells, Told};
 
 /// Events between two moves of the progress bar.
@@ -43,9 +43,13 @@ pub(crate) struct Args {
     /// The state to begin with: the store's as it was before the first event, or none [default: store; none with --from-file]
     #[arg(long, value_name = "STATE")]
     state: Option<State>,
-    /// The configuration to compare with, or its folder, such as a checkout of what was before
+    /// The configuration to compare with, or its folder, such as a checkout of what was before [default: the definitions that
+    /// decided the last event]
     #[arg(long, value_name = "CONFIG")]
     old: Option<PathBuf>,
+    /// The definitions to compare with, by the hash that `ifthen why` and the log tell
+    #[arg(long, value_name = "HASH", conflicts_with = "old")]
+    old_hash: Option<String>,
     /// Tell only of this rule or flow; can be repeated. All of them are decided
     #[arg(long, value_name = "ID")]
     rule: Vec<String>,
@@ -83,7 +87,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 /// Whether something differs.
 fn attempt(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<bool> {
-    let (place, new) = context.place_and_definitions()?;
+    let (place, new) = defined(context)?;
     let zone = &place.speech.zone;
     let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, Timestamp::now(), zone)).transpose();
     let (since, until) = (at(&args.since)?, at(&args.until)?);
@@ -91,12 +95,8 @@ fn attempt(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<bool
     let reader = (args.from_file.is_none() || state == State::Store).then(|| place.reader()).transpose()?;
     let mut events = Events::open(args, &place, reader.as_ref(), (since, until))?;
     let Some(first) = events.next().transpose()? else { bail!(none(place.lang())) };
-    let old = Old { context, args, place: &place };
-    let named = old.named()?;
-    let old = match &named {
-        Some(named) => named,
-        None => old.recorded(&new, &first, reader.as_ref())?,
-    };
+    let old = Old { context, args, place: &place }.definitions(&new, &first)?;
+    let old = old.as_ref().unwrap_or(&new);
     known(args, [old, &new], place.lang())?;
     let start = Start {
         state: reader.as_ref().filter(|_| state == State::Store).map(|r| (r as _, first.event.seq.saturating_sub(1))),
@@ -130,39 +130,51 @@ struct Old<'a> {
 }
 
 impl Old<'_> {
-    /// The definitions that were named.
-    fn named(&self) -> anyhow::Result<Option<Definitions>> {
-        let Some(path) = &self.args.old else { return Ok(None) };
-        let config = if path.is_dir() { path.join("config.yaml") } else { path.clone() };
-        let context = Context { config, options: self.context.options.clone() };
-        let loaded = context.place_and_definitions();
-        let (_, definitions) = loaded.with_context(|| context.config.display().to_string())?;
-        Ok(Some(definitions))
-    }
-
-    /// The definitions that decided last.
-    fn recorded<'d>(&self, new: &'d Definitions, first: &Stored, reader: Option<&Reader>) -> anyhow::Result<&'d Definitions> {
-        let last = match reader {
-            Some(reader) => export_last(reader)?,
-            None => None,
-        };
-        let hash = last.as_ref().map_or(&first.definitions, |last| &last.definitions);
-        if *hash == new.hash {
-            return Ok(new);
+    /// `None`: those that are tried.
+    fn definitions(&self, new: &Definitions, first: &Stored) -> anyhow::Result<Option<Definitions>> {
+        if let Some(path) = &self.args.old {
+            let config = if path.is_dir() { path.join("config.yaml") } else { path.clone() };
+            let context = Context { config, options: self.context.options.clone() };
+            return Ok(Some(defined(&context)?.1));
         }
-        let hash = clean(hash);
-        bail!(self.place.lang().pick(
-            format!("the definitions that decided these events ({hash}) are not here: name them with --old CONFIG"),
-            format!("找不到当时所用的定义({hash}):请用 --old 指定旧配置"),
-        ))
+        let store = self.place.store.exists().then(|| self.place.reader()).transpose()?;
+        let hash = match (&self.args.old_hash, &self.args.from_file, &store) {
+            (Some(hash), ..) => hash.clone(),
+            // What a file was decided by last is known only at its end.
+            (None, Some(_), _) | (None, None, None) => first.definitions.clone(),
+            (None, None, Some(store)) => {
+                let last = store.event(store.last()?.event)?;
+                last.map_or_else(|| first.definitions.clone(), |last| last.definitions)
+            }
+        };
+        if hash == new.hash {
+            return Ok(None);
+        }
+        let kept = store.map(|store| store.definitions_of(&hash)).transpose()?.flatten();
+        let lost = |why: String| {
+            let hash = clean(&hash);
+            anyhow::anyhow!(self.place.lang().pick(
+                format!("the definitions {hash} are not kept here{why}: name them with --old CONFIG"),
+                format!("这里没有保存定义 {hash}{why}:请用 --old 指定旧配置"),
+            ))
+        };
+        let Some(text) = kept else { return Err(lost(String::new())) };
+        let rebuilt = Snapshot::of_text(&text).and_then(|snapshot| snapshot.rebuild(&hash));
+        Ok(Some(rebuilt.map_err(|why| lost(format!(" ({why})")))?.definitions))
     }
 }
 
-/// The last event of a store.
-fn export_last(reader: &Reader) -> anyhow::Result<Option<Stored>> {
-    use crate::store::Read as _;
-    let last = reader.last()?.event;
-    Ok(reader.event(last)?)
+/// Where things are, and the definitions there.
+fn defined(context: &Context) -> anyhow::Result<(Place, Definitions)> {
+    let config = clean(&context.config.display().to_string());
+    let (place, definitions) = context.place_and_definitions()?;
+    let definitions = definitions.with_context(|| {
+        context.lang().pick(
+            format!("{config} or its definitions have problems; `ifthen -c {config} check` tells them"),
+            format!("{config} 或其定义有问题,请运行 `ifthen -c {config} check` 查看"),
+        )
+    })?;
+    Ok((place, definitions))
 }
 
 /// That rules and flows that were asked for exist on one side at least.

@@ -113,6 +113,11 @@ impl Saying<'_> {
                     self.say(clip(&source, TEXT) + colon);
                 }
             }
+            "replay" => {
+                if let Some(of) = self.take("of") {
+                    self.say(format!("{} {of}", self.pick("of", "原事件")));
+                }
+            }
             "record" => self.merged(),
             "reload" => self.reloaded(),
             "start" => {
@@ -382,6 +387,7 @@ mod tests {
         );
         check("log", Done, r#"{"text":"一\n二\u001b[2J"}"#, "一⏎二\\u{1b}[2J", "一⏎二\\u{1b}[2J");
         check("emit", Done, r#"{"event":"lead.qualified"}"#, "→ lead.qualified", "→ lead.qualified");
+        check("replay", Done, r#"{"of":"e1042"}"#, "原事件 e1042", "of e1042");
         check("create", Suppressed, r#"{"reason":"exists"}"#, "已存在", "is there already");
         let cooldown = r#"{"reason":"cooldown","until":{"$time":"2026-10-21T06:03:22Z"}}"#;
         check("rule", Suppressed, cooldown, "冷却中 到 10-21 14:03", "cooling down until 10-21 14:03");

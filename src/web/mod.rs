@@ -5,6 +5,7 @@
 mod control;
 mod intake;
 mod metric;
+mod replay;
 
 pub use metric::install as install_metrics;
 
@@ -33,6 +34,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/metrics", get(metric::render))
                 .route("/api/calls/{id}/{what}", post(control::call))
                 .route("/api/why/{event}", get(control::why))
+                .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),
         )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })

@@ -27,6 +27,7 @@ pub fn sum(text: &str) -> Value {
 /// Records `count` events with the old definitions into the folder's store.
 pub fn record(folder: &Folder, count: u64) -> Shared {
     let store = Shared::into_file(&folder.store());
+    store.keep(&folder.path("old/config.yaml"));
     let mut real = Real::new(&store, definitions(&folder.path("old/config.yaml")), begin());
     told(count).for_each(|draft| real.tell(draft));
     store.flush();
@@ -48,11 +49,12 @@ fn from_the_beginning() {
     let mut real = Real::new(&new, definitions(&folder.path("config.yaml")), begin());
     told(1_500).for_each(|draft| real.tell(draft));
     let expect = minus(&fired(&new, 0), &fired(&old, 0));
-    let out = folder.run(&["--old", "old", "--json"]);
+    let out = folder.run(&["--json"]);
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     let by = |name: &str| expect.keys().filter(|k| k.0 == name).count();
-    for name in ["重点客户", "提醒", "跟进", "张三的客户", "归张三", "跟进之后", "久未推进", "整点", "parked"] {
+    for name in ["重点客户", "提醒", "跟进", "张三的客户", "归张三", "跟进之后", "久未推进", "整点", "parked"]
+    {
         assert!(by(name) > 0, "{name} differs nowhere: the test tests nothing");
     }
     same(&printed(&text), &expect);

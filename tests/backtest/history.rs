@@ -17,7 +17,7 @@ connections:
   erp: { http: { base: 'http://127.0.0.1:1' } }
 ";
 
-const RULES: &str = "
+pub const RULES: &str = "
 entities:
   客户: { fields: { id: text, 姓名: text, 评分: number, 等级: text, 次数: number, owner: person, owner_at: time } }
 people: { 张三: { email: zhang@example.com }, 李四: { wecom: lisi }, 王五: { wecom: wangwu } }

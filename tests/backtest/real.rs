@@ -38,6 +38,13 @@ impl Shared {
         Self(Arc::new(Mutex::new(Inner { memory: Memory::default(), file: Some((file, Batch::default())) })))
     }
 
+    /// The file also keeps what these definitions are compiled from, as the daemon does.
+    pub fn keep(&self, config: &Path) {
+        let loaded = config::load(config, &config::Options::default()).unwrap();
+        let text = loaded.snapshot.to_text().unwrap();
+        self.with(|i| i.file.as_mut().unwrap().0.keep_definitions(&loaded.definitions.hash, &text).unwrap());
+    }
+
     /// One that goes on from what this one holds.
     pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(Inner { memory: self.with(|i| i.memory.clone()), file: None })))

@@ -80,7 +80,7 @@ impl<'a> Tells<'a> {
             }
             self.out.json(&json!({
                 "kind": "sum", "events": test.told(), "from": self.told.from, "until": test.now(),
-                "state": self.told.state.map(event::id), "old": self.told.old, "new": self.told.new, "decided": self.decided,
+                "state": self.told.state.filter(|seq| *seq > 0).map(event::id), "old": self.told.old, "new": self.told.new, "decided": self.decided,
                 "firings": { "old": sum(|r| r.old.fired), "new": sum(|r| r.new.fired), "more": more, "fewer": fewer },
             }))?;
             return Ok(more + fewer > 0);
