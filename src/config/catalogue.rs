@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -23,29 +23,29 @@ macro_rules! texts {
 texts! {
     // Triggers that are driven by time.
     K_SPAN "" "a length of time such as `24h`, `5d`, `3 months`, `8 working hours`, `2 working days`" "时长，如 `24h`、`5d`、`3 months`、`8 working hours`、`2 working days`"
-    WHILE_CLOCK "E0D1" "`while` cannot ask for `{0}`: nothing would say when that changes" "`while` 不能使用 `{0}`：它变化时不会有任何事件"
+    WHILE_CLOCK "E0T1" "`while` cannot ask for `{0}`: nothing would say when that changes" "`while` 不能使用 `{0}`：它变化时不会有任何事件"
     WHILE_CLOCK_HELP "" "say how long with `for:` and from when with `since:`, or compare in `if:`, which is judged when the time is over" "用 `for:` 写持续多久、用 `since:` 写从何时算起；或写在到时才判断的 `if:` 里"
-    WHILE_EVENT "E0D2" "`while` is about the record alone; there is no `{0}` here" "`while` 只看记录本身，这里没有 `{0}`"
+    WHILE_EVENT "E0T2" "`while` is about the record alone; there is no `{0}` here" "`while` 只看记录本身，这里没有 `{0}`"
     WHILE_EVENT_HELP "" "name a field; a rule can set one when the event comes" "请使用字段；可以用规则在事件发生时写入字段"
-    WHILE_REFERENCE "E0D3" "`while` cannot follow `{0}` to another record: changes over there would not be noticed" "`while` 不能引用另一条记录的 `{0}`：那边的变化不会被注意到"
+    WHILE_REFERENCE "E0T3" "`while` cannot follow `{0}` to another record: changes over there would not be noticed" "`while` 不能引用另一条记录的 `{0}`：那边的变化不会被注意到"
     WHILE_REFERENCE_HELP "" "copy it into a field of this record with a rule, or ask for it in `if:`" "用规则把它写入本记录的字段，或写在 `if:` 里"
-    BAD_OFFSET "E0D4" "`{0}` is no offset" "`{0}` 不是有效的偏移"
+    BAD_OFFSET "E0T4" "`{0}` is no offset" "`{0}` 不是有效的偏移"
     OFFSET_HELP "" "write `-1d`, `+2h`, `-2 working days`" "请写 `-1d`、`+2h`、`-2 working days`"
-    NOT_A_TIME "E0D5" "the field `{0}` holds no time" "字段 `{0}` 不是时间"
-    CRON_FIELDS "E0D6" "a cron expression has five fields, this has {0}" "cron 表达式应有五段，这里有 {0} 段"
-    CRON_PART "E0D7" "`{0}` does not fit {1}" "`{0}` 不能用于{1}"
+    NOT_A_TIME "E0T5" "the field `{0}` holds no time" "字段 `{0}` 不是时间"
+    CRON_FIELDS "E0T6" "a cron expression has five fields, this has {0}" "cron 表达式应有五段，这里有 {0} 段"
+    CRON_PART "E0T7" "`{0}` does not fit {1}" "`{0}` 不能用于{1}"
     CRON_HELP "" "minute, hour, day, month, weekday (0 or 7 is Sunday, 1 Monday): `30 9 * * 1-5`" "依次为分、时、日、月、星期(0 或 7 为周日，1 为周一)：`30 9 * * 1-5`"
-    CRON_IMPOSSIBLE "E0D8" "`{0}` never comes: there is no such day" "`{0}` 永远不会到来：没有这样的日期"
+    CRON_IMPOSSIBLE "E0T8" "`{0}` never comes: there is no such day" "`{0}` 永远不会到来：没有这样的日期"
     CRON_IMPOSSIBLE_HELP "" "for the last day of a month run on the 1st, or daily with an `if:`" "要在月末执行，可在每月 1 日执行，或每天执行并加 `if:`"
-    CRON_ALIAS "E0D9" "`{0}` means nothing" "不认识 `{0}`"
-    TOO_OFTEN "E0DA" "`every` must be a second or more" "`every` 至少为一秒"
-    BAD_MISSED "E0DB" "`{0}` does not say what becomes of missed ticks" "`{0}` 没有说明如何处理错过的时刻"
+    CRON_ALIAS "E0T9" "`{0}` means nothing" "不认识 `{0}`"
+    TOO_OFTEN "E0TA" "`every` must be a second or more" "`every` 至少为一秒"
+    BAD_MISSED "E0TB" "`{0}` does not say what becomes of missed ticks" "`{0}` 没有说明如何处理错过的时刻"
     MISSED_HELP "" "`skip`, `latest`, `all`, or `latest within 1d`, `all within 12h`" "可写 `skip`、`latest`、`all`，或 `latest within 1d`、`all within 12h`"
-    BAD_EXISTING "E0DC" "`{0}` does not say what becomes of existing records" "`{0}` 没有说明如何处理已有的记录"
+    BAD_EXISTING "E0TC" "`{0}` does not say what becomes of existing records" "`{0}` 没有说明如何处理已有的记录"
     EXISTING_HELP "" "`skip` (unless said), `fire`, or `spread over 2h`" "可写 `skip`(默认)、`fire` 或 `spread over 2h`"
-    WARN_TOO_EARLY "E0DD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
-    WARN_OF_WHAT "E0DE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
-    EXISTING_OF_WHAT "E0DF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
+    WARN_TOO_EARLY "E0TD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
+    WARN_OF_WHAT "E0TE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
+    EXISTING_OF_WHAT "E0TF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
 
     // The report itself.
     HELP "" "help" "帮助"
@@ -150,6 +150,8 @@ texts! {
     K_ONE_OF "" "one of {0}" "以下之一：{0}"
     K_ADDRESS "" "an address such as `127.0.0.1:8780`" "监听地址，如 `127.0.0.1:8780`"
     K_NETWORK "" "a network such as `10.0.0.0/8`" "网段，如 `10.0.0.0/8`"
+    K_HOURS "" "hours such as `09:00-12:00`" "时间段，如 `09:00-12:00`"
+    K_DAYS "" "a day such as `2026-10-01`, or days such as `2026-10-01..2026-10-07`" "日期，如 `2026-10-01`，或一段日期，如 `2026-10-01..2026-10-07`"
     K_ZONE "" "an IANA time zone such as `Asia/Shanghai`" "IANA 时区，如 `Asia/Shanghai`"
     K_URL "" "an http(s) address" "http(s) 地址"
     K_COUNTRY "" "a country of two letters such as `CN`" "两个字母的国家代码，如 `CN`"
@@ -282,6 +284,25 @@ texts! {
     BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
     SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
+
+    // Calendars.
+    UNKNOWN_CALENDAR "E0D0" "there is no calendar `{0}` in `calendars:`, and none of that name is shipped" "`calendars:` 中没有工作日历 `{0}`，也没有内置的同名日历"
+    HOURS_REVERSED "E0D1" "`{0}` closes before it opens" "`{0}` 的结束时间早于开始时间"
+    OVERNIGHT_HELP "" "a night is written in two: `22:00-24:00`, and `00:00-06:00` on the day after" "跨午夜请分成两段：当天 `22:00-24:00`，次日 `00:00-06:00`"
+    HOURS_OVERLAP "E0D2" "`{0}` overlaps `{1}`" "`{0}` 与 `{1}` 重叠"
+    NO_SUCH_DAY "E0D3" "there is no day `{0}`" "日期 `{0}` 不存在"
+    DAYS_REVERSED "E0D4" "`{0}` ends before it begins" "`{0}` 的结束日期早于开始日期"
+    DAYS_LONG "E0D5" "`{0}` is longer than {1} days" "`{0}` 超过 {1} 天"
+    DAY_BOTH "E0D6" "`{0}` is a day off and a working day" "`{0}` 既是休息日又是工作日"
+    NOT_A_WEEKDAY "E0D7" "`{0}` is no weekday" "`{0}` 不是星期几"
+    WEEKDAY_HELP "" "`mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, or several: `mon-fri`" "可用 `周一` … `周日` 或一段 `周一-周五`；也可写 `mon`、`mon-fri`"
+    HOURS_TWICE "E0D8" "the hours of {0} are given twice" "{0} 的工作时间写了两次"
+    NEVER_OPEN "E0D9" "the calendar `{0}` never opens" "工作日历 `{0}` 没有任何工作时间"
+    HOURS_OR_BASE "E0DA" "the calendar `{0}` needs `hours`, or a `base` to take them from" "工作日历 `{0}` 需要 `hours`，或用 `base` 指定沿用哪个日历"
+    BASE_CYCLE "E0DB" "the calendar `{0}` is based on itself" "工作日历 `{0}` 最终以自己为基础"
+    WHICH_CALENDAR "E0DC" "which calendar is meant where none is named? There are {0}" "没有指明日历时用哪一个？现有：{0}"
+    WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
+    CLOSED_WEEKDAY "E0DD" "`{0}` has no hours that this day could have" "`{0}` 没有工作时间，不能沿用"
 
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"

@@ -18,6 +18,7 @@ pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
             (what, near(nearest))
         }
         F::UnknownFunction { name, nearest } => (t::UNKNOWN_FUNCTION.with([name.as_str().into()]), near(nearest)),
+        F::UnknownCalendar { name, nearest } => (t::UNKNOWN_CALENDAR.with([name.as_str().into()]), near(nearest)),
         F::TooLong { limit } => (t::EXPR_TOO_LONG.with([n(limit)]), None),
         F::DashedName { name, write: w } => (t::DASHED_NAME.with([name.as_str().into()]), write(w)),
         F::TooManyOperators { limit } => (t::TOO_MANY_OPERATORS.with([n(limit)]), None),

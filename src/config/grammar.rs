@@ -3,6 +3,7 @@
 //! Validates only; what passes here can be read by the compilers without another word about its shape.
 
 use super::catalogue as t;
+use super::hours;
 use super::problem::{At, Problem, Said, Sink};
 use super::scalar;
 use super::text::Text;
@@ -34,6 +35,10 @@ pub(super) enum Shape {
     Network,
     /// `Asia/Shanghai`
     Zone,
+    /// `09:00-12:00`
+    Hours,
+    /// `2026-10-01` or `2026-10-01..2026-10-07`
+    Days,
     /// `http://…` or `https://…`
     Url,
     /// A text that may only come from the environment or a file.
@@ -250,6 +255,8 @@ impl Check<'_> {
             Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
             Shape::Network => network(text).is_some(),
             Shape::Zone => jiff::tz::TimeZone::get(text).is_ok(),
+            Shape::Hours => hours::interval(text).is_some(),
+            Shape::Days => hours::days(text).is_some(),
             Shape::Url => url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host()),
             _ => false,
         };
@@ -345,6 +352,8 @@ fn expected(shape: &Shape) -> Said {
         Shape::Address => t::K_ADDRESS.with([]),
         Shape::Network => t::K_NETWORK.with([]),
         Shape::Zone => t::K_ZONE.with([]),
+        Shape::Hours => t::K_HOURS.with([]),
+        Shape::Days => t::K_DAYS.with([]),
         Shape::Url => t::K_URL.with([]),
         Shape::List(_) => t::K_LIST.with([]),
         Shape::OneOrMore(item) => expected(item),

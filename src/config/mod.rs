@@ -4,6 +4,7 @@
 //! `tree` read YAML (with `trap` and `mend` before the parser, `syntax` after it), `grammar` validates by `table`,
 //! `definitions` and `file` compile, `problem` and `catalogue` tell.
 
+mod calendar;
 mod catalogue;
 mod definitions;
 mod digest;
@@ -11,6 +12,7 @@ mod fault;
 mod file;
 mod folder;
 mod grammar;
+mod hours;
 mod locate;
 mod mend;
 mod names;
@@ -246,6 +248,7 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
     if !definitions.lateness.is_empty() {
         sha.update(format!("\0{:?}", definitions.lateness));
     }
+    sha.update(format!("\0{}\0{}", definitions.calendar, calendar::SHIPPED));
     digest::hex(sha.finalize().as_slice())
 }
 

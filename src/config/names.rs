@@ -1,6 +1,7 @@
 //! Which names may stand in a condition or template: the fields of the record in question, `event.x`, `old.x`, constants, and what
 //! references lead to.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scalar::nearest;
@@ -24,6 +25,26 @@ pub(super) struct Known<'a> {
     pub(super) steps: Option<&'a BTreeSet<String>>,
     /// An entity in question could not be read in full: names are not checked.
     pub(super) vague: bool,
+    pub(super) calendars: &'a Calendars,
+}
+
+/// The calendars that may be named.
+#[derive(Debug, Default)]
+pub(super) struct Calendars {
+    pub(super) names: BTreeSet<String>,
+    /// The one that is meant where none is named.
+    pub(super) usual: String,
+    /// Those that something goes by.
+    pub(super) used: RefCell<BTreeSet<String>>,
+}
+
+impl Calendars {
+    /// Notes that something goes by a calendar; whether there is one of that name.
+    pub(super) fn follow(&self, name: Option<&str>) -> bool {
+        let name = name.unwrap_or(&self.usual);
+        self.used.borrow_mut().insert(name.to_owned());
+        self.names.contains(name)
+    }
 }
 
 impl<'a> Known<'a> {
@@ -80,6 +101,12 @@ impl Names for Known<'_> {
             }
             _ => self.fields_problem(path, 0),
         }
+    }
+
+    fn calendar(&self, name: Option<&str>) -> Option<Unknown> {
+        let known = || self.calendars.names.iter().map(String::as_str);
+        let there = self.calendars.follow(name);
+        name.filter(|_| !there).map(|name| Unknown { part: 0, nearest: nearest(name, known()) })
     }
 }
 
@@ -155,7 +182,9 @@ mod tests {
         .into();
         let steps = BTreeSet::from(["pdf".to_owned()]);
         let constants = Map::from([("hot".to_owned(), 1i64.into())]);
-        let known = Known { entities: &entities, constants: &constants, of: of.to_vec(), steps: Some(&steps), vague: false };
+        let calendars = &Calendars::default();
+        let (of, steps) = (of.to_vec(), Some(&steps));
+        let known = Known { entities: &entities, constants: &constants, of, steps, vague: false, calendars };
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
         let got = known.problem(&path);
         assert_eq!(got.as_ref().map(|u| (u.part, u.nearest.as_deref())), expect, "{path:?}");

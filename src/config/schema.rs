@@ -47,6 +47,8 @@ fn of(shape: &'static Shape, defs: &mut Defs) -> Value {
         Shape::Span => json!({ "type": "string" }),
         Shape::Rate => json!({ "type": "string", "pattern": r"^\d+\s*/(\s*\d+[smhdw])+$" }),
         Shape::Address | Shape::Network | Shape::Zone | Shape::Url => json!({ "type": "string" }),
+        Shape::Hours => json!({ "type": "string", "pattern": r"^\d?\d:\d\d\s*-\s*\d?\d:\d\d$" }),
+        Shape::Days => json!({ "type": "string", "pattern": r"^\d{4}-\d\d-\d\d(\s*\.\.\s*\d{4}-\d\d-\d\d)?$" }),
         Shape::Any => json!(true),
         Shape::List(item) => json!({ "type": "array", "minItems": 1, "items": of(item, defs) }),
         Shape::OneOrMore(item) => {

@@ -1,5 +1,6 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
+pub(super) mod calendar;
 pub(super) mod scenario;
 mod time;
 
@@ -24,13 +25,14 @@ static FILE_KEYS: Keys = Keys {
         may("entities", Ids(&Object(&ENTITY)), "Kinds of records and their fields", "实体(记录的种类)及其字段"),
         may("people", Ids(&Object(&PERSON)), "Who owns records and is told things", "人员"),
         may("teams", Ids(&ListOr(&Name, &Object(&TEAM))), "People who share work", "团队"),
+        may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports", "calendars"],
+    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -96,6 +98,7 @@ static WAKING: &[Key] = &[
         "Records whose time was over before: `skip` unless said, `fire`, `spread over 2h`",
         "已过时间的记录:默认 `skip`,可写 `fire`、`spread over 2h`",
     ),
+    may("calendar", Name, "On which working time is measured", "计算工作时间所用的日历"),
 ];
 
 static RULE: Keys = Keys {
@@ -113,7 +116,7 @@ static RULE: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["let", "once", "limit", "debounce", "group", "calendar", "active", "imports", "was", "tests", "quiet"],
+    later: &["let", "once", "limit", "debounce", "group", "active", "imports", "was", "tests", "quiet"],
 };
 
 static CHANGED: Keys = Keys {
@@ -294,7 +297,7 @@ static FLOW: Keys = Keys {
         ],
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "calendar", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "vars"],
 };
 
 static STEP: Keys = Keys {

@@ -29,6 +29,8 @@ pub(super) struct Doing<'a> {
     pub(super) data: &'a Value,
     pub(super) old: Option<&'a Map>,
     pub(super) steps: Option<&'a Map>,
+    /// The calendar that the rule or flow names.
+    pub(super) calendar: Option<&'a str>,
 }
 
 impl<'a> Doing<'a> {
@@ -38,7 +40,8 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        Ok(View { deciding: draft, record, data: self.data, old: self.old, steps: self.steps, arrival: false })
+        let Self { data, old, steps, calendar, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false })
     }
 
     pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>

@@ -2,7 +2,7 @@
 //!
 //! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -29,6 +29,12 @@ pub struct Definitions {
     pub lang: String,
     /// Named values.
     pub constants: Map,
+    /// Working time, by id; those that are shipped are among them.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// The calendar that is meant where none is named.
+    pub calendar: String,
+    /// Those of them that are written in the definitions, or that something there goes by.
+    pub calendars_used: BTreeSet<String>,
     /// Kinds of records, by id.
     pub entities: BTreeMap<String, Entity>,
     /// By id.
@@ -43,10 +49,6 @@ pub struct Definitions {
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
     pub connections: BTreeMap<String, Connection>,
-    /// By id.
-    pub calendars: BTreeMap<String, Arc<Calendar>>,
-    /// The calendar that is meant where none is named.
-    pub usual_calendar: Option<String>,
     /// What is driven by time, of rules and flows that are enabled.
     pub schedules: Schedules,
     /// How late what a source tells about records of an entity may be.
@@ -66,16 +68,16 @@ impl Default for Zone {
 }
 
 impl Definitions {
-    /// The calendar of that name; the usual one.
-    pub fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
-        self.calendars.get(name.or(self.usual_calendar.as_deref())?).map(AsRef::as_ref)
-    }
-
     /// Sorts the rules into their order and builds the index; to be called once everything is in.
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
         self.index = Index::new(&self.rules, &self.flows);
         self
+    }
+
+    /// The calendar of that name; without a name, the one that is meant then. `None`: there is none of that name (any more).
+    pub fn calendar(&self, name: Option<&str>) -> Option<&Arc<Calendar>> {
+        self.calendars.get(name.unwrap_or(&self.calendar))
     }
 }
 
@@ -104,6 +106,8 @@ pub struct Rule {
     pub enabled: bool,
     /// At most once in this time per record.
     pub cooldown: Option<SignedDuration>,
+    /// On which working time is measured; the usual one unless said.
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }
@@ -142,6 +146,9 @@ pub struct Flow {
     pub record: Option<String>,
     /// In order.
     pub steps: Vec<Step>,
+    /// On which working time is measured; the usual one unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// Whether what leaves really leaves.
     #[serde(default)]
     pub deliver: Deliver,

@@ -134,6 +134,7 @@ trait Wakeable {
     fn condition(&self) -> Option<&Expr>;
     fn enabled(&self) -> bool;
     fn deliver(&self) -> Deliver;
+    fn calendar(&self) -> Option<&str>;
 }
 
 /// What was decided about an event, and what there was before anything was done.
@@ -157,7 +158,9 @@ impl Moment<'_> {
         };
         let arrived = self.arrived.filter(|_| rule::wakes(one.when(), self.draft.event));
         let condition = match (one.condition(), arrived) {
-            (Some(condition), Some(arrived)) => Some(condition.explain(&View::on_arrival(self.draft, arrived))?),
+            (Some(condition), Some(arrived)) => {
+                Some(condition.explain(&View::on_arrival(self.draft, arrived, one.calendar()))?)
+            }
             _ => None,
         };
         Ok(Explained {
@@ -194,6 +197,9 @@ impl Wakeable for Rule {
     fn deliver(&self) -> Deliver {
         self.deliver
     }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
+    }
 }
 
 impl Wakeable for Flow {
@@ -217,5 +223,8 @@ impl Wakeable for Flow {
     }
     fn deliver(&self) -> Deliver {
         self.deliver
+    }
+    fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
             continue;
         }
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
-        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
+        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), flow.calendar.as_deref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
                 match start(draft, &id, record.as_ref(), &arrived.data, &by) {
@@ -251,7 +251,7 @@ fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result
 fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Need> {
     while let Some(step) = flow.steps.get(run.step) {
         let by = by(&run, Some(step));
-        match one(draft, &mut run, step, &by) {
+        match one(draft, &mut run, flow, step, &by) {
             Ok(()) if run.waits.is_empty() => run.step += 1,
             Ok(()) => {
                 draft.put(Key::Run(run.id.clone()), Entry::Run(run));
@@ -271,13 +271,15 @@ fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Ne
 }
 
 /// One step: done, or begun and waited for.
-fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<(), Stop> {
+fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &By) -> Result<(), Stop> {
+    let calendar = flow.calendar.as_deref();
     if let Some(condition) = &step.condition {
         let record = match &run.record {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let view = View { deciding: draft, record, data: &run.event, old: None, steps: Some(&run.steps), arrival: false };
+        let (data, steps) = (&run.event, Some(&run.steps));
+        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false };
         if !condition.test(&view)? {
             return Ok(());
         }
@@ -292,7 +294,8 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, step: &Step, by: &By) -> Result<
             run.waits.push(Wait::Timer(timer));
         }
         StepKind::Do(action) => {
-            let doing = Doing { by, record: run.record.as_ref(), data: &run.event, old: None, steps: Some(&run.steps) };
+            let (data, steps) = (&run.event, Some(&run.steps));
+            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar };
             let calls = action::perform(draft, action, &doing)?;
             run.waits.extend(calls.into_iter().map(Wait::Call));
         }

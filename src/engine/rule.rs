@@ -45,7 +45,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
 /// One rule that was woken: its gates in their order, then what it does. Whether it fired, `else` not counted.
 fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
     let by = By { rule: Some(rule.id.clone()), preview: rule.deliver == Deliver::Preview, ..By::default() };
-    match (holds(draft, rule.condition.as_ref(), arrived)?, stopped_by) {
+    match (holds(draft, rule.condition.as_ref(), rule.calendar.as_deref(), arrived)?, stopped_by) {
         (Err(why), _) => {
             let detail = Value::from([("reason", "unevaluable".into()), ("error", why.as_str().into())]);
             draft.say(&by, "rule", Outcome::Failed, detail);
@@ -63,13 +63,13 @@ fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by:
             }
             draft.say(&by, "rule", Outcome::Fired, Value::Map(Map::new()));
             draft.judge(&by, || Verdict::Fired);
-            perform(draft, &rule.then, &by, arrived)?;
+            perform(draft, rule, &rule.then, &by, arrived)?;
             return Ok(true);
         }
         (Ok(false), None) if !rule.otherwise.is_empty() => {
             draft.say(&by, "rule", Outcome::Fired, Value::from([("branch", "else".into())]));
             draft.judge(&by, || Verdict::Else);
-            perform(draft, &rule.otherwise, &by, arrived)?;
+            perform(draft, rule, &rule.otherwise, &by, arrived)?;
         }
         (Ok(false), earlier) => {
             let earlier = earlier.filter(|_| !rule.otherwise.is_empty());
@@ -85,9 +85,14 @@ pub(super) fn wakes(when: &[Trigger], event: &Event) -> bool {
 }
 
 /// Whether the condition of what the event wakes holds; or why that cannot be told.
-pub(super) fn holds(draft: &Deciding<'_>, condition: Option<&Expr>, arrived: &Arrived<'_>) -> Result<Result<bool, String>, Need> {
+pub(super) fn holds(
+    draft: &Deciding<'_>,
+    condition: Option<&Expr>,
+    calendar: Option<&str>,
+    arrived: &Arrived<'_>,
+) -> Result<Result<bool, String>, Need> {
     let Some(condition) = condition else { return Ok(Ok(true)) };
-    match condition.test(&View::on_arrival(draft, arrived)) {
+    match condition.test(&View::on_arrival(draft, arrived, calendar)) {
         Ok(holds) => Ok(Ok(holds)),
         Err(Stop::Unevaluable(why)) => Ok(Err(why)),
         Err(Stop::Need(need)) => Err(need),
@@ -128,9 +133,16 @@ fn cooled(draft: &mut Deciding<'_>, rule: &Rule, by: &By) -> Result<Option<Times
 }
 
 /// One list of actions, in order. One that cannot be done is logged; those after it are still done.
-fn perform(draft: &mut Deciding<'_>, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
+fn perform(draft: &mut Deciding<'_>, rule: &Rule, actions: &[Action], by: &By, arrived: &Arrived<'_>) -> Result<(), Need> {
     let Arrived { record, data, old } = arrived;
-    let doing = Doing { by, record: record.as_ref().map(|(at, _)| at), data: data.as_ref(), old: *old, steps: None };
+    let doing = Doing {
+        by,
+        record: record.as_ref().map(|(at, _)| at),
+        data: data.as_ref(),
+        old: *old,
+        steps: None,
+        calendar: rule.calendar.as_deref(),
+    };
     for one in actions {
         match action::perform(draft, one, &doing) {
             Ok(_) => {}

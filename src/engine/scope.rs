@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Zoned;
 
+use super::calendar::Calendar;
 use super::state::Need;
 use super::value::Value;
 
@@ -34,6 +35,11 @@ pub trait Scope {
 
     /// Whether this event changed the field.
     fn changed(&self, field: &str) -> bool;
+
+    /// The calendar of that name; without a name, the one that is meant here. `None`: there is none.
+    fn calendar(&self, _name: Option<&str>) -> Option<&Calendar> {
+        None
+    }
 }
 
 /// The names that may stand where an expression stands, for checking it at load.
@@ -42,6 +48,12 @@ pub trait Scope {
 pub trait Names {
     /// What is wrong with a dotted name, with the nearest right one where there is one.
     fn problem(&self, path: &[String]) -> Option<Unknown>;
+
+    /// Told of every use of a calendar, by its name or, without one, of the one that is meant then: what is wrong with the
+    /// name, with the nearest right one where there is one.
+    fn calendar(&self, _name: Option<&str>) -> Option<Unknown> {
+        None
+    }
 }
 
 /// A name that means nothing here.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 
+use super::calendar::Calendar;
 use super::decide::{Arrived, Deciding};
 use super::definition::{Person, Who};
 use super::entity::FieldKind;
@@ -28,6 +29,8 @@ pub(super) struct View<'a> {
     pub(super) old: Option<&'a Map>,
     /// `steps.x` of a run.
     pub(super) steps: Option<&'a Map>,
+    /// The calendar that the rule or flow names.
+    pub(super) calendar: Option<&'a str>,
     /// Whether references lead to records as they were when the event arrived, or as they are by now.
     pub(super) arrival: bool,
 }
@@ -66,18 +69,27 @@ impl Scope for View<'_> {
     fn changed(&self, field: &str) -> bool {
         self.old.is_some_and(|old| old.contains_key(field))
     }
+
+    fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+        self.deciding.definitions.calendar(name.or(self.calendar)).map(Arc::as_ref)
+    }
 }
 
 impl<'a> View<'a> {
     /// What the conditions of whatever an event may wake see: everything as it was when it arrived, whatever was done meanwhile.
-    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
+    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>, calendar: Option<&'a str>) -> Self {
         let Arrived { record, data, old } = arrived;
-        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, arrival: true }
+        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, calendar, arrival: true }
     }
 
     /// What sees a record as it is now, and nothing of any event.
-    pub(super) fn of_record(deciding: &'a Deciding<'a>, record: Option<(RecordRef, Arc<Record>)>, data: &'a Value) -> Self {
-        Self { deciding, record, data, old: None, steps: None, arrival: false }
+    pub(super) fn of_record(
+        deciding: &'a Deciding<'a>,
+        record: Option<(RecordRef, Arc<Record>)>,
+        data: &'a Value,
+        calendar: Option<&'a str>,
+    ) -> Self {
+        Self { deciding, record, data, old: None, steps: None, calendar, arrival: false }
     }
 
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {

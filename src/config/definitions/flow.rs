@@ -40,6 +40,7 @@ impl Compiler<'_> {
             condition: condition.flatten(),
             record: record.flatten(),
             steps: steps?,
+            calendar: self.calendar_key(node),
             deliver: deliver(node),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
         };

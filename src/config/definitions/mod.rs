@@ -3,6 +3,7 @@
 //! Every function reads on after a problem; a `None` means that one was told. Shapes were checked by [`super::grammar`] before.
 
 mod action;
+mod calendar;
 mod compared;
 mod entity;
 mod event;
@@ -25,7 +26,7 @@ use jiff::tz::TimeZone;
 
 use super::catalogue as t;
 use super::grammar::said;
-use super::names::Known;
+use super::names::{Calendars, Known};
 use super::problem::{At, Problem, Sink};
 use super::scalar::nearest;
 use super::scenario::Test;
@@ -42,6 +43,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) lang: String,
     /// Overrides of constants.
     pub(super) constants: Vec<(String, At, Node)>,
+    /// `calendar:`
+    pub(super) calendar: Option<Node>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
@@ -60,6 +63,7 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("people", ("the person", "人员")),
     ("teams", ("the team", "团队")),
     ("templates", ("the template", "模板")),
+    ("calendars", ("the calendar", "工作日历")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
     (TESTS, ("the test", "测试")),
@@ -123,6 +127,7 @@ pub(super) fn compile(
         templates: ids("templates"),
         flows: ids("flows"),
         rules: ids("rules"),
+        calendars: Calendars::default(),
         events: emitted(items),
         about: about(items),
         schedules: RefCell::new(Vec::new()),
@@ -131,6 +136,7 @@ pub(super) fn compile(
     with.read_constants(&items["constants"]);
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
+    let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
     let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
@@ -140,6 +146,9 @@ pub(super) fn compile(
         zone: Zone(around.zone.clone()),
         lang: around.lang.clone(),
         constants: with.constants,
+        calendars,
+        calendar: with.calendars.usual,
+        calendars_used: with.calendars.used.into_inner(),
         entities: with.entities,
         people: with.people,
         teams: with.teams,
@@ -190,6 +199,7 @@ struct Compiler<'a> {
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,
+    calendars: Calendars,
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
@@ -201,7 +211,7 @@ impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague }
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars }
     }
 
     /// Tells that something is not there, with the nearest that is.

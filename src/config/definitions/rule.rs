@@ -41,13 +41,15 @@ impl Compiler<'_> {
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
             cooldown: node.get("cooldown").and_then(scalar::duration),
+            calendar: self.calendar_key(node),
             deliver: deliver(node),
         })
     }
 
     /// Whether every key of a rule is one it may have; if not, what looks missing may just be misspelt.
     fn complete(node: &Node) -> bool {
-        let known = ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown"];
+        let known =
+            ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "calendar"];
         node.entries().iter().all(|e| known.contains(&e.key.as_str()))
     }
 

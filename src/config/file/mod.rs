@@ -73,6 +73,7 @@ impl File<'_> {
             zone: self.zone(),
             lang: lang.code().to_owned(),
             constants: entries("constants").iter().map(|e| (e.key.clone(), e.at, e.value.clone())).collect(),
+            calendar: self.node.get("calendar").cloned(),
             connections,
             baseless: connection::baseless(self),
             sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),

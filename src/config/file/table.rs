@@ -22,6 +22,12 @@ static FILE_KEYS: Keys = Keys {
             "Folders of definitions; `rules` and `flows` unless said",
             "定义所在的目录，默认 `rules` 和 `flows`",
         ),
+        may(
+            "calendar",
+            Name,
+            "The calendar where none is named; the only one of `calendars:`, or `CN`, unless said",
+            "没有指明时使用的工作日历，默认 `calendars:` 中唯一的一个，或 `CN`",
+        ),
         may("constants", Ids(&Any), "Override those of the definitions", "覆盖定义中的常量"),
         may("log", Word(&["text", "json"]), "How the daemon's own messages are written", "运行日志的格式"),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),

@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) names: Vec<Name>,
     /// What names are compared with.
     pub(super) compared: Vec<Compared>,
+    /// Calendars that are used, by their names; without a name, the one that is meant then.
+    pub(super) calendars: Vec<Name>,
     /// What is well-formed but cannot be meant.
     pub(super) slips: Vec<Fault>,
 }
@@ -30,14 +32,15 @@ pub(super) struct Found {
 /// The compiled condition, and what is in it.
 pub(super) fn compile(tokens: &[Token], normalised: &str) -> Result<Found, Vec<Fault>> {
     let whole = tokens.first().map_or(0, |t| t.at.start)..tokens.last().map_or(0, |t| t.at.end);
-    let mut compiler = Compiler { tokens, whole, names: Vec::new(), compared: Vec::new(), slips: Vec::new(), faults: Vec::new() };
+    let (names, compared, calendars, slips, faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut compiler = Compiler { tokens, whole, names, compared, calendars, slips, faults };
     let root = match evalexpr::build_operator_tree(normalised) {
         Ok(tree) => compiler.node(&tree),
         // The order of the tokens was checked; should evalexpr see it otherwise, say at least that much.
         Err(_) => compiler.broken(),
     };
-    let Compiler { names, compared, slips, faults, .. } = compiler;
-    if faults.is_empty() { Ok(Found { root, names, compared, slips }) } else { Err(faults) }
+    let Compiler { names, compared, calendars, slips, faults, .. } = compiler;
+    if faults.is_empty() { Ok(Found { root, names, compared, calendars, slips }) } else { Err(faults) }
 }
 
 struct Compiler<'a> {
@@ -45,6 +48,7 @@ struct Compiler<'a> {
     whole: Range<usize>,
     names: Vec<Name>,
     compared: Vec<Compared>,
+    calendars: Vec<Name>,
     slips: Vec<Fault>,
     faults: Vec<Fault>,
 }
@@ -262,7 +266,17 @@ impl<'a> Compiler<'a> {
             (Which::If, [a, b, c]) => Node::If(Box::new([self.side(a), self.node(b), self.node(c)])),
             // Its table entry is for the documentation; it is written between its two sides.
             (Which::In, _) => self.fault(token.at.clone(), FaultKind::NotAList),
-            _ => Node::Call(function, arguments.iter().map(|a| self.node(a)).collect()),
+            _ => {
+                let nodes: Vec<Node> = arguments.iter().map(|a| self.node(a)).collect();
+                match function.which.calendar().map(|n| (nodes.get(n), n)) {
+                    Some((Some(Node::Const(Value::Text(name))), n)) => {
+                        self.calendars.push(Name { path: vec![name.clone()], at: self.place(arguments[n]) });
+                    }
+                    Some((None, _)) => self.calendars.push(Name { path: Vec::new(), at: token.at.clone() }),
+                    _ => {} // worked out when it is asked, or no calendar at all
+                }
+                Node::Call(function, nodes)
+            }
         }
     }
 

@@ -42,6 +42,13 @@ pub enum FaultKind {
         write: String,
     },
 
+    /// A calendar that there is not.
+    UnknownCalendar {
+        /// As written.
+        name: String,
+        /// The nearest right one.
+        nearest: Option<String>,
+    },
     /// More operators than this.
     TooManyOperators {
         /// How many may stand in one condition.

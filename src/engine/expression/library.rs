@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::arithmetic::{equal, unfit};
 use super::node::{Evaluated, Node, instant};
+use super::working;
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::Value;
 
@@ -90,6 +91,11 @@ pub(super) enum Which {
     Now,
     Today,
     Weekday,
+    WorkingHoursBetween,
+    AddWorkingHours,
+    IsWorkingTime,
+    IsWorkday,
+    NextOpening,
     Changed,
 }
 
@@ -97,6 +103,7 @@ impl Which {
     /// Whether equal arguments always give the same value.
     pub(super) fn is_constant(self) -> bool {
         !matches!(self, Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed)
+            && self.calendar().is_none()
     }
 
     /// Whether it comes to true or false.
@@ -104,7 +111,16 @@ impl Which {
         matches!(
             self,
             Self::Contains | Self::StartsWith | Self::EndsWith | Self::Matches | Self::In | Self::IsEmpty | Self::Changed
-        )
+        ) || matches!(self, Self::IsWorkingTime | Self::IsWorkday)
+    }
+
+    /// Which argument names a calendar, where one may.
+    pub(super) fn calendar(self) -> Option<usize> {
+        match self {
+            Self::WorkingHoursBetween | Self::AddWorkingHours => Some(2),
+            Self::IsWorkingTime | Self::IsWorkday | Self::NextOpening => Some(1),
+            _ => None,
+        }
     }
 }
 
@@ -147,6 +163,20 @@ const LIBRARY: &[Function] = library! {
     Today "today" 0..=0 "today()" "today's date as 2026-09-21" "今天的日期,如 2026-09-21" "due_on <= today()";
     Weekday "weekday" 0..=1 "weekday([time])"
         "1 Monday to 7 Sunday, of today or of a time" "星期几,1 为周一、7 为周日;可给出时间" "weekday() in (6, 7)";
+    WorkingHoursBetween "working_hours_between" 2..=3 "working_hours_between(a, b [, 'calendar'])"
+        "the working time from a to b in hours, with their fraction; negative where b is the earlier" "从 a 到 b 的工作时间,以小时计,带小数;b 较早时为负"
+        "working_hours_between(owner_at, now()) >= 8";
+    AddWorkingHours "add_working_hours" 2..=3 "add_working_hours(time, hours [, 'calendar'])"
+        "the instant so many working hours later, or earlier for a negative number" "若干工作小时之后的时刻;负数则为之前"
+        "add_working_hours(owner_at, 8) <= now()";
+    IsWorkingTime "is_working_time" 0..=2 "is_working_time([time [, 'calendar']])"
+        "the calendar is open now, or at a time" "当前(或某时刻)是否在工作时间内" "is_working_time()";
+    IsWorkday "is_workday" 0..=2 "is_workday([time [, 'calendar']])"
+        "anybody works today, or on the day of a time or date; make-up workdays count, holidays do not"
+        "今天(或某时刻、某日期)是否工作日,含调休上班日,不含节假日" "is_workday(due_on)";
+    NextOpening "next_opening" 0..=2 "next_opening([time [, 'calendar']])"
+        "the first instant from now, or from a time, at which the calendar is open" "从现在(或某时刻)起最近的工作时刻"
+        "next_opening(starts_at) > starts_at";
     Changed "changed" 1..=1 "changed(field)"
         "this event changed the field" "本事件改动了该字段" "changed(stage)";
 };
@@ -170,6 +200,9 @@ pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope
         Which::Now => Ok(Cow::Owned(Value::Time(scope.now().timestamp()))),
         Which::Today => Ok(Cow::Owned(Value::Text(scope.now().date().to_string()))),
         Which::Weekday => weekday(arguments.first(), scope),
+        Which::WorkingHoursBetween | Which::AddWorkingHours | Which::IsWorkingTime | Which::IsWorkday | Which::NextOpening => {
+            working::call(which, arguments, scope)
+        }
         // Compiled to forms of their own.
         Which::Matches | Which::In | Which::If | Which::Changed => Ok(Cow::Owned(Value::Null)),
     }

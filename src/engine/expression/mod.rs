@@ -13,6 +13,7 @@ mod nearest;
 mod node;
 mod stray;
 mod token;
+mod working;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ struct Compiled {
     root: Node,
     names: Vec<Name>,
     compared: Vec<Compared>,
+    calendars: Vec<Name>,
     slips: Vec<Fault>,
     dashes: Vec<Dashed>,
 }
@@ -79,9 +81,9 @@ impl Expr {
             Err(found) => Err(found),
         };
         match compiled {
-            Ok(compile::Found { root, names, compared, slips }) if faults.is_empty() => {
+            Ok(compile::Found { root, names, compared, calendars, slips }) if faults.is_empty() => {
                 let dashes = grammar::dashes(&tokens);
-                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, slips, dashes })))
+                Ok(Self(Arc::new(Compiled { source: source.to_owned(), root, names, compared, calendars, slips, dashes })))
             }
             other => {
                 faults.extend(other.err().unwrap_or_default());
@@ -119,6 +121,12 @@ impl Expr {
                 continue;
             }
             faults.push(unknown_name(name, unknown));
+        }
+        for Name { path, at } in &self.0.calendars {
+            if let Some(unknown) = names.calendar(path.first().map(String::as_str)) {
+                let kind = FaultKind::UnknownCalendar { name: path.concat(), nearest: unknown.nearest };
+                faults.push(Fault { at: at.clone(), kind });
+            }
         }
         faults.extend(self.0.slips.iter().cloned());
         faults.sort_by_key(|f| f.at.start);

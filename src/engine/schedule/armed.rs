@@ -160,7 +160,7 @@ fn time(
     let calendar = schedule.calendar(draft.definitions);
     let (since, due) = match &schedule.kind {
         Kind::Held { condition, length, since: fields, .. } => {
-            match holds(draft, condition, at, &record)? {
+            match holds(draft, condition, at, &record, schedule.calendar.as_deref())? {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(why) => {
@@ -187,9 +187,15 @@ fn time(
     }
 }
 
-fn holds(draft: &Deciding<'_>, condition: &Expr, at: &RecordRef, record: &Arc<Record>) -> Result<Result<bool, String>, Need> {
+fn holds(
+    draft: &Deciding<'_>,
+    condition: &Expr,
+    at: &RecordRef,
+    record: &Arc<Record>,
+    calendar: Option<&str>,
+) -> Result<Result<bool, String>, Need> {
     let record = Some((at.clone(), Arc::clone(record)));
-    match condition.test(&View::of_record(draft, record, &Value::Null)) {
+    match condition.test(&View::of_record(draft, record, &Value::Null, calendar)) {
         Ok(holds) => Ok(Ok(holds)),
         Err(Stop::Unevaluable(why)) => Ok(Err(why)),
         Err(Stop::Need(need)) => Err(need),

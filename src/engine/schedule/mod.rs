@@ -195,7 +195,7 @@ impl Schedule {
 
     /// The calendar it counts by.
     pub fn calendar<'d>(&self, definitions: &'d Definitions) -> Option<&'d Calendar> {
-        definitions.calendar(self.calendar.as_deref())
+        definitions.calendar(self.calendar.as_deref()).map(AsRef::as_ref)
     }
 
     /// The first tick after this instant, of one that ticks.

@@ -113,7 +113,9 @@ pub(in crate::engine) fn each(
     let Some(record) = draft.record(at)? else { return Ok(()) };
     let held = match &each.condition {
         None => Ok(true),
-        Some(condition) => condition.test(&View::of_record(draft, Some((at.clone(), record)), &Value::Null)),
+        Some(condition) => {
+            condition.test(&View::of_record(draft, Some((at.clone(), record)), &Value::Null, schedule.calendar.as_deref()))
+        }
     };
     match held {
         Ok(true) => {

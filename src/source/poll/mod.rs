@@ -255,7 +255,11 @@ mod tests {
     fn source(file: &std::path::Path, map: Mapping) -> Source {
         let ask = Ask::Sqlite { file: file.to_owned(), query: "SELECT * FROM lead".into() };
         let cursor = vec!["at".into(), "id".into()];
-        Source { kind: SourceKind::Poll(Poll { ask, every: SignedDuration::from_secs(30), cursor, batch: 97 }), map }
+        Source {
+            kind: SourceKind::Poll(Poll { ask, every: SignedDuration::from_secs(30), cursor, batch: 97 }),
+            map,
+            lateness: SignedDuration::ZERO,
+        }
     }
 
     fn poller(source: &Source) -> Poller {

@@ -248,7 +248,7 @@ mod tests {
 
     fn source(map: Mapping) -> Source {
         let verify = Verify { bearer: vec!["good".into()], from: vec!["10.0.0.0/8".parse().unwrap()], ..Verify::default() };
-        Source { kind: SourceKind::Webhook(Webhook { verify, rate: None }), map }
+        Source { kind: SourceKind::Webhook(Webhook { verify, rate: None }), map, lateness: jiff::SignedDuration::ZERO }
     }
 
     fn definitions() -> Definitions {
