@@ -28,9 +28,9 @@ fn check(out: &Output, golden: &str) {
 #[test]
 fn what_it_prints_in_both_languages_and_for_programs() {
     let folder = Folder::new(60, 63);
-    record(&folder, 80);
-    check(&folder.run(&["--limit", "3", "--exit-code"]), "expected.zh.txt");
-    check(&folder.run(&["--lang", "en", "--rule", "重点客户", "--rule", "跟进", "--limit", "0"]), "expected.en.txt");
+    record(&folder, 400);
+    check(&folder.run(&["--limit", "2", "--exit-code"]), "expected.zh.txt");
+    check(&folder.run(&["--lang", "en", "--rule", "跟进之后", "--rule", "跟进", "--limit", "0"]), "expected.en.txt");
     check(&folder.run(&["--json", "--rule", "提醒"]), "expected.json");
 }
 

@@ -14,7 +14,7 @@ definitions: [rules]
 lang: LANG
 connections:
   ops: { wecom: { url: '${file:url}' }, rate: 20/1m }
-  erp: { http: { base: 'http://127.0.0.1:1' } }
+  erp: { http: { base: 'http://127.0.0.1:1' }, rate: 4/10m }
 ";
 
 pub const RULES: &str = "
