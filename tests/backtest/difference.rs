@@ -71,6 +71,7 @@ fn from_the_middle_with_what_waited_then() {
     let since = rest[0].received;
     // As it was before the first of the range: what fell due in between belongs to the range.
     let (before, fork) = (store.last(), store.fork());
+    assert!(fork.count("call/") > 5 && fork.count("timer/") > 5 && fork.count("budget/") > 0, "nothing waits: it tests nothing");
     rest.iter().cloned().for_each(|draft| real.tell(draft));
     store.flush();
     let until = rest[599].received;

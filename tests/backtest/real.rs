@@ -64,6 +64,11 @@ impl Shared {
         f(&mut self.0.lock().unwrap())
     }
 
+    /// How much there is under keys of a kind.
+    pub fn count(&self, prefix: &str) -> usize {
+        self.with(|i| i.memory.scan(prefix, None, usize::MAX).unwrap().len())
+    }
+
     pub fn last(&self) -> u64 {
         self.with(|i| i.memory.last().unwrap().event)
     }

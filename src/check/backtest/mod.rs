@@ -24,7 +24,7 @@ use serde_json::json;
 use self::side::Side;
 use super::world::World;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Body, Draft, Event};
+use crate::engine::event::{self, Body, Command, Draft, Event};
 use crate::store::scratch::Below;
 use crate::store::{self, Read, export};
 
@@ -103,7 +103,9 @@ impl<'a> Backtest<'a> {
     /// only lets time pass: each side comes to its own.
     pub fn take<E: From<Error>>(&mut self, event: &Event, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
         self.pass(event.received, told)?;
-        let (Body::Happened { .. }, None) = (&event.body, &event.cause) else { return Ok(()) };
+        if event.cause.is_some() || !is_told(&event.body) {
+            return Ok(());
+        }
         self.told += 1;
         for world in [&mut self.old, &mut self.new] {
             world.behind.root = Some(event.seq);
@@ -213,6 +215,19 @@ impl Row {
         json["failed"] = json!({ "old": old.failed, "new": new.failed });
         json["calls"] = json!({ "old": old.calls, "new": new.calls });
         json
+    }
+}
+
+/// Whether it came from outside and does not depend on what was decided: such roots are told again. The rest each side comes to
+/// by itself, or it is about calls that only the recorded history made.
+fn is_told(body: &Body) -> bool {
+    match body {
+        Body::Happened { .. } => true,
+        Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
+        Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
+        Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
+        // How far a source was read decides nothing; both sides keep the definitions they have.
+        Body::Polled { .. } | Body::Loaded { .. } | Body::NotLoaded(_) => false,
     }
 }
 
