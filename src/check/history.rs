@@ -46,12 +46,16 @@ impl Unknown {
     }
 }
 
+/// Definitions of before, if they could be had.
+type Known = Result<Rc<Rebuilt>, Unknown>;
+
 /// A store's past, and how it is to be seen.
 pub struct History<'a> {
     pub(super) store: &'a dyn Read,
     pub(super) in_force: Option<&'a Definitions>,
     by: By,
-    rebuilt: RefCell<Vec<(String, Result<Rc<Rebuilt>, Unknown>)>>,
+    /// By hash; the oldest first.
+    rebuilt: RefCell<Vec<(String, Known)>>,
     /// Of events of this hash, from this number on: the first event that others decided.
     until: RefCell<Option<(String, u64, Option<Stored>)>>,
 }

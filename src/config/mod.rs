@@ -104,7 +104,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
     let (mut definitions, tests) = definitions::compile(&items, &around, &texts, lost, &sink);
     let settings = file.settings(&definitions, folders);
-    definitions.lateness = lateness(&settings);
+    definitions.lateness = lateness(&config);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
@@ -115,12 +115,14 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
 }
 
 /// How late the sources may be that tell about each entity.
-fn lateness(settings: &Settings) -> BTreeMap<String, jiff::SignedDuration> {
+fn lateness(config: &Node) -> BTreeMap<String, jiff::SignedDuration> {
     let mut latest = BTreeMap::new();
-    for source in settings.sources.values().filter(|s| !s.lateness.is_zero()) {
-        if let Some(record) = &source.map.record {
-            let entry = latest.entry(record.entity.clone()).or_insert(source.lateness);
-            *entry = source.lateness.max(*entry);
+    for source in config.get("sources").map(Node::entries).unwrap_or_default() {
+        let late = source.value.get("lateness").and_then(scalar::duration).filter(|late| !late.is_zero());
+        let entity = source.value.get("record").and_then(|record| record.text_at("entity"));
+        if let (Some(late), Some(entity)) = (late, entity) {
+            let entry = latest.entry(entity.to_owned()).or_insert(late);
+            *entry = late.max(*entry);
         }
     }
     latest

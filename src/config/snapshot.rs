@@ -13,7 +13,7 @@ use super::file::File;
 use super::problem::{At, Lang, Sink};
 use super::text::Text;
 use super::tree::{Entry, Kind, Node, Style};
-use super::{Read, definitions, hash, read_definitions, secret};
+use super::{Read, definitions, hash, lateness, read_definitions, secret};
 use crate::engine::definition::Definitions;
 
 /// Bytes of what is kept; more is not.
@@ -117,6 +117,7 @@ impl Snapshot {
         if !sink.is_empty() {
             return Err(Lost::DoesNotCompile);
         }
+        definitions.lateness = lateness(&config);
         definitions.hash = hash(&texts, &definitions);
         Ok(definitions)
     }
@@ -143,10 +144,10 @@ pub(super) fn bare(config: &Node) -> Bared {
 }
 
 /// What only the shell knows.
-const SHELL: [&str; 6] = ["listen", "data", "definitions", "log", "limits", "allow_networks"];
+const SHELL: [&str; 7] = ["listen", "data", "definitions", "log", "limits", "retention", "allow_networks"];
 
 /// What is said of a connection besides how it is reached.
-const PUBLIC: [&str; 4] = ["deliver", "rate", "retry", "concurrency"];
+const PUBLIC: [&str; 6] = ["deliver", "rate", "retry", "concurrency", "quiet", "breaker"];
 
 fn connection(key: &str, value: &Node) -> Bare {
     if PUBLIC.contains(&key) {
@@ -215,7 +216,7 @@ definitions: [rules]
 constants: { 门槛: 60, 名称: "060", 别名: [a, true, ~] }
 sources:
   crm: { webhook: { verify: { hmac: { preset: github, secret: "${file:geheim}" } } }, event: "crm.{{ kind }}" }
-  erp: { poll: { sqlite: ./erp.db, query: SELECT * FROM deal, cursor: [id] } }
+  erp: { poll: { sqlite: ./erp.db, query: SELECT * FROM deal, cursor: [id] }, lateness: 2h, record: { entity: lead, fields: { id: id } } }
 connections:
   mail: { smtp: { host: smtp.example.com, user: u, password: "${file:geheim}", from: a@example.com }, rate: 20/1m, retry: [10s, 5m] }
   群: { dingtalk: { token: "${file:geheim}", secret: "${file:geheim}" }, deliver: preview }

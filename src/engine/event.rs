@@ -79,14 +79,11 @@ impl Event {
             upsert.at = None;
         }
         Draft {
-            name: self.name.clone(),
             at: if as_new { now } else { self.at },
-            received: now,
             origin: self.origin.clone(),
-            delivery: None,
             record: self.record.clone(),
             cause: Some(Cause { seq: self.seq, depth: 0, by: "replay".into() }),
-            body,
+            ..Draft::own(&self.name, now, body)
         }
     }
 }
