@@ -14,7 +14,7 @@ definitions: [rules]
 lang: LANG
 connections:
   ops: { wecom: { url: '${file:url}' }, rate: 20/1m }
-  erp: { http: { base: 'http://127.0.0.1:1' }, rate: 1/10m }
+  erp: { http: { base: 'http://127.0.0.1:1' }, rate: 2/10m }
 ";
 
 pub const RULES: &str = "
@@ -51,6 +51,10 @@ rules:
   跟进之后: { when: 客户.已跟进, if: 评分 > THRESHOLD - 30, then: [ { log: '{{ 姓名 }} 已跟进' } ] }
 ";
 
+/// The rule that looks at every customer every hour.
+const EACH: &str =
+    "  整点: { when: { cron: '0 * * * *', each: { record: 客户, if: 评分 == THRESHOLD } }, then: [ { log: '{{ 姓名 }}' } ] }\n";
+
 /// A folder with the configuration of before in `old`, and that of now in it.
 pub struct Folder(TempDir);
 
@@ -65,14 +69,14 @@ impl Folder {
     /// The same where most of what is told comes to nothing, as in earnest.
     pub fn quiet(old: i64, new: i64) -> Self {
         let folder = Self(TempDir::new().unwrap());
-        let quiet = RULES.replace("    else: [ { set: { 等级: B } } ]\n", "");
-        assert_ne!(quiet, RULES);
+        let quiet = RULES.replace("    else: [ { set: { 等级: B } } ]\n", "").replace(EACH, "");
+        assert_eq!(quiet.lines().count() + 2, RULES.lines().count());
         folder.define("old", old, &quiet);
         folder.define("", new, &quiet);
         // What waits is in memory: here nothing piles up.
         for config in ["old/config.yaml", "config.yaml"] {
             let text = std::fs::read_to_string(folder.path(config)).unwrap();
-            std::fs::write(folder.path(config), text.replace("rate: 1/10m", "rate: 20/1m")).unwrap();
+            std::fs::write(folder.path(config), text.replace("rate: 2/10m", "rate: 20/1m")).unwrap();
         }
         folder
     }
