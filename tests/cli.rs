@@ -290,6 +290,7 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         generation: 0,
         depth: 0,
         tried: true,
+        urgent: false,
         own: None,
         carries: Vec::new(),
         status,

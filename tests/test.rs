@@ -86,3 +86,10 @@ fn the_examples_of_the_readmes_pass() {
         assert_eq!(String::from_utf8(out.stdout).unwrap(), "1 passed, 0 failed\n", "{readme}");
     }
 }
+
+#[test]
+fn the_examples_of_controls_pass() {
+    let out = run("examples/controls", "-c config.yaml test");
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&out.stderr));
+}

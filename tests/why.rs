@@ -3,6 +3,9 @@
 //! texts in `tests/snapshots/` anew.
 #![allow(clippy::unwrap_used, reason = "a failure there is the test failing")]
 
+#[path = "why/gates.rs"]
+mod gates;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -247,12 +250,21 @@ fn verify(found: &Why, seen: &mut BTreeMap<&'static str, usize>) {
         }
         let held = explained.condition.as_ref().map(|c| &c.held);
         match &explained.verdict {
-            Verdict::Fired | Verdict::Stopped { .. } | Verdict::Cooling { .. } | Verdict::Runs { .. } => {
+            Verdict::Fired
+            | Verdict::Stopped { .. }
+            | Verdict::Once { .. }
+            | Verdict::Cooling { .. }
+            | Verdict::Limited { .. }
+            | Verdict::Debounced { .. }
+            | Verdict::Grouped { .. }
+            | Verdict::Imported
+            | Verdict::Runs { .. } => {
                 assert!(held.is_none_or(|h| *h == Held::Yes), "{what}");
             }
             Verdict::Else | Verdict::NotMet { .. } => assert_eq!(held, Some(&Held::No), "{what}"),
             Verdict::Unevaluable(why) => assert_eq!(held, Some(&Held::Unevaluable(why.clone())), "{what}"),
-            Verdict::Disabled => {}
+            // Before `if`.
+            Verdict::Disabled | Verdict::Inactive { .. } | Verdict::Silenced { .. } => {}
             Verdict::NotWoken => assert_eq!(held, None, "{what}"),
         }
         *seen.entry(explained.verdict.word()).or_default() += 1;

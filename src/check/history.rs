@@ -139,6 +139,17 @@ impl<'a> History<'a> {
         })
     }
 
+    /// Whether the log says of an event what came of a rule.
+    pub(super) fn tells(&self, seq: u64, rule: &str) -> Result<bool, Error> {
+        let lines = store::Filter {
+            event: Some(seq),
+            rule: Some(rule.to_owned()),
+            action: Some("rule".into()),
+            ..store::Filter::default()
+        };
+        Ok(!self.store.log(&lines, 0, 1)?.is_empty())
+    }
+
     /// Whether a rule or flow of this name is in force, or has left something in the log.
     pub fn knows(&self, id: &str) -> Result<bool, Error> {
         if self.in_force.is_some_and(|d| why::concerned(d, id).is_some()) {

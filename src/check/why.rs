@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::history::{By, History, Unknown};
+use crate::engine::binding::Told;
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Event};
+use crate::engine::event::{self, Body, Event};
 use crate::engine::explain::{Explained, Kind, Verdict, explain};
 use crate::engine::expression::Clause;
 use crate::engine::log::{self, Line, Outcome};
@@ -102,7 +103,7 @@ impl Why {
 
 impl Judged {
     fn to_json(&self) -> serde_json::Value {
-        let Explained { kind, id, place, verdict, preview, when, condition } = &self.explained;
+        let Explained { kind, id, place, verdict, preview, when, condition, lets } = &self.explained;
         let (rule, flow) = match kind {
             Kind::Rule => (Some(id), None),
             Kind::Flow => (None, Some(id)),
@@ -110,6 +111,7 @@ impl Judged {
         let by = match verdict {
             Verdict::Stopped { by } | Verdict::NotMet { stopped: Some(by) } => Some(by),
             Verdict::Runs { run } => Some(run),
+            Verdict::Silenced { by, .. } => Some(by),
             _ => None,
         };
         json!({
@@ -118,15 +120,40 @@ impl Judged {
             "place": place,
             "verdict": verdict.word(),
             "by": by,
-            "until": if let Verdict::Cooling { until } = verdict { Some(until) } else { None },
+            "until": until(verdict),
             "error": if let Verdict::Unevaluable(why) = verdict { Some(why) } else { None },
             "preview": preview,
             "when": when.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "condition": condition.as_ref().map(clause),
             "decisive": condition.as_ref().map(|c| &c.decisive().text),
+            "let": lets.iter().map(told).collect::<Vec<_>>(),
             "agrees": self.agrees,
         })
     }
+}
+
+/// Until when a gate stays shut.
+fn until(verdict: &Verdict) -> Option<Timestamp> {
+    match verdict {
+        Verdict::Cooling { until }
+        | Verdict::Silenced { until, .. }
+        | Verdict::Limited { until, .. }
+        | Verdict::Debounced { until, .. }
+        | Verdict::Grouped { until, .. } => Some(*until),
+        Verdict::Inactive { until, .. } => *until,
+        _ => None,
+    }
+}
+
+fn told(told: &Told) -> serde_json::Value {
+    let Told { name, is, value, complete_since } = told;
+    json!({
+        "name": name,
+        "is": is,
+        "value": value.as_ref().ok().map(|v| json!(v.plain())),
+        "error": value.as_ref().err(),
+        "complete_since": complete_since,
+    })
 }
 
 fn clause(clause: &Clause) -> serde_json::Value {
@@ -200,8 +227,11 @@ impl History<'_> {
             let event = &stored.event;
             // What cannot be read here is told when the event is explained.
             since.is_none_or(|since| event.received >= since)
-                && !event.body.is_own()
-                && self.concerns(&stored.definitions, id, event).unwrap_or(true)
+                && match &event.body {
+                    // What it waited with, or for, may have let it fire.
+                    Body::Due(_) => self.tells(event.seq, id).unwrap_or(true),
+                    body => !body.is_own() && self.concerns(&stored.definitions, id, event).unwrap_or(true),
+                }
         };
         let found = store::recent(self.store, count, since, may)?;
         found.into_iter().map(|stored| self.of(stored, Some(id))).collect()
@@ -288,6 +318,20 @@ fn expected(verdict: &Verdict) -> Option<(Outcome, Vec<(&'static str, Value)>)> 
         Verdict::Stopped { by } => (Outcome::Suppressed, vec![("reason", "stop".into()), ("by", by.as_str().into())]),
         Verdict::Cooling { until } => (Outcome::Suppressed, vec![("reason", "cooldown".into()), ("until", (*until).into())]),
         Verdict::Runs { run } => (Outcome::Suppressed, vec![("reason", "already runs".into()), ("by", run.as_str().into())]),
+        Verdict::Inactive { until, .. } => {
+            let until = until.map_or(Value::Null, Value::from);
+            (Outcome::Suppressed, vec![("reason", "inactive".into()), ("until", until)])
+        }
+        Verdict::Silenced { by, .. } => (Outcome::Suppressed, vec![("reason", "silence".into()), ("by", by.as_str().into())]),
+        Verdict::Once { since } => (Outcome::Suppressed, vec![("reason", "once".into()), ("since", (*since).into())]),
+        Verdict::Limited { until, .. } => (Outcome::Suppressed, vec![("reason", "limit".into()), ("until", (*until).into())]),
+        Verdict::Debounced { count, until } => {
+            (Outcome::Suppressed, vec![("reason", "debounce".into()), ("count", (*count).into()), ("until", (*until).into())])
+        }
+        Verdict::Grouped { count, until } => {
+            (Outcome::Suppressed, vec![("reason", "group".into()), ("count", (*count).into()), ("until", (*until).into())])
+        }
+        Verdict::Imported => (Outcome::Suppressed, vec![("reason", "import".into())]),
         Verdict::NotMet { .. } | Verdict::Disabled | Verdict::NotWoken => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! `ifthen doctor`: looks for what is wrong and says what to do. Sends nothing to anyone: a connection is reached and left again.
 
+mod calendar;
 mod disk;
 mod reach;
 mod source;
@@ -87,6 +88,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     folder(&place, &mut found)?;
     store(&place, &mut found)?;
     if let Some(loaded) = &loaded {
+        calendar::calendars(loaded, Timestamp::now(), &mut found)?;
         source::polled(loaded, &place, &mut found)?;
     }
     if let Some(loaded) = loaded.filter(|_| !args.offline) {

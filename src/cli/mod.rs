@@ -22,6 +22,7 @@ mod records;
 mod restore;
 mod run;
 mod schema;
+mod silence;
 mod table;
 mod tail;
 mod test;
@@ -78,6 +79,8 @@ enum Command {
     Events(events::Args),
     /// Show, retry, edit or discard what has not gone out yet, dead letters among it
     Calls(calls::Args),
+    /// Keep rules from acting for a while, with a reason
+    Silence(silence::Args),
     /// Show records
     Records(records::Args),
     /// Print the JSON Schema of the YAML files, for editors
@@ -150,6 +153,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
+        Command::Silence(args) => silence::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
         Command::Schema(args) => schema::run(args, out),
         Command::Backup(args) => backup::run(context, args, out),

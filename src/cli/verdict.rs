@@ -4,6 +4,7 @@ use super::output::{Look, clip};
 use super::phrase::Speech;
 use super::when;
 use super::words::{Lang, Words as _};
+use crate::engine::binding::Told;
 use crate::engine::event::{Body, Event};
 use crate::engine::explain::{Explained, Verdict};
 use crate::engine::expression::{Clause, Held, Joint};
@@ -22,6 +23,13 @@ pub(crate) fn word(verdict: &Verdict, lang: Lang) -> (&'static str, Look) {
         Verdict::Unevaluable(_) => (lang.pick("unevaluable", "无法判断"), Look::Red),
         Verdict::Stopped { .. } => (lang.pick("stopped", "被拦下"), Look::Magenta),
         Verdict::Cooling { .. } => (lang.pick("cooling", "冷却中"), Look::Magenta),
+        Verdict::Inactive { .. } => (lang.pick("inactive", "未生效"), Look::Dim),
+        Verdict::Silenced { .. } => (lang.pick("silenced", "已静默"), Look::Magenta),
+        Verdict::Once { .. } => (lang.pick("once only", "只一次"), Look::Magenta),
+        Verdict::Limited { .. } => (lang.pick("limited", "达上限"), Look::Magenta),
+        Verdict::Debounced { .. } => (lang.pick("debounced", "防抖中"), Look::Magenta),
+        Verdict::Grouped { .. } => (lang.pick("grouped", "待合并"), Look::Magenta),
+        Verdict::Imported => (lang.pick("import", "批量导入"), Look::Magenta),
         Verdict::Runs { .. } => (lang.pick("runs", "已在运行"), Look::Magenta),
         Verdict::Disabled => (lang.pick("disabled", "已停用"), Look::Dim),
         Verdict::NotWoken => (lang.pick("not woken", "未唤醒"), Look::Dim),
@@ -53,9 +61,55 @@ pub(crate) fn reason(explained: &Explained, event: &Event, speech: &Speech) -> S
             let until = when::beside(*until, event.at, &speech.zone);
             lang.pick(format!("until {until}"), format!("到 {until}"))
         }
+        Verdict::Inactive { .. }
+        | Verdict::Silenced { .. }
+        | Verdict::Once { .. }
+        | Verdict::Limited { .. }
+        | Verdict::Debounced { .. }
+        | Verdict::Grouped { .. }
+        | Verdict::Imported => gate(&explained.verdict, event, speech),
         Verdict::Runs { run } => lang.pick(format!("the record is in run {run}"), format!("记录正在运行 {run}")),
         Verdict::Disabled => lang.pick("switched off", "enabled: false").to_owned(),
         Verdict::NotWoken => waits(explained, event, speech),
+    }
+}
+
+/// What a gate says.
+fn gate(verdict: &Verdict, event: &Event, speech: &Speech) -> String {
+    let lang = speech.lang;
+    let at = |t: &jiff::Timestamp| when::beside(*t, event.at, &speech.zone);
+    match verdict {
+        Verdict::Inactive { from: Some(from), .. } if event.at < *from => {
+            let from = at(from);
+            lang.pick(format!("not before {from}"), format!("{from} 起生效"))
+        }
+        Verdict::Inactive { until: Some(until), .. } => {
+            let until = at(until);
+            lang.pick(format!("over since {until}"), format!("{until} 起失效"))
+        }
+        Verdict::Silenced { by, until, comment, who } => {
+            let (until, why) = (at(until), [who, comment].map(|t| clip(t, VALUE)));
+            let why = why.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(": ");
+            let why = if why.is_empty() { why } else { format!(" ({why})") };
+            lang.pick(format!("by {by} until {until}{why}"), format!("{by} 到 {until}{why}"))
+        }
+        Verdict::Once { since } => {
+            let since = at(since);
+            lang.pick(format!("fired {since} already"), format!("已于 {since} 执行"))
+        }
+        Verdict::Limited { count, until } => {
+            let until = at(until);
+            lang.pick(format!("{count} times already, until {until}"), format!("已达 {count} 次,到 {until}"))
+        }
+        Verdict::Debounced { count, until } => {
+            let until = at(until);
+            lang.pick(format!("until {until}, {count} so far"), format!("到 {until},已有 {count} 次"))
+        }
+        Verdict::Grouped { count, until } => {
+            let until = at(until);
+            lang.pick(format!("with others until {until}, {count} so far"), format!("合并到 {until},已有 {count} 次"))
+        }
+        _ => lang.pick("it starts on no import", "批量导入时不启动").to_owned(),
     }
 }
 
@@ -118,6 +172,21 @@ fn waits(explained: &Explained, event: &Event, speech: &Speech) -> String {
         }
         each => lang.pick(format!("waits for {each}; this was {this}"), format!("等待 {each};此事件是 {this}")),
     }
+}
+
+/// The values of `let:`, a line each: its name, its value, what it stands for, and since when that is complete.
+pub(crate) fn lets(lets: &[Told], event: &Event, speech: &Speech) -> Vec<(String, Look)> {
+    let lang = speech.lang;
+    let line = |told: &Told| {
+        let (value, look) = match &told.value {
+            Ok(value) => (shown(value, event, speech), Look::Plain),
+            Err(why) => (clip(&lang.said(why), CLAUSE), Look::Red),
+        };
+        let since = told.complete_since.map(|since| when::beside(since, event.at, &speech.zone));
+        let since = since.map(|t| lang.pick(format!("; complete since {t}"), format!(";自 {t} 起完整"))).unwrap_or_default();
+        (format!("{} = {value}    {}{since}", clip(&told.name, VALUE), clip(&told.is, CLAUSE)), look)
+    };
+    lets.iter().map(line).collect()
 }
 
 /// The clauses of a condition, a line each, indented by how deep they stand: how each came out, its text, its values.

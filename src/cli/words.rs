@@ -73,6 +73,21 @@ const SAID: &[(&str, &str, &str)] = &[
     // Reasons.
     ("preview", "preview", "预览"),
     ("cooldown", "cooling down", "冷却中"),
+    ("inactive", "outside its dates", "不在生效期间"),
+    ("silence", "silenced", "已静默"),
+    ("once", "once only", "只执行一次"),
+    ("rearmed", "may fire again", "可再次执行"),
+    ("limit", "as often as it may", "已达次数上限"),
+    ("debounce", "waits for more", "防抖等待"),
+    ("group", "waits for others", "等待合并"),
+    ("quiet", "quiet hours", "静默时段"),
+    ("import", "an import", "批量导入"),
+    ("ended", "ended by hand", "人工结束"),
+    ("over already", "over already", "已经过期"),
+    ("too many silences", "too many silences", "静默过多"),
+    ("no such silence", "there is no such silence", "没有这个静默"),
+    ("rule gone", "the rule is gone", "规则已不存在"),
+    ("rule disabled", "the rule is switched off", "规则已停用"),
     ("stop", "stopped by an earlier rule", "被前面的规则拦下"),
     ("exists", "is there already", "已存在"),
     ("no change", "no change", "无变化"),
@@ -96,6 +111,8 @@ const SAID: &[(&str, &str, &str)] = &[
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
     ("start", "at start", "启动"),
     ("entity", "there is no such entity", "没有这个实体"),
+    ("not counted", "not counted", "未计入"),
+    ("more than {} items would have to be kept", "more than {} items would have to be kept", "需要保留的内容超过 {} 条"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),
     ("kept by ifthen (from: ifthen)", "kept by ifthen", "只由 ifthen 写入"),
@@ -117,6 +134,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("more than {} steps from the first event", "more than {} steps from the first event", "超过 {} 层"),
     ("more than {} events from one", "more than {} events from one", "一个事件引出超过 {} 个事件"),
     ("the daemon stopped during the attempt", "the daemon stopped during the attempt", "发送途中程序停止"),
+    (
+        "{}: the event came too late, what counted then is no longer kept",
+        "{}: the event came too late, what counted then is no longer kept",
+        "{}:事件来得太晚,当时的统计已不再保留",
+    ),
+    (
+        "{}: more than 20000 items would have to be kept",
+        "{}: more than 20000 items would have to be kept",
+        "{}:需要保留的内容超过 20000 条",
+    ),
+    ("{}: this event is about no record", "{}: this event is about no record", "{}:此事件没有对应的记录"),
     ("{} is missing", "{} is missing", "{} 没有值"),
 ];
 

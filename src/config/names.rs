@@ -26,6 +26,8 @@ pub(super) struct Known<'a> {
     /// An entity in question could not be read in full: names are not checked.
     pub(super) vague: bool,
     pub(super) calendars: &'a Calendars,
+    /// Names of `let:`.
+    pub(super) lets: Vec<String>,
 }
 
 /// The calendars that may be named.
@@ -59,6 +61,7 @@ impl<'a> Known<'a> {
         let mut names: Vec<String> = self.candidates().iter().flat_map(|e| fields(e)).collect();
         names.extend(self.constants.keys().cloned());
         names.extend(["event", "old"].map(str::to_owned));
+        names.extend(self.lets.iter().cloned());
         names.extend(self.steps.map(|_| "steps".to_owned()));
         names
     }
@@ -95,7 +98,7 @@ impl Names for Known<'_> {
                 (Some(steps), Some(step)) => Some(Unknown { part: 1, nearest: nearest(step, steps.iter().map(String::as_str)) }),
                 _ => Some(Unknown { part: 0, nearest: None }),
             },
-            _ if self.constants.contains_key(first) => None,
+            _ if self.constants.contains_key(first) || self.lets.contains(first) => None,
             _ if self.entities.is_empty() => {
                 Some(Unknown { part: 0, nearest: nearest(first, self.first().iter().map(String::as_str)) })
             }
@@ -183,8 +186,8 @@ mod tests {
         let steps = BTreeSet::from(["pdf".to_owned()]);
         let constants = Map::from([("hot".to_owned(), 1i64.into())]);
         let calendars = &Calendars::default();
-        let (of, steps) = (of.to_vec(), Some(&steps));
-        let known = Known { entities: &entities, constants: &constants, of, steps, vague: false, calendars };
+        let (of, steps, lets) = (of.to_vec(), Some(&steps), vec!["views".to_owned()]);
+        let known = Known { entities: &entities, constants: &constants, of, steps, vague: false, calendars, lets };
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
         let got = known.problem(&path);
         assert_eq!(got.as_ref().map(|u| (u.part, u.nearest.as_deref())), expect, "{path:?}");
@@ -210,5 +213,7 @@ mod tests {
         check("steps.pfd.status", &["lead"], Some((1, Some("pdf"))));
         check("hot", &["lead"], None);
         check("tags", &["lead"], None);
+        check("views", &["lead"], None);
+        check("view", &["lead"], Some((0, Some("views"))));
     }
 }

@@ -70,6 +70,8 @@ pub struct Step {
 pub struct Act {
     /// Where it stands.
     pub place: Place,
+    /// It comes with an import.
+    pub import: bool,
     /// What.
     pub kind: ActKind,
 }

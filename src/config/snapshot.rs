@@ -13,7 +13,7 @@ use super::file::File;
 use super::problem::{At, Lang, Sink};
 use super::text::Text;
 use super::tree::{Entry, Kind, Node, Style};
-use super::{Read, definitions, hash, lateness, read_definitions, secret};
+use super::{Read, definitions, hash, lateness, lookup, read_definitions, secret};
 use crate::engine::definition::Definitions;
 
 /// Bytes of what is kept; more is not.
@@ -30,6 +30,9 @@ pub struct Snapshot {
     config: Bare,
     /// The files of definitions in their order: place below the folder of `config.yaml`, and text.
     files: Vec<(String, String)>,
+    /// The files of tables, likewise.
+    #[serde(default)]
+    tables: Vec<(String, String)>,
 }
 
 /// Definitions of before.
@@ -70,10 +73,12 @@ enum Bare {
 
 impl Snapshot {
     /// Of a load; `config` is the tree of `config.yaml` before anything was looked up.
-    pub(super) fn new(locale: Lang, config: Bared, texts: &[Text]) -> Self {
+    pub(super) fn new(locale: Lang, config: Bared, texts: &[Text], tables: &[usize]) -> Self {
         let whole = |text: &Text| text.lines.iter().fold(String::new(), |all, line| all + line + "\n");
-        let files = texts.iter().skip(1).map(|text| (text.place.clone(), whole(text))).collect();
-        Self { locale: locale.code().to_owned(), config: config.0, files }
+        let all = texts.iter().enumerate().skip(1).map(|(n, text)| (tables.contains(&n), (text.place.clone(), whole(text))));
+        let (tables, files): (Vec<_>, Vec<_>) = all.partition(|(is_table, _)| *is_table);
+        let bare = |list: Vec<(bool, _)>| list.into_iter().map(|(_, file)| file).collect();
+        Self { locale: locale.code().to_owned(), config: config.0, files: bare(files), tables: bare(tables) }
     }
 
     /// As it is stored; `None` for one that is too large for that.
@@ -110,10 +115,11 @@ impl Snapshot {
         let (trees, lost) = read_definitions(files, false, &mut texts, &sink);
         let roots: Vec<&Node> = trees.iter().collect();
         let items = definitions::collect(&roots, &sink);
+        let tables = lookup::read(&items, &lookup::From::Kept(&self.tables), &mut texts, &sink);
         let file = File { path, node: &config, vague: false, lost, texts: &texts, sink: &sink };
         let connections = file.connections();
         let around = file.surroundings(&connections, file.lang().unwrap_or(Lang::of(&self.locale)));
-        let (mut definitions, _) = definitions::compile(&items, &around, &texts, lost, &sink);
+        let (mut definitions, _) = definitions::compile(&items, &around, &texts, (lost, tables.all), &sink);
         if !sink.is_empty() {
             return Err(Lost::DoesNotCompile);
         }
@@ -228,6 +234,7 @@ constants: { 门槛: 1, 名称: x, 别名: [] }
 entities: { lead: { fields: { id: text, 姓名: text, score: number, owner: { type: person, from: ifthen } } } }
 people: { 张三: { email: zhang@example.com, channels: [mail] } }
 teams: { 销售: [张三] }
+tables: { 区域: { file: 数据/区域.csv, key: 城市 } }
 rules:
   分级:
     when: [lead.created, crm.note]
@@ -250,7 +257,8 @@ tests:
     /// Loads these; what is kept of them, as it is kept.
     fn kept(config: &str, rules: &str) -> (Loaded, String) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("rules")).unwrap();
+        std::fs::create_dir_all(folder.path().join("rules/数据")).unwrap();
+        std::fs::write(folder.path().join("rules/数据/区域.csv"), "\u{feff}城市,负责人\r\n上海,张三\r\n").unwrap();
         for (name, text) in [("config.yaml", config), ("rules/线索.yaml", rules), ("geheim", "k7PqZ\n"), ("大额", "50000\n")]
         {
             std::fs::write(folder.path().join(name), text).unwrap();

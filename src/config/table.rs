@@ -1,11 +1,15 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod calendar;
+pub(super) mod control;
+pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
+mod window;
 
 use super::grammar::Shape::{
-    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
+    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Span, Text, With,
+    Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
 use time::WHEN;
@@ -28,11 +32,13 @@ static FILE_KEYS: Keys = Keys {
         may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
+        may("tables", Ids(&Object(&control::TABLE)), "What `lookup` finds", "供 `lookup` 查询的表"),
+        may("actions", Ids(&Object(&control::NAMED)), "Actions under a name, with parameters", "命名动作,可带参数"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
+    later: &["slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -86,6 +92,7 @@ static TEAM: Keys = Keys {
 /// What rules and flows share.
 static WAKING: &[Key] = &[
     may("title", Text, "For people", "标题"),
+    may("let", window::LET, "Names for values: windows and what is computed", "命名的值：时间窗口与计算结果"),
     may("if", Condition, "Must hold", "条件"),
     may("deliver", Word(&["live", "preview"]), "`preview`: what leaves is only shown in the log", "`preview` 表示只记录不发送"),
     may("enabled", Bool, "`false`: never woken", "`false` 表示停用"),
@@ -111,12 +118,13 @@ static RULE: Keys = Keys {
             may("else", List(&ACTION), "Done when it does not", "条件不成立时执行"),
             may("priority", Count(-1_000_000, 1_000_000), "Higher goes first; 0 unless said", "优先级,大者先,默认 0"),
             may("stop", Bool, "Having fired, keeps later rules from this event", "执行后不再执行后面的规则"),
-            may("cooldown", Duration, "At most once in this time per record", "同一记录的冷却时间"),
             may("warn", Object(&time::WARN), "Before the time of `for` or `at` is over", "在 `for` 或 `at` 到时之前预警"),
         ],
+        gate::SHARED,
+        gate::RULE,
     ],
     one_of: &[],
-    later: &["let", "once", "limit", "debounce", "group", "active", "imports", "was", "tests", "quiet"],
+    later: &["tests"],
 };
 
 static CHANGED: Keys = Keys {
@@ -134,13 +142,13 @@ static CHANGED: Keys = Keys {
 const LATER_ACTIONS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "if", "id", "wait", "run",
+    "verify", "if", "id", "wait",
 ];
 
 const LATER_STEPS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "run",
+    "verify",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -151,11 +159,12 @@ static ACTION_KEYS: Keys =
 /// The names of all actions.
 pub(super) const ACTION_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "run",
 ];
 
 const STEP_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
-    "wait",
+    "run", "wait",
 ];
 
 static ACTIONS: &[Key] = &[
@@ -173,6 +182,7 @@ static ACTIONS: &[Key] = &[
     may("dingtalk", Object(&ROBOT), "Sends to a DingTalk group robot", "钉钉群机器人"),
     may("wecom", Object(&ROBOT), "Sends to a WeCom group robot", "企业微信群机器人"),
     may("notify", Object(&NOTIFY), "Tells people by their channels", "通知人员"),
+    may("run", ScalarOr(&Name, &Map(&Map(&Any))), "What stands under a name in `actions:`", "执行 `actions:` 中的命名动作"),
 ];
 
 static ASSIGN: Keys = Keys {
@@ -295,9 +305,10 @@ static FLOW: Keys = Keys {
             may("record", Name, "The entity a run is about", "流程针对的实体"),
             must("steps", List(&Object(&STEP)), "In order", "步骤"),
         ],
+        gate::SHARED,
     ],
     one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "was", "tests", "let", "vars"],
+    later: &["asides", "stop_if", "window", "once_per", "mode", "tests", "vars"],
 };
 
 static STEP: Keys = Keys {
@@ -306,7 +317,12 @@ static STEP: Keys = Keys {
         &[
             may("id", Name, "Unique in the flow; `s1`, `s2` by position unless said", "步骤标识,默认按位置 `s1`、`s2`"),
             may("if", Condition, "Skipped unless it holds", "条件不成立时跳过"),
-            may("wait", Duration, "Nothing happens for this long", "等待"),
+            may(
+                "wait",
+                Span,
+                "Nothing happens for this long: `2d`, `1 month`, `8 working hours`",
+                "等待:`2d`、`1 month`、`8 working hours`",
+            ),
         ],
         ACTIONS,
     ],

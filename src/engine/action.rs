@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, RobotMessage};
-use super::decide::{By, Deciding};
+use super::decide::{Arrived, By, Deciding};
 use super::definition::{
     Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent,
     NotifyAction, RobotAction, Term, Who,
@@ -31,6 +31,8 @@ pub(super) struct Doing<'a> {
     pub(super) steps: Option<&'a Map>,
     /// The calendar that the rule or flow names.
     pub(super) calendar: Option<&'a str>,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl<'a> Doing<'a> {
@@ -40,8 +42,8 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let Self { data, old, steps, calendar, .. } = *self;
-        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false })
+        let Self { data, old, steps, calendar, letting, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false, letting })
     }
 
     pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>
@@ -72,6 +74,15 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Dingtalk(what) => return robot(draft, what, Request::Dingtalk, doing),
         Action::Wecom(what) => return robot(draft, what, Request::Wecom, doing),
         Action::Notify(what) => return notify(draft, what, doing),
+        Action::Run(run) => {
+            let by = doing.by.within(&run.name);
+            let doing = Doing { by: &by, ..*doing };
+            let mut calls = Vec::new();
+            for one in &run.actions {
+                calls.extend(perform(draft, one, &doing)?);
+            }
+            return Ok(calls);
+        }
     }
     Ok(Vec::new())
 }
@@ -357,12 +368,17 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
         let kind = draft.definitions.connections.get(&connection).map(|c| c.kind);
         let message = RobotMessage { format: Format::Text, title: String::new(), text: text.clone(), at };
         let request = if kind == Some(ConnectionKind::Wecom) { Request::Wecom(message) } else { Request::Dingtalk(message) };
-        calls.extend(outbox::order(draft, Order::new(&connection, String::new(), request), doing)?);
+        // An urgent one does not wait behind what is held.
+        let lane = if what.urgent { "urgent" } else { "" };
+        let order = Order::new(&connection, lane.to_owned(), request).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     let subject = one_line(title.as_deref().unwrap_or_else(|| text.lines().next().unwrap_or_default()));
     for (connection, to) in mails {
         let mail = Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None };
-        calls.extend(outbox::order(draft, Order::new(&connection, to, Request::Email(mail)), doing)?);
+        let lane = if what.urgent { format!("{to}!") } else { to };
+        let order = Order::new(&connection, lane, Request::Email(mail)).urgent(what.urgent);
+        calls.extend(outbox::order(draft, order, doing)?);
     }
     Ok(calls)
 }

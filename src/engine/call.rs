@@ -68,6 +68,9 @@ pub struct Call {
     /// An attempt of this content may have reached the other side: it stays as it is, under its key.
     #[serde(default)]
     pub tried: bool,
+    /// Quiet hours do not hold it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// What it said before others were merged into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<Box<Request>>,

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::binding::{Let, Lets};
 use super::definition::Definitions;
-use super::event::{self, Body, Cause, Draft, Event, RecordRef, Upsert};
+use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, rule, schedule, sweep};
+use super::{flow, outbox, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -55,6 +56,18 @@ pub(super) struct Arrived<'e> {
     pub(super) data: Cow<'e, Value>,
     /// Former values of the fields that it changed.
     pub(super) old: Option<&'e Map>,
+    /// The names that the rule or flow that is decided gives to values.
+    pub(super) lets: Lets<'e>,
+    /// The calendar that it names.
+    pub(super) calendar: Option<&'e str>,
+}
+
+impl Arrived<'_> {
+    /// As the rule or flow with these names and this calendar sees it.
+    pub(super) fn seen_by<'s>(&'s self, lets: &'s [Let], calendar: Option<&'s str>) -> Arrived<'s> {
+        let data = Cow::Borrowed(self.data.as_ref());
+        Arrived { record: self.record.clone(), data, old: self.old, lets: Lets::new(lets), calendar }
+    }
 }
 
 /// What an event brings before anything is woken by it. `None`: one of the engine's own, which wakes nothing.
@@ -82,7 +95,9 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
         }
         _ => return Ok(None),
     };
-    Ok(Some(Arrived { record: rule::seen(draft)?, data, old }))
+    let arrived = Arrived { record: rule::seen(draft)?, data, old, lets: Lets::default(), calendar: None };
+    window::feed(draft, &arrived)?;
+    Ok(Some(arrived))
 }
 
 /// The engine's own events: its books are kept.
@@ -93,6 +108,8 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Slice(slice) => sweep::slice(draft, slice)?,
         Body::Start(calls) => outbox::start(draft, calls)?,
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
+        Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
+        Body::Command(Command::EndSilence(id)) => silence::end(draft, *id)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -101,6 +118,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
             let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
             draft.say(&By::default(), "reload", Outcome::Done, detail);
             schedule::loaded(draft)?;
+            window::defined(draft)?;
         }
         Body::NotLoaded(problems) => {
             let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
@@ -118,7 +136,9 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
     match wake {
         Wake::Run(id) => flow::due(draft, id, *timer),
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
+        Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
+        Wake::Aged { window, subject } => window::due(draft, window, subject, *timer),
     }
 }
 
@@ -168,9 +188,18 @@ pub(super) struct By {
     /// In a flow: the step.
     pub(super) step: Option<String>,
     pub(super) preview: bool,
+    /// The named action that it is part of.
+    pub(super) via: Option<String>,
+    /// An import woke it: nothing leaves.
+    pub(super) silent: bool,
 }
 
 impl By {
+    /// As part of a named action.
+    pub(super) fn within(&self, name: &str) -> Self {
+        Self { via: Some(name.to_owned()), ..self.clone() }
+    }
+
     /// `rule:welcome`, `flow:nurture/E1`; the engine itself: `ifthen`.
     pub(super) fn text(&self) -> String {
         match (&self.rule, &self.flow, &self.step) {
@@ -196,6 +225,8 @@ pub(super) struct Deciding<'a> {
     numbers: u32,
     /// Runs started by this decision: flows that start each other without end are stopped by it.
     starts: u32,
+    /// The import that the event, or what waited, came with.
+    pub(super) batch: Option<String>,
     /// What was decided about each rule and flow that was woken, where someone asks why.
     pub(super) watch: Option<Vec<Judged>>,
 }
@@ -216,6 +247,7 @@ impl<'a> Deciding<'a> {
             log: Vec::new(),
             numbers: 0,
             starts: 0,
+            batch: event.batch.clone(),
             watch: None,
         }
     }
@@ -308,6 +340,7 @@ impl<'a> Deciding<'a> {
             delivery: None,
             record,
             cause: Some(Cause { seq: self.event.seq, depth, by }),
+            batch: self.batch.clone(),
             body,
         });
     }
@@ -327,7 +360,10 @@ impl<'a> Deciding<'a> {
     }
 
     /// Writes a line about a record other than the event's.
-    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, detail: Value) {
+    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, mut detail: Value) {
+        if let (Some(via), Value::Map(members)) = (&by.via, &mut detail) {
+            members.insert("via".into(), via.as_str().into());
+        }
         self.log.push(Line {
             seq: 0,
             at: self.now,

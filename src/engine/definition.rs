@@ -9,14 +9,18 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::binding::{Bound, Let};
 use super::calendar::Calendar;
 use super::call::{Format, Retry};
 use super::entity::Entity;
 use super::expression::Expr;
+use super::gate::{Gates, Hours};
 use super::schedule::Schedules;
+use super::span::Span;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
+use super::window::Windows;
 
 /// The compiled definitions of one reload.
 #[derive(Debug, Default)]
@@ -45,6 +49,14 @@ pub struct Definitions {
     pub rules: Vec<Rule>,
     /// By id.
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// What keeps flows from starting and their messages from leaving, by id; not pinned: it counts as it is now.
+    pub flow_gates: BTreeMap<String, Gates>,
+    /// Where in `rules` those stand that are re-armed; made by [`Definitions::seal`].
+    pub rearming: Vec<usize>,
+    /// When messages are held unless a rule or flow says otherwise.
+    pub quiet: Option<Hours>,
+    /// What conditions look up, by id.
+    pub tables: BTreeMap<String, super::lookup::Table>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
@@ -55,6 +67,8 @@ pub struct Definitions {
     pub lateness: BTreeMap<String, SignedDuration>,
     /// Finds the rules and flows of an event; made by [`Definitions::seal`].
     pub index: Index,
+    /// What is counted and summed for them; made by [`Definitions::seal`].
+    pub windows: Windows,
 }
 
 /// A time zone that defaults to China's.
@@ -72,6 +86,11 @@ impl Definitions {
     pub fn seal(mut self) -> Self {
         self.rules.sort_by_key(|r| std::cmp::Reverse(r.priority)); // stable: file and position stay
         self.index = Index::new(&self.rules, &self.flows);
+        let rearming = |rule: &Rule| rule.enabled && rule.gates.once.as_ref().is_some_and(|o| o.rearm.is_some());
+        self.rearming = (0..self.rules.len()).filter(|at| rearming(&self.rules[*at])).collect();
+        let rules = self.rules.iter().filter(|r| r.enabled).flat_map(|r| &r.lets);
+        let lets = rules.chain(self.flows.values().filter(|f| f.enabled).flat_map(|f| &f.lets));
+        self.windows = Windows::new(lets.filter_map(|l| if let Bound::Window(window, _) = &l.is { Some(window) } else { None }));
         self
     }
 
@@ -92,6 +111,8 @@ pub struct Rule {
     pub place: String,
     /// Any of them wakes it.
     pub when: Vec<Trigger>,
+    /// Names for values, in their order.
+    pub lets: Vec<Let>,
     /// Must hold; none: always.
     pub condition: Option<Expr>,
     /// Done when it holds.
@@ -104,10 +125,10 @@ pub struct Rule {
     pub stop: bool,
     /// `false`: never woken.
     pub enabled: bool,
-    /// At most once in this time per record.
-    pub cooldown: Option<SignedDuration>,
     /// On which working time is measured; the usual one unless said.
     pub calendar: Option<String>,
+    /// What keeps it from firing.
+    pub gates: Gates,
     /// Whether what leaves really leaves.
     pub deliver: Deliver,
 }
@@ -138,6 +159,9 @@ pub struct Flow {
     /// Starts a run, beside `start:` in rules.
     #[serde(default)]
     pub when: Vec<Trigger>,
+    /// Names for values in `condition`; a run that has begun needs them no more.
+    #[serde(skip)]
+    pub lets: Vec<Let>,
     /// Must hold for `when` to start a run.
     #[serde(default)]
     pub condition: Option<Expr>,
@@ -180,7 +204,7 @@ pub enum StepKind {
     /// An action; one that leaves is waited for.
     Do(Action),
     /// Nothing happens for this long.
-    Wait(#[serde(with = "super::duration::as_text")] SignedDuration),
+    Wait(Span),
 }
 
 /// What a rule or a step does; closed.
@@ -215,6 +239,8 @@ pub enum Action {
     Wecom(RobotAction),
     /// Sends to people by their preferred channels.
     Notify(NotifyAction),
+    /// Does what stands under a name.
+    Run(Run),
 }
 
 impl Action {
@@ -235,8 +261,18 @@ impl Action {
             Self::Dingtalk(_) => "dingtalk",
             Self::Wecom(_) => "wecom",
             Self::Notify(_) => "notify",
+            Self::Run(_) => "run",
         }
     }
+}
+
+/// `run: { remind: { who: owner } }`: what it came to where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in `actions:`.
+    pub name: String,
+    /// In order, parameters filled in.
+    pub actions: Vec<Action>,
 }
 
 /// How a value is come by: as it stands, by an expression (`= amount * 0.1`), by a template (`{{ name }}`), or made of such.

@@ -284,6 +284,7 @@ mod tests {
             generation: 0,
             depth: 0,
             tried: false,
+            urgent: false,
             own: None,
             carries: Vec::new(),
             status,

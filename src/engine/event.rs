@@ -46,6 +46,9 @@ pub struct Event {
     /// The event of which a decision emitted this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The import it came with: rules that do not say `imports: react` send nothing on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
     /// What happened.
     pub body: Body,
 }
@@ -83,6 +86,7 @@ impl Event {
             origin: self.origin.clone(),
             record: self.record.clone(),
             cause: Some(Cause { seq: self.seq, depth: 0, by: "replay".into() }),
+            batch: self.batch.clone(),
             ..Draft::own(&self.name, now, body)
         }
     }
@@ -108,6 +112,8 @@ pub struct Draft {
     pub record: Option<RecordRef>,
     /// See [`Event::cause`].
     pub cause: Option<Cause>,
+    /// See [`Event::batch`].
+    pub batch: Option<String>,
     /// See [`Event::body`].
     pub body: Body,
 }
@@ -115,13 +121,23 @@ pub struct Draft {
 impl Draft {
     /// One of the engine's own, told by the shell.
     pub fn own(name: &str, now: Timestamp, body: Body) -> Self {
-        Self { name: name.into(), at: now, received: now, origin: OWN.into(), delivery: None, record: None, cause: None, body }
+        Self {
+            name: name.into(),
+            at: now,
+            received: now,
+            origin: OWN.into(),
+            delivery: None,
+            record: None,
+            cause: None,
+            batch: None,
+            body,
+        }
     }
 
     /// The event under its number.
     pub fn event(self, seq: u64) -> Event {
-        let Self { name, at, received, origin, delivery, record, cause, body } = self;
-        Event { seq, name, at, received, origin, delivery, record, cause, body }
+        let Self { name, at, received, origin, delivery, record, cause, batch, body } = self;
+        Event { seq, name, at, received, origin, delivery, record, cause, batch, body }
     }
 }
 
@@ -228,6 +244,10 @@ pub enum Command {
     Edit(CallId, Box<Request>),
     /// Give a call up.
     Discard(CallId),
+    /// Keep rules from firing for a while.
+    Silence(super::silence::Ask),
+    /// Let them fire again: the number in the silence's id.
+    EndSilence(u64),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::binding::{self, Let, Told};
 use super::decide::{Arrived, Deciding, Judged, arrive};
 use super::definition::{Definitions, Deliver, Flow, Rule};
 use super::event::Event;
@@ -38,6 +39,52 @@ pub enum Verdict {
         /// Until then.
         until: Timestamp,
     },
+    /// Its time has not come, or is over.
+    Inactive {
+        /// Not before.
+        from: Option<Timestamp>,
+        /// From then on no more.
+        until: Option<Timestamp>,
+    },
+    /// A person has silenced it.
+    Silenced {
+        /// The silence.
+        by: String,
+        /// Till then.
+        until: Timestamp,
+        /// Why, as that person said.
+        comment: String,
+        /// Who.
+        who: String,
+    },
+    /// Its condition held, and it had fired for this record, once and for all.
+    Once {
+        /// Then.
+        since: Timestamp,
+    },
+    /// Its condition held, and it had fired as often as it may.
+    Limited {
+        /// So often.
+        count: u32,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its condition held; it waits until nothing more comes.
+    Debounced {
+        /// So many events wait.
+        count: u64,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its condition held; it waits for others to fire with.
+    Grouped {
+        /// So many wait.
+        count: u64,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// A flow that an import does not start.
+    Imported,
     /// A flow: its record is in this run of it already.
     Runs {
         /// The run's id.
@@ -59,6 +106,13 @@ impl Verdict {
             Self::Unevaluable(_) => "unevaluable",
             Self::Stopped { .. } => "stopped",
             Self::Cooling { .. } => "cooling",
+            Self::Inactive { .. } => "inactive",
+            Self::Silenced { .. } => "silenced",
+            Self::Once { .. } => "once",
+            Self::Limited { .. } => "limited",
+            Self::Debounced { .. } => "debounced",
+            Self::Grouped { .. } => "grouped",
+            Self::Imported => "imported",
             Self::Runs { .. } => "runs",
             Self::Disabled => "disabled",
             Self::NotWoken => "not_woken",
@@ -83,6 +137,8 @@ pub struct Explained {
     pub when: Vec<Trigger>,
     /// Its condition, clause by clause, where the event is one that it waits for; also of one that is switched off.
     pub condition: Option<Clause>,
+    /// The values of `let:`, where the event is one that it waits for.
+    pub lets: Vec<Told>,
 }
 
 /// Rule or flow.
@@ -113,7 +169,9 @@ pub fn explain(
     let moment = Moment { draft: &draft, arrived: arrived.as_ref(), judged: &judged };
     let concerned = |id: &str, when: &[Trigger]| match asked {
         Some(asked) => asked == id,
-        None => moment.arrived.is_some() && when.iter().any(|t| t.concerns(event)),
+        // Of a timer those that it let fire.
+        None if moment.arrived.is_none() => judged.iter().any(|(by, _)| by.rule.as_deref() == Some(id)),
+        None => when.iter().any(|t| t.concerns(event)),
     };
     let mut found = Vec::new();
     for rule in definitions.rules.iter().filter(|r| concerned(&r.id, &r.when)) {
@@ -131,6 +189,7 @@ trait Wakeable {
     fn id(&self) -> &str;
     fn place(&self) -> Option<&str>;
     fn when(&self) -> &[Trigger];
+    fn lets(&self) -> &[Let];
     fn condition(&self) -> Option<&Expr>;
     fn enabled(&self) -> bool;
     fn deliver(&self) -> Deliver;
@@ -157,12 +216,12 @@ impl Moment<'_> {
             None => Verdict::NotWoken,
         };
         let arrived = self.arrived.filter(|_| rule::wakes(one.when(), self.draft.event));
-        let condition = match (one.condition(), arrived) {
-            (Some(condition), Some(arrived)) => {
-                Some(condition.explain(&View::on_arrival(self.draft, arrived, one.calendar()))?)
-            }
+        let arrived = arrived.map(|arrived| arrived.seen_by(one.lets(), one.calendar()));
+        let condition = match (one.condition(), &arrived) {
+            (Some(condition), Some(arrived)) => Some(condition.explain(&View::on_arrival(self.draft, arrived))?),
             _ => None,
         };
+        let lets = arrived.map_or(Ok(Vec::new()), |arrived| binding::explain(self.draft, &arrived))?;
         Ok(Explained {
             kind,
             id: id.to_owned(),
@@ -171,6 +230,7 @@ impl Moment<'_> {
             preview: one.deliver() == Deliver::Preview,
             when: one.when().to_vec(),
             condition,
+            lets,
         })
     }
 }
@@ -187,6 +247,9 @@ impl Wakeable for Rule {
     }
     fn when(&self) -> &[Trigger] {
         &self.when
+    }
+    fn lets(&self) -> &[Let] {
+        &self.lets
     }
     fn condition(&self) -> Option<&Expr> {
         self.condition.as_ref()
@@ -214,6 +277,9 @@ impl Wakeable for Flow {
     }
     fn when(&self) -> &[Trigger] {
         &self.when
+    }
+    fn lets(&self) -> &[Let] {
+        &self.lets
     }
     fn condition(&self) -> Option<&Expr> {
         self.condition.as_ref()

@@ -11,6 +11,7 @@ use super::decide::{Arrived, By, Deciding};
 use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
 use super::event::RecordRef;
 use super::explain::Verdict;
+use super::gate::Imports;
 use super::log::Outcome;
 use super::rule;
 use super::scope::Stop;
@@ -71,8 +72,18 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         if !rule::wakes(&flow.when, draft.event) {
             continue;
         }
-        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, ..By::default() };
-        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), flow.calendar.as_deref(), arrived)? {
+        let gates = definitions.flow_gates.get(&id);
+        let silent = draft.batch.is_some() && gates.is_none_or(|g| g.imports == Imports::Silent);
+        let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, silent, ..By::default() };
+        let about = draft.event.record.clone();
+        if let Some(gates) = gates
+            && let Some(verdict) = rule::gate::before(draft, &id, gates, about.as_ref())?
+        {
+            rule::gate::stop(draft, &by, about.as_ref(), "start", verdict);
+            continue;
+        }
+        let arrived = &arrived.seen_by(&flow.lets, flow.calendar.as_deref());
+        let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
             Ok(true) => {
                 let record = draft.event.record.clone();
                 match start(draft, &id, record.as_ref(), &arrived.data, &by) {
@@ -105,6 +116,8 @@ pub(super) enum Started {
     Already(String),
     /// The flow is switched off.
     Disabled,
+    /// An import would have started it, and it does not react to those.
+    Imported,
 }
 
 impl From<Started> for Verdict {
@@ -113,6 +126,7 @@ impl From<Started> for Verdict {
             Started::Runs => Self::Fired,
             Started::Already(run) => Self::Runs { run },
             Started::Disabled => Self::Disabled,
+            Started::Imported => Self::Imported,
         }
     }
 }
@@ -136,6 +150,10 @@ pub(super) fn start(
         draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
         return Ok(Started::Disabled);
     }
+    if by.silent {
+        draft.say_of(&line, record.cloned(), "start", Outcome::Suppressed, Value::from([("reason", "import".into())]));
+        return Ok(Started::Imported);
+    }
     if let (Some(entity), Some(record)) = (&flow.record, record)
         && *entity != record.entity
     {
@@ -147,7 +165,7 @@ pub(super) fn start(
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
-        if let Some(Entry::Enrolled(running)) = draft.get(&key)?.as_deref() {
+        if let Some(Entry::Enrolled(running)) = enrolled(draft, &key, record)?.as_deref() {
             let former = draft.get(&Key::Run(running.clone()))?;
             let stuck = matches!(former.as_deref(), Some(Entry::Run(run)) if run.failed.is_some());
             if stuck {
@@ -183,6 +201,20 @@ pub(super) fn start(
     };
     advance(draft, run, &flow)?;
     Ok(Started::Runs)
+}
+
+/// The run of a flow that a record is in; also under a former id of the flow.
+fn enrolled(draft: &Deciding<'_>, key: &Key, record: &RecordRef) -> Result<Option<Arc<Entry>>, Need> {
+    let found = draft.get(key)?;
+    let Key::Enrolled { flow, .. } = key else { return Ok(found) };
+    let former = draft.definitions.flow_gates.get(flow).map(|g| g.was.as_slice()).unwrap_or_default();
+    for old in former.iter().filter(|_| found.is_none()) {
+        let old = draft.get(&Key::Enrolled { flow: old.clone(), subject: record.to_string() })?;
+        if old.is_some() {
+            return Ok(old);
+        }
+    }
+    Ok(found)
 }
 
 /// A run's timer reached its due time.
@@ -279,15 +311,17 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
             None => None,
         };
         let (data, steps) = (&run.event, Some(&run.steps));
-        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false };
+        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false, letting: None };
         if !condition.test(&view)? {
             return Ok(());
         }
     }
     match &step.kind {
-        StepKind::Wait(duration) => {
+        StepKind::Wait(span) => {
             // Counted from the instant of the event, not of the decision: a run that was resumed late does not drift.
-            let due = draft.event.at.saturating_add(*duration).unwrap_or(Timestamp::MAX);
+            let (definitions, at) = (draft.definitions, draft.event.at);
+            let due = span.after(at, &definitions.zone.0, definitions.calendar(calendar).map(Arc::as_ref));
+            let due = due.ok_or_else(|| Stop::Unevaluable(format!("no calendar tells when {span} are over")))?;
             let timer = TimerId { due: due.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
             draft.put(Key::Timer(timer), Entry::Timer(Wake::Run(run.id.clone())));
             draft.say_of(by, run.record.clone(), "wait", Outcome::Fired, Value::from([("until", due.into())]));
@@ -295,7 +329,7 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
         }
         StepKind::Do(action) => {
             let (data, steps) = (&run.event, Some(&run.steps));
-            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar };
+            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar, letting: None };
             let calls = action::perform(draft, action, &doing)?;
             run.waits.extend(calls.into_iter().map(Wait::Call));
         }
@@ -319,5 +353,7 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         run: Some(run.id.clone()),
         step: step.map(|s| s.id.clone()),
         preview: run.preview,
+        via: None,
+        silent: false,
     }
 }

@@ -8,6 +8,7 @@
 
 mod action;
 pub mod assignment;
+pub mod binding;
 pub mod budget;
 pub mod calendar;
 pub mod call;
@@ -21,14 +22,18 @@ pub mod event;
 pub mod explain;
 pub mod expression;
 pub mod flow;
+pub mod gate;
 pub mod log;
+pub mod lookup;
 mod merging;
 pub mod outbox;
+mod quiet;
 pub mod record;
 mod release;
 mod rule;
 pub mod schedule;
 pub mod scope;
+pub mod silence;
 pub mod span;
 pub mod state;
 pub mod sweep;
@@ -36,6 +41,7 @@ pub mod template;
 pub mod trigger;
 pub mod value;
 mod view;
+pub mod window;
 
 /// Serde by `Display` and `FromStr`.
 macro_rules! serde_as_text {

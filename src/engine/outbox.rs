@@ -14,6 +14,7 @@ use super::event::{Body, Command};
 use super::flow;
 use super::log::Outcome;
 use super::merging;
+use super::quiet;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need};
 use super::value::{Map, Value};
@@ -26,17 +27,23 @@ pub(super) struct Order<'a> {
     request: Request,
     pub(super) emit: Option<String>,
     pub(super) retry: Option<Vec<Retry>>,
+    /// Quiet hours do not hold it.
+    urgent: bool,
 }
 
 impl<'a> Order<'a> {
     pub(super) fn new(connection: &'a str, lane: String, request: Request) -> Self {
-        Self { connection, lane, request, emit: None, retry: None }
+        Self { connection, lane, request, emit: None, retry: None, urgent: false }
+    }
+
+    pub(super) fn urgent(self, urgent: bool) -> Self {
+        Self { urgent, ..self }
     }
 }
 
 /// Puts a call into the outbox, or shows it in the log where something is on preview.
 pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_>) -> Result<Option<CallId>, Stop> {
-    let Order { connection: name, lane, request, emit, retry } = order;
+    let Order { connection: name, lane, request, emit, retry, urgent } = order;
     let connection = draft.definitions.connections.get(name);
     let connection = connection.ok_or_else(|| Stop::Unevaluable(format!("there is no connection {name}")))?;
     let mut detail = shown(&request);
@@ -44,6 +51,11 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
     let record = doing.record.cloned();
     if connection.deliver == Deliver::Preview || doing.by.preview {
         detail.insert("reason".into(), "preview".into());
+        draft.say_of(doing.by, record, request.action(), Outcome::Suppressed, Value::Map(detail));
+        return Ok(None);
+    }
+    if doing.by.silent {
+        detail.insert("reason".into(), "import".into());
         draft.say_of(doing.by, record, request.action(), Outcome::Suppressed, Value::Map(detail));
         return Ok(None);
     }
@@ -62,6 +74,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         generation: 0,
         depth: draft.depth(),
         tried: false,
+        urgent,
         own: None,
         carries: Vec::new(),
         status: Status::Queued,
@@ -147,6 +160,14 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     if call.due > now {
         return Ok(()); // told too early; it is told again
     }
+    if let Some(until) = quiet::held(draft.definitions, &call, now) {
+        // Out of its lane, so that it holds up nobody: what goes at the same time keeps its order.
+        call.lane = quiet::lane(&call.lane, until);
+        call.due = until;
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "quiet".into()), ("until", until.into())]);
+        draft.put(Key::Call(*first), Entry::Call(call));
+        return Ok(());
+    }
     if let Some(opens) = budget.opens(rate, now) {
         call.due = opens;
         draft.put(Key::Call(*first), Entry::Call(call));
@@ -170,7 +191,8 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
 fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Result<(), Need> {
     for id in waiting {
         let Some(mut next) = load(draft, *id)? else { continue };
-        let alone = next.tried || next.run.is_some() || !next.carries.is_empty() || next.due > draft.now;
+        let later = next.due > draft.now || quiet::held(draft.definitions, &next, draft.now).is_some();
+        let alone = next.tried || next.run.is_some() || !next.carries.is_empty() || later;
         if next.status != Status::Queued || alone || next.connection != call.connection {
             break;
         }
@@ -346,7 +368,7 @@ fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Nee
 
 /// What a person asks about a call.
 pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(), Need> {
-    let (Command::Retry(id) | Command::Edit(id, _) | Command::Discard(id)) = command;
+    let (Command::Retry(id) | Command::Edit(id, _) | Command::Discard(id)) = command else { return Ok(()) };
     let Some(mut call) = load(draft, *id)? else {
         let detail = Value::from([("reason", "no such call".into()), ("call", id.to_string().into())]);
         draft.say(&By::default(), "calls", Outcome::Failed, detail);
@@ -373,6 +395,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         Command::Discard(_) => {
             return withdraw(draft, &call, "discarded");
         }
+        Command::Silence(_) | Command::EndSilence(_) => {} // not about calls
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;
@@ -382,6 +405,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
     }
     call.attempt = 0;
     call.status = Status::Queued;
+    call.urgent = true; // and means now
     call.due = draft.now;
     draft.put(Key::Call(*id), Entry::Call(call));
     Ok(())

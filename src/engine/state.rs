@@ -12,6 +12,7 @@ use super::call::{Call, CallId};
 use super::definition::Flow;
 use super::event::RecordRef;
 use super::flow::Run;
+use super::gate;
 use super::record::Record;
 use super::value::Value;
 
@@ -29,6 +30,17 @@ pub enum Key {
         /// For whom.
         subject: String,
     },
+    /// What another gate of a rule remembers for a subject.
+    Gate {
+        /// Which gate.
+        gate: gate::Kind,
+        /// The rule.
+        rule: String,
+        /// For whom.
+        subject: String,
+    },
+    /// The silences that have not ended.
+    Silences,
     /// Whose turn it is in a team.
     Pointer(String),
     /// A call that is not done.
@@ -52,6 +64,24 @@ pub enum Key {
     Cursor(String),
     /// A root event whose decision was rolled back, by its number.
     Parked(u64),
+    /// What a window keeps for a subject (a record's text, or what `by` says).
+    Window {
+        /// The window's id.
+        window: String,
+        /// For whom.
+        subject: String,
+    },
+    /// Items of it that do not fit into its head.
+    Items {
+        /// The window's id.
+        window: String,
+        /// Which of its chunks.
+        n: u32,
+        /// For whom.
+        subject: String,
+    },
+    /// Which windows are fed, and since when.
+    Windows,
     /// What a schedule is armed with for a record.
     Armed {
         /// The schedule's event.
@@ -84,6 +114,8 @@ impl Key {
         match self {
             Self::Record(_) => "record/",
             Self::Mark { .. } => "mark/",
+            Self::Gate { gate, .. } => gate.prefix(),
+            Self::Silences => "silence/",
             Self::Pointer(_) => "pointer/",
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
@@ -93,6 +125,9 @@ impl Key {
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
+            Self::Window { .. } => prefix::WINDOW,
+            Self::Items { .. } => prefix::ITEMS,
+            Self::Windows => "windows/",
             Self::Armed { .. } => "armed/",
             Self::Tick(_) => "tick/",
             Self::Sweep(_) => prefix::SWEEP,
@@ -119,6 +154,10 @@ pub mod prefix {
     pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
     pub const PARKED: &str = "parked/";
+    /// Heads of windows; add `<id>/` for one window.
+    pub const WINDOW: &str = "window/";
+    /// Items of windows; add `<id>/` for one window.
+    pub const ITEMS: &str = "items/";
 }
 
 impl fmt::Display for Key {
@@ -126,7 +165,8 @@ impl fmt::Display for Key {
         f.write_str(self.prefix())?;
         match self {
             Self::Record(r) => write!(f, "{r}"),
-            Self::Mark { rule, subject } => write!(f, "{rule}/{subject}"),
+            Self::Mark { rule, subject } | Self::Gate { rule, subject, .. } => write!(f, "{rule}/{subject}"),
+            Self::Silences => f.write_str("all"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
             Self::Schedules => Ok(()),
@@ -141,6 +181,9 @@ impl fmt::Display for Key {
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
             Self::Parked(seq) => write!(f, "{seq:016}"),
+            Self::Window { window, subject } => write!(f, "{window}/{subject}"),
+            Self::Items { window, n, subject } => write!(f, "{window}/{n:06}/{subject}"),
+            Self::Windows => f.write_str("book"),
         }
     }
 }
@@ -162,6 +205,7 @@ impl FromStr for Key {
                 let (rule, subject) = rest.split_once('/').ok_or(())?;
                 Self::Mark { rule: rule.into(), subject: subject.into() }
             }
+            "silence" => Self::Silences,
             "pointer" => Self::Pointer(own()),
             "call" => {
                 let (seq, n) = rest.split_once('-').ok_or(())?;
@@ -181,6 +225,16 @@ impl FromStr for Key {
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
+            "window" => {
+                let (window, subject) = rest.split_once('/').ok_or(())?;
+                Self::Window { window: window.into(), subject: subject.into() }
+            }
+            "items" => {
+                let (window, rest) = rest.split_once('/').ok_or(())?;
+                let (n, subject) = rest.split_once('/').ok_or(())?;
+                Self::Items { window: window.into(), n: number(n)?, subject: subject.into() }
+            }
+            "windows" if rest == "book" => Self::Windows,
             "armed" => {
                 let (schedule, subject) = rest.split_once('/').ok_or(())?;
                 Self::Armed { schedule: schedule.into(), subject: subject.into() }
@@ -188,7 +242,11 @@ impl FromStr for Key {
             "tick" => Self::Tick(own()),
             "sweep" => Self::Sweep(own()),
             "schedules" if rest.is_empty() => Self::Schedules,
-            _ => return Err(()),
+            other => {
+                let gate = gate::Kind::of(other).ok_or(())?;
+                let (rule, subject) = rest.split_once('/').ok_or(())?;
+                Self::Gate { gate, rule: rule.into(), subject: subject.into() }
+            }
         })
     }
 }
@@ -205,6 +263,12 @@ pub enum Entry {
     Record(Arc<Record>),
     /// Under [`Key::Mark`]: when.
     Mark(Timestamp),
+    /// Under [`Key::Gate`]: when a limit counted a firing, oldest first.
+    Times(Vec<Timestamp>),
+    /// Under [`Key::Gate`]: what waits.
+    Waiting(gate::Waiting),
+    /// Under [`Key::Silences`].
+    Silences(Vec<super::silence::Silence>),
     /// Under [`Key::Pointer`].
     Pointer(super::assignment::Pointer),
     /// Under [`Key::Call`].
@@ -223,6 +287,12 @@ pub enum Entry {
     Cursor(Value),
     /// Under [`Key::Parked`]: why, in words.
     Parked(String),
+    /// Under [`Key::Window`].
+    Window(Arc<super::window::kept::Head>),
+    /// Under [`Key::Items`].
+    Items(Arc<Vec<super::window::kept::Item>>),
+    /// Under [`Key::Windows`].
+    Windows(super::window::Book),
     /// Under [`Key::Armed`].
     Armed(super::schedule::armed::Armed),
     /// Under [`Key::Tick`].
@@ -239,6 +309,13 @@ pub enum Entry {
 pub enum Wake {
     /// A run that waits at a step.
     Run(String),
+    /// Whoever waits for something to age out of a window.
+    Aged {
+        /// The window's id.
+        window: String,
+        /// For whom it was counted.
+        subject: String,
+    },
     /// A schedule whose time has come for a record.
     Armed {
         /// The schedule's event.
@@ -250,6 +327,8 @@ pub enum Wake {
     },
     /// A schedule that ticks.
     Tick(String),
+    /// What waits at a rule's gate, under this key.
+    Gate(Key),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -345,6 +424,11 @@ mod tests {
             "record/客户/a/b",
             "mark/welcome/lead/L20",
             "mark/daily/",
+            "once/welcome/lead/L20",
+            "limit/coupon/13800138000",
+            "debounce/stock/",
+            "group/digest/张三",
+            "silence/all",
             "pointer/华东销售",
             "call/0000000000001042-0002",
             "timer/001790000000000-0000000000000007-0001",
@@ -354,6 +438,10 @@ mod tests {
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",
+            "window/0a1b2c3d4e5f/customer/C/1",
+            "window/0a1b2c3d4e5f/",
+            "items/0a1b2c3d4e5f/000001/customer/C/1",
+            "windows/book",
             "armed/ifthen.held.recycle/lead/L20",
             "tick/ifthen.cron.weekly-report",
             "sweep/ifthen.held.recycle",

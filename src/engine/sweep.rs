@@ -14,6 +14,7 @@ use super::log::Outcome;
 use super::schedule::{armed, tick};
 use super::state::{Entry, Key, Need, prefix};
 use super::value::Value;
+use super::window;
 
 /// Records of one slice: few enough that a webhook behind it hardly notices.
 const RECORDS: usize = 200;
@@ -56,6 +57,13 @@ pub enum What {
         /// The tick's time.
         tick: Timestamp,
     },
+    /// Puts what happened before into windows that are new.
+    Fill(super::window::Fill),
+    /// Removes what was kept of a window that is no longer defined.
+    Forget {
+        /// The window's id.
+        window: String,
+    },
 }
 
 /// What a sweep goes over, and after which it goes on.
@@ -75,6 +83,13 @@ pub enum Over {
         after: u64,
         /// The last one to do.
         until: u64,
+    },
+    /// Keys of a kind, by their text.
+    Keys {
+        /// The beginning of their text.
+        prefix: String,
+        /// The last one done.
+        after: Option<Key>,
     },
 }
 
@@ -99,6 +114,7 @@ impl Sweep {
     fn schedule(&self) -> &str {
         match &self.what {
             What::Arm { schedule, .. } | What::Each { schedule, .. } => schedule,
+            What::Fill(_) | What::Forget { .. } => "",
         }
     }
 }
@@ -128,6 +144,11 @@ pub fn draft<E>(id: &str, sweep: &Sweep, now: Timestamp, source: &impl Source<E>
             slice.last = events.len() < EVENTS || slice.upto >= *until;
             slice.events = events.into_iter().filter(|e| e.seq <= *until).map(Arc::new).collect();
         }
+        Over::Keys { prefix, after } => {
+            let keys = source.keys(prefix, after.as_ref(), RECORDS)?;
+            slice.last = keys.len() < RECORDS;
+            slice.ids = keys.iter().map(ToString::to_string).collect();
+        }
     }
     Ok(Draft::own("ifthen.sweep", now, Body::Slice(slice)))
 }
@@ -137,7 +158,7 @@ pub fn draft<E>(id: &str, sweep: &Sweep, now: Timestamp, source: &impl Source<E>
 pub struct Slice {
     /// Of which sweep.
     pub sweep: String,
-    /// Ids of records.
+    /// Ids of records, or texts of keys.
     #[serde(default)]
     pub ids: Vec<String>,
     /// Events; not kept a second time in the history.
@@ -156,6 +177,11 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
     let key = Key::Sweep(slice.sweep.clone());
     let Some(entry) = draft.get(&key)? else { return Ok(()) };
     let Entry::Sweep(sweep) = entry.as_ref() else { return Ok(()) };
+    match &sweep.what {
+        What::Fill(fill) => return window::fill_slice(draft, key, sweep, fill, slice),
+        What::Forget { window } => return window::forget_slice(draft, key, sweep, window, slice),
+        What::Arm { .. } | What::Each { .. } => {}
+    }
     let mut sweep = sweep.clone();
     let schedule = draft.definitions.schedules.get(sweep.schedule()).cloned();
     let Some(schedule) = schedule else {
@@ -169,6 +195,7 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
             match &sweep.what {
                 What::Arm { keep, .. } => armed::sweep(draft, &schedule, &record, *keep, sweep.at, &mut sweep.counts)?,
                 What::Each { tick, .. } => tick::each(draft, &schedule, &record, *tick, &mut sweep.counts)?,
+                What::Fill(_) | What::Forget { .. } => {}
             }
         }
         *after = slice.ids.last().cloned().or(after.take());
@@ -190,6 +217,7 @@ fn tell(draft: &mut Deciding<'_>, sweep: &Sweep, schedule: &super::schedule::Sch
     match sweep.what {
         What::Arm { .. } => detail.extend([("waiting", waiting.into()), ("skipped", skipped.into()), ("fired", fired.into())]),
         What::Each { tick, .. } => detail.extend([("tick", tick.into()), ("fired", fired.into())]),
+        What::Fill(_) | What::Forget { .. } => {}
     }
     let action = if let What::Arm { .. } = sweep.what { "existing" } else { "each" };
     draft.say_of(&by, None, action, Outcome::Done, Value::Map(detail.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definition::{Flow, Rule};
 use super::event::{Body, Event};
 use super::value::Value;
+use super::window::AGED;
 
 /// What wakes a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,13 @@ pub enum Trigger {
         #[serde(default)]
         to: Vec<Value>,
     },
+    /// Something aged out of a window of the rule.
+    Aged {
+        /// The name that the rule gives to its value.
+        name: String,
+        /// The window's id.
+        window: String,
+    },
 }
 
 impl Trigger {
@@ -45,6 +53,7 @@ impl Trigger {
             Self::Event(pattern) => pattern.clone(),
             Self::Timed { event, .. } => event.clone(),
             Self::Changed { entity, .. } => format!("{entity}.changed"),
+            Self::Aged { window, .. } => format!("{AGED}{window}"),
         }
     }
 
@@ -54,14 +63,14 @@ impl Trigger {
             Self::Event(pattern) => glob(pattern, &event.name),
             Self::Timed { event: own, .. } => *own == event.name,
             Self::Changed { entity, .. } => event.name.strip_suffix(".changed") == Some(entity),
+            Self::Aged { window, .. } => event.name.strip_prefix(AGED) == Some(window),
         }
     }
 
     /// Whether the event wakes it.
     pub fn matches(&self, event: &Event) -> bool {
         match self {
-            Self::Event(pattern) => glob(pattern, &event.name),
-            Self::Timed { event: own, .. } => *own == event.name,
+            Self::Event(_) | Self::Timed { .. } | Self::Aged { .. } => self.concerns(event),
             Self::Changed { entity, field, from, to } => {
                 let Body::Changed { old, new, .. } = &event.body else { return false };
                 let (Some(was), Some(is)) = (old.get(field), new.get(field)) else { return false };
@@ -79,6 +88,7 @@ impl fmt::Display for Trigger {
         let list = |values: &[Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Event(pattern) => f.write_str(pattern),
+            Self::Aged { name, .. } => write!(f, "{{ aged: {name} }}"),
             Self::Timed { text, .. } => f.write_str(text),
             Self::Changed { entity, field, from, to } => {
                 write!(f, "{entity}.{field}")?;

@@ -33,6 +33,8 @@ pub(super) struct View<'a> {
     pub(super) calendar: Option<&'a str>,
     /// Whether references lead to records as they were when the event arrived, or as they are by now.
     pub(super) arrival: bool,
+    /// The event with the names that its rule gives to values.
+    pub(super) letting: Option<&'a Arrived<'a>>,
 }
 
 impl Scope for View<'_> {
@@ -47,6 +49,12 @@ impl Scope for View<'_> {
                 return Ok(step.map_or_else(null, Cow::Borrowed));
             }
             _ => {}
+        }
+        if let Some(arrived) = self.letting
+            && let Some(value) = arrived.lets.value(self.deciding, arrived, first)
+        {
+            let value = value?;
+            return Ok(if rest.is_empty() { Cow::Owned(value) } else { Cow::Owned(value.at(rest).cloned().unwrap_or_default()) });
         }
         if let Some((at, record)) = &self.record {
             let field = self.deciding.definitions.entities.get(&at.entity).and_then(|e| e.fields.get(first));
@@ -66,6 +74,11 @@ impl Scope for View<'_> {
         self.deciding.now.to_zoned(self.deciding.definitions.zone.0.clone())
     }
 
+    fn lookup(&self, table: &str, key: &Value, column: &str) -> Value {
+        let table = self.deciding.definitions.tables.get(table);
+        table.and_then(|t| t.find(key, column)).cloned().unwrap_or_default()
+    }
+
     fn changed(&self, field: &str) -> bool {
         self.old.is_some_and(|old| old.contains_key(field))
     }
@@ -77,9 +90,10 @@ impl Scope for View<'_> {
 
 impl<'a> View<'a> {
     /// What the conditions of whatever an event may wake see: everything as it was when it arrived, whatever was done meanwhile.
-    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>, calendar: Option<&'a str>) -> Self {
-        let Arrived { record, data, old } = arrived;
-        Self { deciding, record: record.clone(), data: data.as_ref(), old: *old, steps: None, calendar, arrival: true }
+    pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
+        let Arrived { record, data, old, calendar, .. } = arrived;
+        let (record, calendar, letting) = (record.clone(), *calendar, Some(arrived));
+        Self { deciding, record, data: data.as_ref(), old: *old, steps: None, calendar, arrival: true, letting }
     }
 
     /// What sees a record as it is now, and nothing of any event.
@@ -89,7 +103,7 @@ impl<'a> View<'a> {
         data: &'a Value,
         calendar: Option<&'a str>,
     ) -> Self {
-        Self { deciding, record, data, old: None, steps: None, calendar, arrival: false }
+        Self { deciding, record, data, old: None, steps: None, calendar, arrival: false, letting: None }
     }
 
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {

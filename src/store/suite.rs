@@ -134,6 +134,7 @@ pub(super) fn event(seq: u64, delivery: Option<&str>) -> Event {
         delivery: delivery.map(Into::into),
         record: Some(lead("L20")),
         cause: None,
+        batch: None,
         body: Body::Happened { data, upsert: None },
     }
 }

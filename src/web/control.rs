@@ -29,10 +29,9 @@ pub(super) async fn call(
     if let Err(refusal) = permitted(&handle, request.headers()) {
         return *refusal;
     }
-    // Only now, and not for ever: a body that does not come must not keep its connection.
-    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
-    let Ok(Ok(body)) = body else {
-        return problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
+    let body = match text(request).await {
+        Ok(body) => body,
+        Err(refusal) => return *refusal,
     };
     let Ok(id) = id.parse::<CallId>() else {
         return problem(StatusCode::BAD_REQUEST, "call", "a call id looks like c1042-2");
@@ -46,6 +45,20 @@ pub(super) async fn call(
         },
         _ => return problem(StatusCode::NOT_FOUND, "not-found", "retry, edit or discard"),
     };
+    submit(&handle, command).await
+}
+
+/// The body; only once who asks is permitted to, and not for ever: one that does not come must not keep its connection.
+pub(super) async fn text(request: axum::extract::Request) -> Result<axum::body::Bytes, Box<Response>> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
+    match body {
+        Ok(Ok(body)) => Ok(body),
+        _ => Err(Box::new(problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB"))),
+    }
+}
+
+/// Has a command decided; the answer names its event.
+pub(super) async fn submit(handle: &Handle, command: Command) -> Response {
     let draft = Draft::own("ifthen.command", Timestamp::now(), Body::Command(command));
     match handle.command(vec![draft]).await {
         Ok(accepted) => {

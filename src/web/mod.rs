@@ -6,6 +6,7 @@ mod control;
 mod intake;
 mod metric;
 mod replay;
+mod silence;
 
 pub use metric::install as install_metrics;
 
@@ -33,6 +34,8 @@ pub fn router(handle: Handle) -> Router {
                 .route("/readyz", get(readyz))
                 .route("/metrics", get(metric::render))
                 .route("/api/calls/{id}/{what}", post(control::call))
+                .route("/api/silences", post(silence::begin))
+                .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),

@@ -154,7 +154,10 @@ impl<'a> World<'a> {
             Ok(drafts) => drafts,
             Err(refused) => return Ok(Err(refused)),
         };
-        for draft in drafts {
+        for mut draft in drafts {
+            if act.import {
+                draft.batch.get_or_insert_with(|| draft.origin.clone());
+            }
             if self.is_new(&draft) {
                 self.inner.decide(draft)?;
             }

@@ -35,7 +35,7 @@ impl Compiler<'_> {
     }
 
     /// The field a name means and what it holds, if that is the same for every record in question.
-    fn certain<'b>(&'b self, path: &'b [String], names: &Known<'b>) -> Option<(&'b str, Cow<'b, FieldKind>)> {
+    pub(super) fn certain<'b>(&'b self, path: &'b [String], names: &Known<'b>) -> Option<(&'b str, Cow<'b, FieldKind>)> {
         if names.vague || names.of.is_empty() || self.constants.contains_key(path.first()?) {
             return None;
         }

@@ -12,6 +12,7 @@ use super::super::tree::Node;
 use super::rule::deliver;
 use super::{Compiler, Item, told};
 use crate::engine::definition::{Flow, Step, StepKind};
+use crate::engine::gate::Gates;
 use crate::engine::trigger::Trigger;
 
 impl Compiler<'_> {
@@ -20,6 +21,7 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
+        self.windows(node);
         let when = node.get("when").map(|w| self.triggers(item, w));
         let record = node.get("record").map(|r| self.entity_name(r));
         let of = match &record {
@@ -29,23 +31,31 @@ impl Compiler<'_> {
         if let Some(Some(about)) = &record {
             self.woken_by(node, about);
         }
-        let names = self.known(&of, None);
-        let condition = node.get("if").map(|n| self.condition(n, &names));
+        let lets = self.read_lets(node, &of);
+        let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
+        self.forget_lets();
         let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
+        let calendar = self.calendar_key(node);
         let mut flow = Flow {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
             hash: String::new(),
             when: when.unwrap_or(Some(Vec::new()))?,
+            lets: lets?,
             condition: condition.flatten(),
             record: record.flatten(),
             steps: steps?,
-            calendar: self.calendar_key(node),
+            calendar,
             deliver: deliver(node),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
         };
         flow.hash = hash(&flow)?;
         Some(flow)
+    }
+
+    /// What keeps a flow from starting and its messages from leaving.
+    pub(super) fn flow_gates(&self, item: Item<'_>) -> Gates {
+        self.gates(item.node, &[])
     }
 
     /// Each trigger of a flow about an entity that is about another one.
@@ -88,7 +98,7 @@ impl Compiler<'_> {
         let names = self.known(of, Some(before));
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let kind = match node.get("wait") {
-            Some(wait) => scalar::duration(wait).map(StepKind::Wait),
+            Some(wait) => self.span(wait).map(StepKind::Wait),
             None => self.action(node, of, Some(before)).map(StepKind::Do),
         };
         Some(Step { id, condition: condition.flatten(), kind: kind? })

@@ -9,14 +9,18 @@ mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod gate;
 mod message;
+mod named;
 mod people;
 mod rule;
 mod scenario;
 mod schedule;
 mod term;
 mod who;
+mod window;
 
+pub(super) use gate::hours;
 pub(super) use message::PLAIN_HTTP;
 
 use std::cell::RefCell;
@@ -34,6 +38,8 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
+use crate::engine::gate::Hours;
+use crate::engine::lookup::Table;
 use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
 
@@ -46,6 +52,8 @@ pub(super) struct Surroundings<'a> {
     /// `calendar:`
     pub(super) calendar: Option<Node>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
+    /// When messages are held.
+    pub(super) quiet: Option<Hours>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
     /// Ids of the sources.
@@ -62,8 +70,10 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("entities", ("the entity", "实体")),
     ("people", ("the person", "人员")),
     ("teams", ("the team", "团队")),
+    ("tables", ("the table", "表")),
     ("templates", ("the template", "模板")),
     ("calendars", ("the calendar", "工作日历")),
+    ("actions", ("the action", "动作")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
     (TESTS, ("the test", "测试")),
@@ -110,7 +120,7 @@ pub(super) fn compile(
     items: &Items<'_>,
     around: &Surroundings<'_>,
     texts: &[Text],
-    lost: bool,
+    (lost, tables): (bool, BTreeMap<String, Table>),
     sink: &Sink,
 ) -> (Definitions, Vec<Test>) {
     let ids = |section: &str| items.get(section).into_iter().flatten().map(|i| i.id.to_owned()).collect::<BTreeSet<_>>();
@@ -121,15 +131,19 @@ pub(super) fn compile(
         lost,
         entities: BTreeMap::new(),
         vague: BTreeSet::new(),
+        tables,
+        named: named::Named::default(),
         constants: Map::new(),
         people: BTreeMap::new(),
         teams: BTreeMap::new(),
+        known_tables: ids("tables"),
         templates: ids("templates"),
         flows: ids("flows"),
         rules: ids("rules"),
         calendars: Calendars::default(),
         events: emitted(items),
         about: about(items),
+        letting: RefCell::default(),
         schedules: RefCell::new(Vec::new()),
     };
     with.read_entities(&items["entities"]);
@@ -138,8 +152,11 @@ pub(super) fn compile(
     with.read_teams(&items["teams"]);
     let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
+    gate::former_ids(items, sink);
+    with.read_named(&items["actions"]);
     let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
     let schedules = with.schedules.take();
     let mut definitions = Definitions {
@@ -154,6 +171,9 @@ pub(super) fn compile(
         teams: with.teams,
         rules,
         flows,
+        flow_gates,
+        quiet: around.quiet.clone(),
+        tables: with.tables,
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()
@@ -169,12 +189,17 @@ fn emitted(items: &Items<'_>) -> BTreeSet<String> {
             if entry.key == "emit" {
                 found.extend(entry.value.text().or(entry.value.text_at("event")).map(str::to_owned));
             }
+            if entry.key == "run" {
+                // What is given for a parameter may be the name of an event.
+                let given = entry.value.entries().iter().flat_map(|e| e.value.entries());
+                found.extend(given.filter_map(|e| e.value.text().map(str::to_owned)));
+            }
             walk(&entry.value, found);
         }
         node.items().iter().for_each(|i| walk(i, found));
     }
     let mut found = BTreeSet::new();
-    ["rules", "flows"].iter().flat_map(|s| &items[s]).for_each(|i| walk(i.node, &mut found));
+    ["rules", "flows", "actions"].iter().flat_map(|s| &items[s]).for_each(|i| walk(i.node, &mut found));
     found
 }
 
@@ -193,9 +218,14 @@ struct Compiler<'a> {
     entities: BTreeMap<String, Entity>,
     /// Entities that could not be read in full.
     vague: BTreeSet<String>,
+    /// Those that could be read.
+    tables: BTreeMap<String, Table>,
     constants: Map,
     people: BTreeMap<String, Person>,
     teams: BTreeMap<String, Team>,
+    named: named::Named,
+    /// All of them.
+    known_tables: BTreeSet<String>,
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,
@@ -203,6 +233,8 @@ struct Compiler<'a> {
     events: BTreeSet<String>,
     /// The entity that a flow says it is about.
     about: BTreeMap<String, String>,
+    /// The names that the rule or flow in question gives to values.
+    letting: RefCell<window::Letting>,
     /// What rules and flows wait for when they wait for a time.
     schedules: RefCell<Vec<Schedule>>,
 }
@@ -211,7 +243,8 @@ impl<'a> Compiler<'a> {
     fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
-        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars }
+        let lets = self.letting.borrow().names.clone();
+        Known { entities: &self.entities, constants: &self.constants, of, steps, vague, calendars: &self.calendars, lets }
     }
 
     /// Tells that something is not there, with the nearest that is.

@@ -19,37 +19,46 @@ impl Compiler<'_> {
         if told(node) {
             return None;
         }
+        self.windows(node);
         let when = node.get("when").and_then(|w| self.triggers(item, w));
         let of = when.as_deref().map(|w| self.entities_of(w)).unwrap_or_default();
         // A trigger that could not be read says nothing about the record: names are then checked against all entities.
+        let lets = self.read_lets(node, &of);
         let names = self.known(&of, None);
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let then = self.actions(node.get("then"), &of, None);
         let otherwise = self.actions(node.get("else"), &of, None);
+        let calendar = self.calendar_key(node);
+        let somebody = self.aged_of_nobody(node, when.as_deref().unwrap_or_default(), condition.iter().flatten().next());
+        self.forget_lets();
         if !node.has("then") && !node.has("else") && Self::complete(node) {
             self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
         }
+        let gates = self.gates(node, &of);
         Some(Rule {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
             place: self.place(item.at),
             when: when?,
+            lets: lets.filter(|_| somebody)?,
             condition: condition.flatten(),
             then: then?,
             otherwise: otherwise?,
             priority: node.get("priority").and_then(scalar::count).unwrap_or(0),
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-            cooldown: node.get("cooldown").and_then(scalar::duration),
-            calendar: self.calendar_key(node),
+            calendar,
+            gates,
             deliver: deliver(node),
         })
     }
 
     /// Whether every key of a rule is one it may have; if not, what looks missing may just be misspelt.
     fn complete(node: &Node) -> bool {
-        let known =
-            ["title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "calendar"];
+        let known = [
+            "title", "if", "deliver", "enabled", "owner", "tags", "note", "when", "priority", "stop", "cooldown", "active",
+            "quiet", "imports", "was", "once", "limit", "debounce", "group", "calendar", "existing", "warn", "let",
+        ];
         node.entries().iter().all(|e| known.contains(&e.key.as_str()))
     }
 
@@ -73,6 +82,7 @@ impl Compiler<'_> {
                 self.event_known(node, pattern)?;
                 Some(Trigger::Event(pattern.clone()))
             }
+            Kind::Map(_) if node.has("aged") => self.aged(node),
             Kind::Map(_) => match self.timed(node, waiting)? {
                 Some(timed) => Some(timed),
                 None => self.changed(node),
@@ -137,7 +147,9 @@ impl Compiler<'_> {
     pub(super) fn entities_of(&self, triggers: &[Trigger]) -> Vec<String> {
         let mut all = Vec::new();
         for trigger in triggers {
-            let mut found: Vec<String> = match trigger {
+            let counted = if let Trigger::Aged { window, .. } = trigger { self.window_events(window) } else { None };
+            let mut found: Vec<String> = match counted.as_ref().unwrap_or(trigger) {
+                Trigger::Aged { .. } => return Vec::new(),
                 Trigger::Changed { entity, .. } => vec![entity.clone()],
                 Trigger::Timed { event, .. } => self.scheduled(event),
                 Trigger::Event(pattern) => {

@@ -74,7 +74,8 @@ impl Compiler<'_> {
             self.sink.say(moment.at, &t::TIME_BACK, [before.into()]);
         }
         *now = at;
-        let acts: Vec<_> = node.entries().iter().filter_map(|e| self.act(e)).collect();
+        let import = node.get("import").and_then(scalar::boolean).unwrap_or(false);
+        let acts: Vec<_> = node.entries().iter().filter_map(|e| self.act(e, import)).collect();
         if let (Some(times), true) = (node.get("times"), acts.is_empty()) {
             self.sink.say(times.at, &t::TIMES_OF_NOTHING, []);
         }
@@ -94,7 +95,7 @@ impl Compiler<'_> {
     }
 
     /// What happens; nothing for the other keys of a step, `Some(None)` for what is wrong.
-    fn act(&self, entry: &Entry) -> Option<Option<Act>> {
+    fn act(&self, entry: &Entry, import: bool) -> Option<Option<Act>> {
         let node = &entry.value;
         let kind = match entry.key.as_str() {
             "event" => self.test_event(node),
@@ -102,7 +103,7 @@ impl Compiler<'_> {
             "post" => self.post(node),
             _ => return None,
         };
-        Some(kind.map(|kind| Act { place: self.spot(entry.at), kind }))
+        Some(kind.map(|kind| Act { place: self.spot(entry.at), import, kind }))
     }
 
     fn test_event(&self, node: &Node) -> Option<ActKind> {

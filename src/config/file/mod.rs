@@ -75,6 +75,7 @@ impl File<'_> {
             constants: entries("constants").iter().map(|e| (e.key.clone(), e.at, e.value.clone())).collect(),
             calendar: self.node.get("calendar").cloned(),
             connections,
+            quiet: self.node.get("quiet").and_then(|n| super::definitions::hours(n, self.sink)),
             baseless: connection::baseless(self),
             sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),
             events: entries("sources").iter().filter_map(source::event_pattern).collect(),

@@ -1,7 +1,7 @@
 //! The grammar of `tests:`; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Any, Count, Duration, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, Word,
+    Any, Bool, Count, Duration, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, Word,
 };
 use super::super::grammar::{Key, Keys, may, must};
 
@@ -32,6 +32,7 @@ static STEP: Keys = Keys {
             "来源告知一条记录:`{ lead: { id: L1, … } }`",
         ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
+        may("import", Bool, "What happens is an import", "视为批量导入"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),
         may("answers", List(&Object(&ANSWER)), "How calls end from here on", "此后外发调用的结果"),
         may(
@@ -49,7 +50,7 @@ static STEP: Keys = Keys {
         ),
     ]],
     one_of: &[],
-    later: &["signal", "approve", "restart", "let", "import"],
+    later: &["signal", "approve", "restart", "let"],
 };
 
 static EVENT: Keys = Keys {

@@ -12,10 +12,13 @@ pub(super) const WHEN: Shape = OneOrMore(&ScalarOr(
         &With(
             &["every"],
             &Object(&EVERY),
-            &With(&["at"], &Object(&AT), &With(&["record", "while", "for"], &Object(&HELD), &Object(&super::CHANGED))),
+            &With(&["at"], &Object(&AT), &With(&["record", "while", "for"], &Object(&HELD), &OTHER)),
         ),
     ),
 ));
+
+/// Something that ages out of a window, or a change.
+const OTHER: Shape = With(&["aged"], &Object(&super::window::AGED), &Object(&super::CHANGED));
 
 pub(super) static HELD: Keys = Keys {
     what: &("a trigger", "触发条件"),

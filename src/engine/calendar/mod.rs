@@ -97,12 +97,15 @@ impl Calendar {
 
     /// Whether it is open at that instant: from an opening on, until just before the closing.
     pub fn is_open(&self, t: Timestamp) -> bool {
-        self.around(t).iter().any(|date| self.openings(*date).any(|(open, close)| open <= t && t < close))
+        let date = self.date(t);
+        // Where clocks go back over midnight, the day after may have begun already.
+        let days = [date, tomorrow(date)];
+        days.iter().any(|date| self.openings(*date).any(|(open, close)| open <= t && t < close))
     }
 
     /// The first instant from `t` on at which it is open: `t` itself where it is. `None`: not within ten years.
     pub fn next_opening(&self, t: Timestamp) -> Option<Timestamp> {
-        let mut date = yesterday(self.date(t));
+        let mut date = self.date(t); // no earlier day is still open: it ends where this one first shows
         for _ in 0..HORIZON {
             if let Some((open, _)) = self.openings(date).find(|(_, close)| t < *close) {
                 return Some(open.max(t));
@@ -133,17 +136,6 @@ impl Calendar {
             _ => ambiguous.compatible().ok(),
         }
     }
-
-    /// The days whose hours may hold that instant: where clocks go back over midnight, the neighbours as well.
-    fn around(&self, t: Timestamp) -> [Date; 3] {
-        let date = self.date(t);
-        [yesterday(date), date, tomorrow(date)]
-    }
-}
-
-/// The day before; the first of all days is its own.
-fn yesterday(date: Date) -> Date {
-    date.yesterday().unwrap_or(date)
 }
 
 /// The day after; the last of all days is its own.

@@ -6,7 +6,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::{Calendar, HORIZON, tomorrow, yesterday};
+use super::{Calendar, HORIZON, tomorrow};
 
 /// Further apart than this nothing is counted: 100 years, in seconds.
 const APART: i64 = 100 * 366 * 86_400;
@@ -19,7 +19,7 @@ impl Calendar {
             return self.subtract(t, work.checked_neg()?);
         }
         let mut left = work;
-        let mut date = yesterday(self.date(t));
+        let mut date = self.date(t);
         let end = date.checked_add(Span::new().try_days(HORIZON).ok()?).unwrap_or(Date::MAX);
         if left.is_zero() {
             return Some(t);
@@ -98,7 +98,7 @@ impl Calendar {
         }
         let mut sum = SignedDuration::ZERO;
         let (first, last) = (self.date(a), self.date(b));
-        let (mut date, end) = (yesterday(first), tomorrow(last));
+        let (mut date, end) = (first, tomorrow(last));
         loop {
             let week = date.checked_add(Span::new().days(7)).ok();
             if date > first

@@ -160,6 +160,12 @@ fn hours_across_a_turn_of_the_clock_pass_as_they_pass() {
     check_add(&night, "2026-11-01 00:00", 150 + 60, "2026-11-01 04:00"); // 01:00 to 02:00 is shown twice
     let gap = abroad("America/New_York", every_day("02:00-02:30"));
     check_add(&gap, "2026-03-07 02:00", 60, "2026-03-09 02:30"); // nothing on the 8th
+    // Clocks went back from 00:01 to 23:01: Sunday had begun, and goes on while they show Saturday again.
+    let sunday = std::array::from_fn(|day| if day == 6 { hours("00:00-24:00") } else { Vec::new() });
+    let st_johns = abroad("America/St_Johns", sunday);
+    check_add(&st_johns, "2010-11-06 23:30-03:30", 15, "2010-11-06 23:45-03:30");
+    assert!(st_johns.is_open(at("2010-11-06 23:30-03:30", st_johns.zone())));
+    assert!(!st_johns.is_open(at("2010-11-06 23:30-02:30", st_johns.zone())));
     let berlin = abroad("Europe/Berlin", five_days("09:00-17:00"));
     check_add(&berlin, "2026-03-27 16:00", 120, "2026-03-30 10:00");
     check_add(&berlin, "2026-10-23 16:00", 120, "2026-10-26 10:00");

@@ -93,3 +93,95 @@ fn hours(time: SignedDuration) -> Result<Value, Stop> {
 fn far() -> Stop {
     Stop::Unevaluable("the time is further away than the calendar reaches".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::calendar::tests::cn_2026;
+    use crate::engine::expression::{Expr, Fault, FaultKind};
+    use crate::engine::scope::{Names, Unknown};
+
+    /// 2026-09-24 16:00, a Thursday; the calendar of DOMAIN.md under two names.
+    struct Office(Calendar);
+
+    impl Scope for Office {
+        fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
+            Ok(Cow::Owned(match path[0].as_str() {
+                "owner_at" => Value::Time("2026-09-24T16:00:00+08:00".parse().unwrap()),
+                "which" => "客服".into(),
+                _ => Value::Null,
+            }))
+        }
+        fn now(&self) -> jiff::Zoned {
+            "2026-09-24T16:00+08:00[Asia/Shanghai]".parse().unwrap()
+        }
+        fn changed(&self, _: &str) -> bool {
+            false
+        }
+        fn calendar(&self, name: Option<&str>) -> Option<&Calendar> {
+            matches!(name, None | Some("客服")).then_some(&self.0)
+        }
+    }
+
+    #[track_caller]
+    fn check(source: &str, expect: &str) {
+        let office = Office(cn_2026());
+        let value = match Expr::parse(source).unwrap().eval(&office) {
+            Ok(Value::Time(t)) => t.to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap()).datetime().to_string(),
+            Ok(value) => value.to_string(),
+            Err(Stop::Unevaluable(why)) => format!("? {why}"),
+            Err(Stop::Need(need)) => format!("{need:?}"),
+        };
+        assert_eq!(value, expect, "{source}");
+    }
+
+    #[test]
+    fn working_time_in_conditions() {
+        check("add_working_hours(owner_at, 8)", "2026-09-28T16:00:00");
+        check("add_working_hours('2026-09-30 17:40', 0.5, '客服')", "2026-10-08T09:10:00");
+        check("add_working_hours('2026-09-28 16:00', -8)", "2026-09-24T16:00:00");
+        check("working_hours_between(owner_at, '2026-09-28 16:00')", "8");
+        check("working_hours_between('2026-10-08 10:00', '2026-10-08 15:30')", "4.5");
+        check("working_hours_between('2026-10-08 15:00', '2026-10-08 10:00', which)", "-4");
+        check("working_hours_between(owner_at, now()) >= 8", "false");
+        check("is_working_time()", "true");
+        check("is_working_time('2026-09-24 12:30') or is_working_time('2026-10-01 10:00')", "false");
+        check("next_opening('2026-09-30 18:00')", "2026-10-08T09:00:00");
+        check("next_opening()", "2026-09-24T16:00:00");
+        check("is_workday() and is_workday('2026-10-10') and is_workday('2026-09-20', '客服')", "true");
+        check("is_workday('2026-10-01') or is_workday('2026-10-11')", "false");
+        // The day of a time is the day that it is where the calendar is: 09-24 18:00 UTC is the 25th, a holiday.
+        check("is_workday('2026-09-24T18:00:00Z')", "false");
+    }
+
+    #[test]
+    fn what_is_missing_or_unfit() {
+        check("working_hours_between(missing, now())", "");
+        check("add_working_hours(owner_at, missing)", "");
+        check("next_opening(missing)", "");
+        check("is_working_time(missing) or is_workday(missing)", "false");
+        check("is_workday(now(), '仓库')", "? there is no calendar 仓库");
+        check("add_working_hours(now(), 100000)", "? the time is further away than the calendar reaches");
+        check("add_working_hours(now(), 99999999999999999999)", "? the time is further away than the calendar reaches");
+        check("working_hours_between('1800-01-01', now())", "? the time is further away than the calendar reaches");
+    }
+
+    struct Known;
+
+    impl Names for Known {
+        fn problem(&self, _: &[String]) -> Option<Unknown> {
+            None
+        }
+        fn calendar(&self, name: Option<&str>) -> Option<Unknown> {
+            name.filter(|n| *n != "客服").map(|_| Unknown { part: 0, nearest: Some("客服".into()) })
+        }
+    }
+
+    #[test]
+    fn a_calendar_that_is_written_out_is_known_at_load() {
+        let faults = |source: &str| Expr::parse(source).unwrap().check(&Known);
+        assert!(faults("is_workday(now(), '客服') and is_workday() and is_workday(now(), which)").is_empty());
+        let kind = FaultKind::UnknownCalendar { name: "客户".into(), nearest: Some("客服".into()) };
+        assert_eq!(faults("next_opening(a, '客户') > a"), vec![Fault { at: 16..20, kind }]);
+    }
+}
