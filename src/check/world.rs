@@ -46,7 +46,7 @@ pub(super) struct World<'d, B> {
     pub(super) state: State,
     pub(super) dispatch: Dispatch,
     /// The number of the next event.
-    seq: u64,
+    pub(super) seq: u64,
     pub(super) now: Timestamp,
     pub(super) behind: B,
 }

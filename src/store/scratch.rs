@@ -18,7 +18,7 @@ use crate::engine::state::{Change, Entry, Key, prefix};
 const PAGES: i64 = 512;
 
 /// Kinds that leave no chain of changes behind: they are taken over at once, instead of being searched for one by one.
-const TAKEN_OVER: [&str; 5] = [prefix::CALL, prefix::TIMER, prefix::GRAPH, prefix::RUN, prefix::SWEEP];
+const TAKEN_OVER: [&str; 6] = [prefix::CALL, prefix::TIMER, prefix::GRAPH, prefix::RUN, prefix::SWEEP, prefix::ITEMS];
 
 /// Values by key.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl<'s> Scratch<'s> {
     /// Takes over all that is below, unless it is known better already.
     fn take_over(&self, prefix: &str) -> Result<(), Error> {
         let Some(Below { store, seq }) = &self.below else { return Ok(()) };
-        if self.taken.borrow().contains(prefix) {
+        if self.taken.borrow().iter().any(|taken| prefix.starts_with(taken)) {
             return Ok(());
         }
         let mut insert = self.conn.prepare_cached("INSERT OR IGNORE INTO state (key, entry) VALUES (?1, ?2)")?;

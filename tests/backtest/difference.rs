@@ -68,7 +68,7 @@ fn from_the_beginning() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     let by = |name: &str| expect.keys().filter(|k| k.0 == name).count();
-    for name in ["重点客户", "提醒", "跟进", "张三的客户", "归张三", "跟进之后", "久未推进", "整点", "parked"]
+    for name in ["重点客户", "提醒", "跟进", "张三的客户", "归张三", "跟进之后", "久未推进", "整点", "频繁", "parked"]
     {
         assert!(by(name) > 0, "{name} differs nowhere: the test tests nothing");
     }

@@ -35,6 +35,7 @@ rules:
   再兜一圈: { when: { changed: 客户.次数 }, then: [ { set: { 次数: '= 次数 + 1' } } ] }
   久未推进: { when: { record: 客户, while: 等级 == 'A' and 评分 > THRESHOLD, for: 2h }, warn: { before: 30m, then: [ { log: 还有半小时 } ] }, then: [ { set: { 等级: C } } ] }
   整点: { when: { cron: '0 * * * *', each: { record: 客户, if: 评分 == THRESHOLD } }, then: [ { log: '{{ 姓名 }}' } ] }
+  频繁: { when: crm.客户, let: { 次: { count: crm.客户, where: event.n > THRESHOLD, within: 3h } }, if: 次 >= 2 and 评分 > THRESHOLD, then: [ { log: 频繁 } ] }
 flows:
   跟进:
     record: 客户

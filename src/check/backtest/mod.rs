@@ -108,8 +108,10 @@ impl<'a> Backtest<'a> {
         }
         self.told += 1;
         for world in [&mut self.old, &mut self.new] {
+            let mut draft = draft(event);
             world.behind.root = Some(event.seq);
-            let started = world.decide(draft(event))?;
+            world.behind.numbers(event.seq, world.seq, &mut draft.body);
+            let started = world.decide(draft)?;
             debug_assert!(started.is_empty(), "what a source tells starts no attempt by itself");
             world.behind.root = None;
         }
@@ -226,6 +228,7 @@ fn is_told(body: &Body) -> bool {
         Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
         Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
         Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
+        Body::Command(Command::Silence(_) | Command::EndSilence(_)) => true,
         // How far a source was read decides nothing; both sides keep the definitions they have.
         Body::Polled { .. } | Body::Loaded { .. } | Body::NotLoaded(_) => false,
     }
@@ -233,6 +236,6 @@ fn is_told(body: &Body) -> bool {
 
 /// What was told then, to be told again. Its delivery was accepted then: it is not compared with others anew.
 fn draft(event: &Event) -> Draft {
-    let Event { name, at, received, origin, delivery, record, body, .. } = event.clone();
-    Draft { name, at, received, origin, delivery, record, cause: None, body }
+    let Event { seq: _, name, at, received, origin, delivery, record, cause, batch, body } = event.clone();
+    Draft { name, at, received, origin, delivery, record, cause, batch, body }
 }

@@ -12,7 +12,7 @@ use crate::engine::call::{Call, Outcome as Ended};
 use crate::engine::cascade::Root;
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
-use crate::engine::event::{self, Event};
+use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Change, Entry, Key, State, prefix};
 use crate::store::scratch::{Below, Scratch};
@@ -78,6 +78,8 @@ pub(super) struct Side<'a> {
     pub(super) root: Option<u64>,
     fired: Vec<Firing>,
     counts: BTreeMap<Who, Count>,
+    /// Silences by the recorded events that began them: here they are known by other numbers.
+    silences: BTreeMap<u64, u64>,
     /// Values that this decision has asked for.
     needs: usize,
     /// Events decided since what fired was last taken away.
@@ -105,7 +107,16 @@ pub(super) fn begin<'a>(
             }
         }
     }
-    let side = Side { definitions, scratch, root: None, fired: Vec::new(), counts: BTreeMap::new(), needs: 0, decided: 0 };
+    let side = Side {
+        definitions,
+        scratch,
+        root: None,
+        fired: Vec::new(),
+        counts: BTreeMap::new(),
+        silences: BTreeMap::new(),
+        needs: 0,
+        decided: 0,
+    };
     let mut world = World::new(definitions, dispatch, side, seq + 1, at);
     for call in &started {
         world.attempt(call)?;
@@ -119,6 +130,15 @@ impl Side<'_> {
     pub(super) fn fired(&mut self) -> Vec<Firing> {
         self.decided = 0;
         std::mem::take(&mut self.fired)
+    }
+
+    /// What is named by the number of an event is named by the one it has on this side.
+    pub(super) fn numbers(&mut self, recorded: u64, own: u64, body: &mut Body) {
+        match body {
+            Body::Command(Command::Silence(_)) => drop(self.silences.insert(recorded, own)),
+            Body::Command(Command::EndSilence(id)) => *id = self.silences.get(id).copied().unwrap_or(*id),
+            _ => {}
+        }
     }
 
     /// Every rule and flow there is, also those of which nothing came.
