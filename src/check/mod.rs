@@ -2,6 +2,8 @@
 //!
 //! Architecture invariant: nothing here writes into a store that a daemon uses, performs a call, or knows a clock.
 
+pub mod backtest;
 pub mod history;
 pub mod test;
 pub mod why;
+mod world;

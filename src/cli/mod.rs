@@ -5,6 +5,7 @@
 //! daemon.
 
 mod add;
+mod backtest;
 mod backup;
 mod calls;
 mod check;
@@ -68,6 +69,8 @@ enum Command {
     Check(check::Args),
     /// Run the tests that stand in the YAML, on a virtual clock
     Test(test::Args),
+    /// Try the definitions on recorded events: which rules would have fired more often, and which less, without acting
+    Backtest(backtest::Args),
     /// Draft source, entity and a first rule from a real payload, and show what they would do with it
     Add(add::Args),
     /// Show the action log
@@ -111,6 +114,8 @@ pub(crate) struct Context {
 pub(crate) enum Exit {
     Done = 0,
     Failed = 1,
+    /// What was to be judged could not be judged; as wrong usage.
+    Trouble = 2,
     CannotRun = 3,
     Unreachable = 4,
 }
@@ -148,6 +153,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Run(args) => run::run(context, args),
         Command::Check(args) => check::run(context, args, out),
         Command::Test(args) => test::run(context, args, out),
+        Command::Backtest(args) => backtest::run(context, args, out),
         Command::Add(args) => add::run(context, args, out),
         Command::Tail(args) => tail::run(context, args, out),
         Command::Why(args) => why::run(context, args, out),

@@ -121,7 +121,7 @@ impl Key {
             Self::Pointer(_) => "pointer/",
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
-            Self::Run(_) => "run/",
+            Self::Run(_) => prefix::RUN,
             Self::Enrolled { .. } => "enrolled/",
             Self::Graph(_) => prefix::GRAPH,
             Self::Budget(_) => prefix::BUDGET,
@@ -147,6 +147,8 @@ pub mod prefix {
     pub const CALL: &str = "call/";
     /// Timers, earliest first.
     pub const TIMER: &str = "timer/";
+    /// Runs that are not through.
+    pub const RUN: &str = "run/";
     /// Pinned graphs.
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.

@@ -81,7 +81,7 @@ pub fn write(store: &dyn Read, asked: &Asked, out: &mut dyn Write, mut told: imp
 }
 
 /// A number that all events received since then are beyond; those of a clock that was set back by less than a page of events, too.
-fn before(store: &dyn Read, since: Timestamp) -> Result<u64, Error> {
+pub fn before(store: &dyn Read, since: Timestamp) -> Result<u64, Error> {
     let (mut low, mut high) = (0, store.last()?.event);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Batch, Error, Filter, Last, Read, Store, Stored};
+use super::{Batch, Each, Error, Filter, Last, Read, Store, Stored};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
 
@@ -47,6 +47,15 @@ impl Read for Memory {
         let Some(history) = self.history.get(key) else { return Ok(None) };
         let known = history.partition_point(|(at, _)| *at <= seq);
         Ok(history[..known].last().and_then(|(_, entry)| entry.clone()))
+    }
+
+    fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut Each<'_>) -> Result<(), Error> {
+        for key in self.history.keys().filter(|key| key.to_string().starts_with(prefix)) {
+            if let Some(entry) = self.as_of(key, seq)? {
+                each(key.clone(), entry)?;
+            }
+        }
+        Ok(())
     }
 
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {

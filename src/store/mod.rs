@@ -1,6 +1,6 @@
 //! Where events, state and the log are kept: one small trait, several stores, one suite that every one passes.
 //!
-//! [`memory`] for tests and simulation, [`sqlite`] for the daemon, [`backup`] for copies of the latter.
+//! [`memory`] for tests and simulation, [`scratch`] for trying on history, [`sqlite`] for the daemon, [`backup`] for copies of the latter.
 //!
 //! Architecture invariant: a store decides nothing and knows no rule; it keeps what a turn hands it, all or nothing. It has no
 //! clock: what is old is told by the times inside the events.
@@ -11,6 +11,7 @@ pub mod backup;
 pub mod export;
 pub mod memory;
 pub mod retention;
+pub mod scratch;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -138,6 +139,10 @@ pub trait Read {
     /// [`Error::Forgotten`] where that is no longer known.
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error>;
 
+    /// Hands over every entry whose key's text begins with `prefix` as it was once the event of this number and all before it had
+    /// been decided; in no order, and one that changes meanwhile perhaps twice. Reads all changes since then.
+    fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut Each<'_>) -> Result<(), Error>;
+
     /// The number of the event that a source delivered under this id, within the dedupe horizon.
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error>;
 
@@ -182,6 +187,9 @@ pub trait Read {
     /// carry it, so that a restored store never reuses the key of something it has forgotten.
     fn instance(&self) -> Result<String, Error>;
 }
+
+/// Takes an entry in; its error ends the reading.
+pub type Each<'a> = dyn FnMut(Key, Arc<Entry>) -> Result<(), Error> + 'a;
 
 /// The one writer.
 pub trait Store: Read + Send {

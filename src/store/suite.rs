@@ -418,6 +418,16 @@ pub(super) fn grown(seed: &Seed, last: Last) -> Batch {
     made
 }
 
+fn all_as_of(store: &dyn Read, prefix: &str, seq: u64) -> std::collections::BTreeMap<Key, Arc<Entry>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut each = |key, entry| {
+        assert!(found.insert(key, entry).is_none(), "twice");
+        Ok(())
+    };
+    store.scan_as_of(prefix, seq, &mut each).unwrap();
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -438,6 +448,15 @@ proptest! {
         prop_assert_eq!(sqlite.log(&Filter::default(), 0, 999).unwrap(), memory.log(&Filter::default(), 0, 999).unwrap());
         prop_assert_eq!(sqlite.delivery("crm", "d").unwrap(), memory.delivery("crm", "d").unwrap());
         let keys: std::collections::BTreeSet<Key> = seeds.iter().flat_map(|s| grown(s, Last::default()).changes).map(|(_, c)| c.key).collect();
+        for seq in 0..=last.event + 1 {
+            let expect: std::collections::BTreeMap<Key, _> =
+                keys.iter().filter_map(|key| Some((key.clone(), memory.as_of(key, seq).unwrap()?))).collect();
+            for prefix in ["", "timer/", "mark/规"] {
+                let part = expect.clone().into_iter().filter(|(key, _)| key.to_string().starts_with(prefix)).collect();
+                prop_assert_eq!(&all_as_of(&sqlite, prefix, seq), &part, "{:?} as of {}", prefix, seq);
+                prop_assert_eq!(&all_as_of(&memory, prefix, seq), &part, "{:?} as of {}", prefix, seq);
+            }
+        }
         for key in keys {
             for seq in 0..=last.event + 1 {
                 prop_assert_eq!(sqlite.as_of(&key, seq).unwrap(), memory.as_of(&key, seq).unwrap(), "{} as of {}", &key, seq);

@@ -119,7 +119,9 @@ fn explained(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, 
 
 fn through(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Vec<Woken>) {
     let mut world = World::new(subject, test.at);
-    world.woken = watch.then(Vec::new);
+    if watch {
+        world.watch();
+    }
     for (record, fields) in &test.given {
         world.give(record, fields);
     }
@@ -128,8 +130,7 @@ fn through(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Ve
         return (Vec::new(), Vec::new()); // what never ends is found at the first step
     }
     for step in &test.steps {
-        world.facts.clear();
-        world.woken.iter_mut().for_each(Vec::clear);
+        world.look_away();
         let mut look = Look { subject, step, refused: Vec::new(), found: Vec::new() };
         if run(&mut world, step, &mut look).is_err() {
             look.fail(&step.place, Found::Endless);
@@ -137,9 +138,9 @@ fn through(subject: &Subject<'_>, test: &Test, watch: bool) -> (Vec<Failure>, Ve
             look.at(&world);
         }
         if !look.found.is_empty() {
-            let log: Vec<Line> = world.facts.iter().map(|f| f.line.clone()).collect();
+            let log: Vec<Line> = world.facts().iter().map(|f| f.line.clone()).collect();
             let failure = |(place, found)| Failure { place, at: step.at, found, log: log.clone() };
-            return (look.found.into_iter().map(failure).collect(), world.woken.unwrap_or_default());
+            return (look.found.into_iter().map(failure).collect(), world.woken());
         }
     }
     (Vec::new(), Vec::new())
@@ -179,14 +180,14 @@ impl Look<'_> {
             self.found.push((place.clone(), found));
         }
         if let Some(place) = &step.nothing
-            && !world.facts.iter().all(Fact::is_nothing)
+            && !world.facts().iter().all(Fact::is_nothing)
         {
             self.fail(place, Found::Something);
         }
-        self.expect(&world.facts);
+        self.expect(world.facts());
         for never in &step.never {
-            if self.count(never, &world.facts) > 0 {
-                let first = all(never, &world.facts, self.subject.definitions).first().map(|n| world.facts[*n].line.clone());
+            if self.count(never, world.facts()) > 0 {
+                let first = all(never, world.facts(), self.subject.definitions).first().map(|n| world.facts()[*n].line.clone());
                 self.fail(&never.place, Found::Happened { never: Box::new(never.clone()), line: first });
             }
         }

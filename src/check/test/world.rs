@@ -1,7 +1,6 @@
 //! A world of its own for one test: state, clock, outbox, and those who answer calls. Begins empty, ends with the test.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -12,17 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::fact::Fact;
 use super::play::{Subject, Woken};
 use crate::action;
+use crate::check::world::{self, Behind};
 use crate::config::scenario::{Act, ActKind, Answer, End};
 use crate::config::settings::SourceKind;
 use crate::engine::call::{Call, CallId, Class, Outcome};
-use crate::engine::cascade::{Root, settle};
+use crate::engine::cascade::Root;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
-use crate::engine::explain::{Explained, explain};
+use crate::engine::explain::Explained;
 use crate::engine::log::Line;
 use crate::engine::record::Record;
-use crate::engine::state::{Entry, Key, Need, State};
-use crate::engine::sweep;
+use crate::engine::state::{Entry, Key, State};
 use crate::engine::value::{Map, Value};
 use crate::source::{map, quarantine, webhook};
 
@@ -49,59 +48,78 @@ pub(super) struct Endless;
 
 pub(super) struct World<'a> {
     subject: &'a Subject<'a>,
-    state: State,
-    dispatch: Dispatch,
-    seq: u64,
-    decided: usize,
-    now: Timestamp,
-    /// What was said first is asked last.
-    answering: Vec<Answering<'a>>,
+    inner: world::World<'a, Around<'a>>,
     /// By source and delivery id: when it came.
     deliveries: HashMap<(String, String), Timestamp>,
+}
+
+/// Those who answer calls, and what is noted.
+struct Around<'a> {
+    subject: &'a Subject<'a>,
+    decided: usize,
+    /// What was said first is asked last.
+    answering: Vec<Answering<'a>>,
     /// Calls as they were last.
     calls: HashMap<CallId, Call>,
     /// What happened since the last look.
-    pub(super) facts: Vec<Fact>,
+    facts: Vec<Fact>,
     /// Why, where someone asks.
-    pub(super) woken: Option<Vec<Woken>>,
+    woken: Option<Vec<Woken>>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(subject: &'a Subject<'a>, at: Timestamp) -> Self {
+        let around = Around { subject, decided: 0, answering: Vec::new(), calls: HashMap::new(), facts: Vec::new(), woken: None };
         Self {
             subject,
-            state: State::default(),
-            dispatch: Dispatch::default(),
-            seq: 0, // the start of the definitions; what happens is counted from 1
-            decided: 0,
-            now: at,
-            answering: Vec::new(),
+            // Number 0 is the start of the definitions; what happens is counted from 1.
+            inner: world::World::new(subject.definitions, Dispatch::default(), around, 0, at),
             deliveries: HashMap::new(),
-            calls: HashMap::new(),
-            facts: Vec::new(),
-            woken: None,
         }
+    }
+
+    /// What happened since the last look.
+    pub(super) fn facts(&self) -> &[Fact] {
+        &self.inner.behind.facts
+    }
+
+    /// From now on is looked anew.
+    pub(super) fn look_away(&mut self) {
+        self.inner.behind.facts.clear();
+        self.inner.behind.woken.iter_mut().for_each(Vec::clear);
+    }
+
+    /// From now on every event is explained.
+    pub(super) fn watch(&mut self) {
+        self.inner.behind.woken = Some(Vec::new());
+    }
+
+    /// What events woke since the last look, and why.
+    pub(super) fn woken(&mut self) -> Vec<Woken> {
+        self.inner.behind.woken.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Puts a record where it is told to be already: no rule hears of it.
     pub(super) fn give(&mut self, at: &RecordRef, fields: &Map) {
-        let mut record = Record { fields: fields.clone(), created: self.now, changed: self.now, ..Record::default() };
+        let now = self.inner.now;
+        let mut record = Record { fields: fields.clone(), created: now, changed: now, ..Record::default() };
         let own = self.subject.definitions.entities.get(&at.entity).is_some_and(|e| e.fields.contains_key("tags"));
         if let (false, Some(Value::List(tags))) = (own, fields.get("tags")) {
             record.tags = tags.iter().map(ToString::to_string).collect();
             record.fields.remove("tags");
         }
-        self.state.load(Key::Record(at.clone()), Some(Arc::new(Entry::Record(Arc::new(record)))));
+        self.inner.state.load(Key::Record(at.clone()), Some(Arc::new(Entry::Record(Arc::new(record)))));
     }
 
     /// From here on calls end so, before what was said earlier.
     pub(super) fn answer(&mut self, answers: &'a [Answer]) {
-        self.answering.extend(answers.iter().rev().map(|answer| Answering { answer, left: answer.times }));
+        let all = answers.iter().rev().map(|answer| Answering { answer, left: answer.times });
+        self.inner.behind.answering.extend(all);
     }
 
     /// A record as it is now.
     pub(super) fn record(&self, at: &RecordRef) -> Option<Arc<Record>> {
-        match self.state.get(&Key::Record(at.clone())).ok().flatten().map(AsRef::as_ref) {
+        match self.inner.state.get(&Key::Record(at.clone())).ok().flatten().map(AsRef::as_ref) {
             Some(Entry::Record(record)) => Some(Arc::clone(record)),
             _ => None,
         }
@@ -109,68 +127,36 @@ impl<'a> World<'a> {
 
     /// The definitions come into force, over what is there already.
     pub(super) fn begin(&mut self) -> Result<(), Endless> {
-        let body = Body::Loaded { hash: self.subject.definitions.hash.clone(), detail: "start".into() };
-        self.decide(Draft::own("ifthen.loaded", self.now, body))?;
-        self.sweep()
+        self.inner.begin()?;
+        self.hold(true);
+        self.pass(self.inner.now)?;
+        self.hold(false);
+        Ok(())
     }
 
     /// Lets time pass until just before then: what happens at an instant comes before what is due at it.
     pub(super) fn approach(&mut self, until: Timestamp) -> Result<(), Endless> {
         if let Ok(before) = until.checked_sub(SignedDuration::from_nanos(1)) {
-            self.pass(before.max(self.now))?;
+            self.pass(before.max(self.inner.now))?;
         }
-        self.now = self.now.max(until);
+        self.inner.now = self.inner.now.max(until);
         Ok(())
     }
 
     /// Whether timers wait.
     pub(super) fn hold(&mut self, held: bool) {
-        self.dispatch.hold(held);
+        self.inner.dispatch.hold(held);
     }
 
     /// Lets time pass: whatever falls due until then happens, in its order, and each at its time.
     pub(super) fn pass(&mut self, until: Timestamp) -> Result<(), Endless> {
-        self.sweep()?;
-        while let Some(wake) = self.dispatch.wake(self.subject.definitions, self.now).filter(|wake| *wake <= until) {
-            self.now = self.now.max(wake);
-            let due = self.dispatch.due(self.subject.definitions, self.now);
-            if due.is_empty() {
-                break; // nothing it could say now; it would say the same again
-            }
-            let mut started = Vec::new();
-            for draft in &due {
-                started.extend(self.decide(draft.clone())?);
-            }
-            self.dispatch.give_up(&due);
-            for call in started {
-                let outcome = self.end(&call);
-                let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
-                let draft = Draft::own("ifthen.call.ended", self.now, body);
-                let more = self.decide(Draft { record: call.record.clone(), ..draft })?;
-                debug_assert!(more.is_empty(), "an outcome starts no call by itself");
-            }
-            self.sweep()?;
-        }
-        self.now = self.now.max(until);
-        Ok(())
-    }
-
-    /// Sweeps that have begun, to their end.
-    fn sweep(&mut self) -> Result<(), Endless> {
-        while self.dispatch.is_sweeping() {
-            let Ok(slices) = self.dispatch.slices(self.now, &Loaded(&self.state));
-            for draft in &slices {
-                self.decide(draft.clone())?;
-            }
-            self.dispatch.give_up(&slices);
-        }
-        Ok(())
+        self.inner.pass(until)
     }
 
     /// Something happens now; what follows at once has happened when this returns.
     /// Back comes what was not taken: the whole post, or items of it that are kept in quarantine.
     pub(super) fn act(&mut self, act: &Act) -> Result<Vec<Refused>, Endless> {
-        let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.now, body) };
+        let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.inner.now, body) };
         let drafts = match &act.kind {
             ActKind::Event { name, data, record, source } => {
                 let body = Body::Happened { data: data.clone(), upsert: None };
@@ -195,10 +181,10 @@ impl<'a> World<'a> {
                 if let Body::Unread(unread) = &draft.body {
                     kept.push(Refused { code: QUARANTINED.into(), detail: unread.reason.clone() });
                 }
-                self.decide(draft)?;
+                self.inner.decide(draft)?;
             }
         }
-        self.pass(self.now)?;
+        self.pass(self.inner.now)?;
         Ok(kept)
     }
 
@@ -208,13 +194,13 @@ impl<'a> World<'a> {
         let source = settings.sources.get(id).ok_or_else(|| fault(format!("there is no source {id}")))?;
         if let SourceKind::Poll(_) = source.kind {
             let told = map::Told { data: body.clone(), ..map::Told::default() };
-            return match map::understand(id, &source.map, definitions, told, self.now) {
+            return match map::understand(id, &source.map, definitions, told, self.inner.now) {
                 Ok(draft) => Ok(vec![draft]),
                 Err(unread) if unread.0.ours => Err(fault(unread.0.detail)),
                 Err(unread) => {
                     let (fault, told) = *unread;
                     let unread = quarantine::unread(&told, fault);
-                    Ok(vec![quarantine::draft(id, &source.map, unread, self.now)])
+                    Ok(vec![quarantine::draft(id, &source.map, unread, self.inner.now)])
                 }
             };
         }
@@ -228,7 +214,8 @@ impl<'a> World<'a> {
             all.insert(name, value);
         }
         let peer = Ipv4Addr::LOCALHOST.into();
-        let request = webhook::Request { method: &Method::POST, path: "/", headers: &all, body: &bytes, peer, now: self.now };
+        let request =
+            webhook::Request { method: &Method::POST, path: "/", headers: &all, body: &bytes, peer, now: self.inner.now };
         webhook::read(id, source, definitions, &settings.limits, &request)
             .map_err(|r| Refused { code: r.code.into(), detail: r.detail })
     }
@@ -238,69 +225,79 @@ impl<'a> World<'a> {
         let Some(delivery) = &draft.delivery else { return true };
         let key = (draft.origin.clone(), delivery.clone());
         let horizon = self.subject.settings.limits.dedupe;
-        let known = self.deliveries.get(&key).is_some_and(|came| self.now.duration_since(*came) < horizon);
+        let known = self.deliveries.get(&key).is_some_and(|came| self.inner.now.duration_since(*came) < horizon);
         if !known {
-            self.deliveries.insert(key, self.now);
+            self.deliveries.insert(key, self.inner.now);
         }
         !known
     }
+}
 
-    /// One root event and all it causes; the calls whose attempts start with it.
-    fn decide(&mut self, draft: Draft) -> Result<Vec<Call>, Endless> {
-        // What is not in the state is nowhere: there is no store behind it.
-        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
-            state.load(key, None);
-            Ok(())
+impl Behind for Around<'_> {
+    type Error = Endless;
+
+    /// What is not in the state is nowhere: there is no store behind it.
+    const KEEP: usize = usize::MAX;
+
+    fn load(&mut self, _: &Key) -> Result<Option<Arc<Entry>>, Endless> {
+        Ok(None)
+    }
+
+    fn keys(&self, state: &State, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Endless> {
+        Ok(state.scan(prefix, after, limit))
+    }
+
+    /// A test has no history before itself.
+    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, Endless> {
+        Ok(Vec::new())
+    }
+
+    /// How an attempt ends: as the first says who answers such calls, or well.
+    fn end(&mut self, call: &Call, now: Timestamp) -> Outcome {
+        let action = call.request.action();
+        let fits = |a: &Answering<'_>| {
+            a.left != Some(0)
+                && a.answer.action.is_none_or(|of| of == action)
+                && a.answer.connection.as_ref().is_none_or(|c| *c == call.connection)
         };
-        let root = draft.event(self.seq);
-        let mark = self.state.mark();
-        let Ok(done) = settle(self.subject.definitions, &mut self.state, root, self.now, load);
-        if let Some(mut woken) = self.woken.take() {
-            // Once more, event by event: each is explained on the state before it.
-            self.state.rollback(mark);
-            for event in &done.events {
-                let explained = self.explain(event);
-                if !explained.is_empty() {
-                    woken.push((event.clone(), explained));
-                }
-                done.changes.iter().filter(|(seq, _)| *seq == event.seq).for_each(|(_, change)| self.state.apply(change));
-            }
-            self.woken = Some(woken);
+        let Some(found) = self.answering.iter_mut().rev().find(|a| fits(a)) else { return world::done() };
+        if let Some(left) = &mut found.left {
+            *left -= 1;
         }
-        self.state.publish(usize::MAX);
-        self.seq += done.events.len() as u64;
+        let failed = |class, detail: &str| Outcome::Failed { class, detail: detail.into() };
+        match &found.answer.end {
+            End::Done => world::done(),
+            End::Transient => failed(Class::Transient, "transient"),
+            End::Throttled => failed(Class::Throttled { seconds: None }, "throttled"),
+            End::Permanent => failed(Class::Permanent, "permanent"),
+            End::Configuration => failed(Class::Configuration, "configuration"),
+            End::Unknown => Outcome::Unknown { detail: "unknown".into() },
+            End::Http { status, body, headers } => {
+                let own = self.subject.settings.connections.contains_key(&call.connection) && call.connection != "http";
+                action::answered(*status, headers, body, own, now)
+            }
+        }
+    }
+
+    fn is_watching(&self) -> bool {
+        self.woken.is_some()
+    }
+
+    fn explained(&mut self, event: &Event, explained: Vec<Explained>) {
+        self.woken.iter_mut().for_each(|woken| woken.push((event.clone(), explained.clone())));
+    }
+
+    fn settled(&mut self, done: Root) -> Result<(), Endless> {
         self.decided += done.events.len();
         if self.decided > MOST {
             return Err(Endless);
         }
-        let started = self.tell(&done);
         self.note(done);
-        Ok(started)
+        Ok(())
     }
+}
 
-    /// Why the rules and flows that wait for an event do what they do.
-    fn explain(&mut self, event: &Event) -> Vec<Explained> {
-        loop {
-            match explain(self.subject.definitions, &self.state, event, self.now, None) {
-                Ok(explained) => return explained,
-                Err(Need::Key(key)) => self.state.load(key, None),
-            }
-        }
-    }
-
-    /// Tells the dispatch what changed. The last word counts: a call may have started and ended in it.
-    fn tell(&mut self, done: &Root) -> Vec<Call> {
-        let mut started: Vec<Call> = Vec::new();
-        for (_, change) in &done.changes {
-            let call = self.dispatch.apply(change);
-            if let Key::Call(id) = &change.key {
-                started.retain(|c| c.id != *id);
-                started.extend(call);
-            }
-        }
-        started
-    }
-
+impl Around<'_> {
     fn note(&mut self, done: Root) {
         let Root { events, changes, log } = done;
         for (_, change) in &changes {
@@ -313,45 +310,6 @@ impl<'a> World<'a> {
             let data = if line.action == "emit" { emitted(&events, &line) } else { None };
             self.facts.push(Fact { call: call.and_then(|id| self.calls.get(&id).cloned()), data, line });
         }
-    }
-
-    /// How an attempt ends: as the first says who answers such calls, or well.
-    fn end(&mut self, call: &Call) -> Outcome {
-        let action = call.request.action();
-        let fits = |a: &Answering<'_>| {
-            a.left != Some(0)
-                && a.answer.action.is_none_or(|of| of == action)
-                && a.answer.connection.as_ref().is_none_or(|c| *c == call.connection)
-        };
-        let Some(found) = self.answering.iter_mut().rev().find(|a| fits(a)) else { return done() };
-        if let Some(left) = &mut found.left {
-            *left -= 1;
-        }
-        let failed = |class, detail: &str| Outcome::Failed { class, detail: detail.into() };
-        match &found.answer.end {
-            End::Done => done(),
-            End::Transient => failed(Class::Transient, "transient"),
-            End::Throttled => failed(Class::Throttled { seconds: None }, "throttled"),
-            End::Permanent => failed(Class::Permanent, "permanent"),
-            End::Configuration => failed(Class::Configuration, "configuration"),
-            End::Unknown => Outcome::Unknown { detail: "unknown".into() },
-            End::Http { status, body, headers } => {
-                let own = self.subject.settings.connections.contains_key(&call.connection) && call.connection != "http";
-                action::answered(*status, headers, body, own, self.now)
-            }
-        }
-    }
-}
-
-/// What sweeps go over: there is nothing but what is in the state.
-struct Loaded<'s>(&'s State);
-
-impl sweep::Source<Infallible> for Loaded<'_> {
-    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Infallible> {
-        Ok(self.0.scan(prefix, after, limit))
-    }
-    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, Infallible> {
-        Ok(Vec::new()) // a test has no history before itself
     }
 }
 
@@ -372,8 +330,4 @@ fn bytes(body: &Value) -> Vec<u8> {
 
 fn fault(detail: String) -> Refused {
     Refused { code: "settings".into(), detail }
-}
-
-fn done() -> Outcome {
-    Outcome::Done(Value::from([("status", 200u64.into()), ("body", "".into())]))
 }

@@ -41,6 +41,9 @@ impl Read for Faulty {
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<crate::engine::state::Entry>>, Error> {
         self.with(|f| f.memory.as_of(key, seq))
     }
+    fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut crate::store::Each<'_>) -> Result<(), Error> {
+        self.with(|f| f.memory.scan_as_of(prefix, seq, each))
+    }
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {
         self.with(|f| f.memory.delivery(source, delivery))
     }

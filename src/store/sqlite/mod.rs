@@ -8,7 +8,8 @@ mod definition;
 mod delivery;
 pub(super) mod error;
 pub(super) mod lock;
-mod read;
+
+pub(super) mod read;
 mod retain;
 pub(super) mod schema;
 mod shrink;
@@ -30,7 +31,7 @@ use self::error::{name, of_disk};
 use self::lock::Lock;
 pub use self::read::Reader;
 use self::read::{PATIENCE, number, text_if};
-use super::{Batch, Error, Filter, Last, Read, Retention, Store, Stored};
+use super::{Batch, Each, Error, Filter, Last, Read, Retention, Store, Stored};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
 
@@ -246,6 +247,9 @@ impl Read for Sqlite {
     }
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error> {
         self.reader.as_of(key, seq)
+    }
+    fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut Each<'_>) -> Result<(), Error> {
+        self.reader.scan_as_of(prefix, seq, each)
     }
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {
         match self.deliveries.find(self.deliveries.hash(source, delivery)) {

@@ -15,7 +15,7 @@ use crate::engine::event::RecordRef;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key};
 use crate::store::retention::Sizes;
-use crate::store::{Error, Filter, Last, Read, Stored};
+use crate::store::{Each, Error, Filter, Last, Read, Stored};
 
 /// For how long a connection waits for another to finish what it does with the file. Writers and readers do not wait for each
 /// other here; it is for recovery after a crash, and for people with a database browser.
@@ -185,6 +185,27 @@ impl Read for Reader {
         }
     }
 
+    fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut Each<'_>) -> Result<(), Error> {
+        let (_, horizon) = retain::horizon(&self.conn)?;
+        if seq < horizon {
+            return Err(Error::Forgotten(horizon));
+        }
+        let mut statement = self.conn.prepare_cached("SELECT id FROM change WHERE seq <= ?1 ORDER BY id DESC LIMIT 1")?;
+        let Some(then) = statement.query_row([whole(seq)], |row| row.get::<_, i64>(0)).optional()? else { return Ok(()) };
+        // In this order, so that what is changed between the two is found twice rather than not at all.
+        for sql in [UNCHANGED_SINCE, BEFORE_CHANGES] {
+            let mut statement = self.conn.prepare_cached(sql)?;
+            let mut rows = statement.query(params![then, prefix, behind(prefix)])?;
+            while let Some(row) = rows.next()? {
+                let name = text(row, 0)?;
+                let key: Key = name.parse().map_err(|()| damaged(format_args!("`{name}` is not a key")))?;
+                let entry = entry(&key, row, 1)?.ok_or_else(|| damaged(format_args!("{key} has no value")))?;
+                each(key, entry)?;
+            }
+        }
+        Ok(())
+    }
+
     /// By the file alone there is no horizon: any event ever delivered under this id.
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {
         let mut statement =
@@ -260,6 +281,14 @@ impl Read for Reader {
     }
 }
 
+/// What is there now and was so then.
+const UNCHANGED_SINCE: &str = "SELECT s.key, c.entry FROM state s CROSS JOIN change c ON c.id = s.change
+     WHERE s.partition = 0 AND s.key >= ?2 AND (?3 IS NULL OR s.key < ?3) AND s.change <= ?1 AND s.gone = 0";
+
+/// What the first change since then of each key replaced: a chain that begins later points to nothing before.
+const BEFORE_CHANGES: &str = "SELECT c.key, p.entry FROM change c CROSS JOIN change p ON p.id = c.prev
+     WHERE c.id > ?1 AND c.prev <= ?1 AND c.key >= ?2 AND (?3 IS NULL OR c.key < ?3) AND p.entry IS NOT NULL";
+
 /// The index is named because SQLite would rather walk along the whole log for the first line that fits.
 pub(super) const FIRST_SINCE: &str = "SELECT min(seq) FROM log INDEXED BY log_at WHERE at >= ?1";
 
@@ -295,7 +324,7 @@ impl Order {
 
 /// Whether a key that is removed keeps its row, so that its past is found quickly. Short-lived ones, of which there is no end,
 /// do not.
-pub(super) fn keeps_chain(key: &Key) -> bool {
+pub(in crate::store) fn keeps_chain(key: &Key) -> bool {
     match key {
         Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
         Key::Window { .. } | Key::Windows => true,
@@ -318,7 +347,7 @@ fn made(key: &Key) -> Option<u64> {
 }
 
 /// The smallest text behind all that begin with `prefix`; `None`: there is none. Bytes of UTF-8 sort as characters do.
-fn behind(prefix: &str) -> Option<String> {
+pub(in crate::store) fn behind(prefix: &str) -> Option<String> {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
         let next = if last == '\u{D7FF}' { Some('\u{E000}') } else { char::from_u32(u32::from(last) + 1) };

@@ -1,0 +1,248 @@
+//! Definitions on recorded history: what was told is decided twice in lockstep, by the old and by the new ones, from the same
+//! starting state and under the same assumptions, and the firings are compared.
+//!
+//! The old side is decided again as well, rather than read from the log: only two runs under the same assumptions differ in
+//! nothing but the definitions. The assumptions: every attempt of a call ends well, at once; nobody acts by hand; what a source
+//! told is known at the moment it was received. Timers fall due on the virtual clock between the events.
+//!
+//! Architecture invariant: each side is a [`World`], the one of the tests, and decides through the very `cascade::settle` of the
+//! daemon; nothing leaves, and nothing is written into the recorded store. What each side has changed is on disk; in memory is
+//! what waits (timers, calls) and a bounded number of loaded values, however long the history is.
+
+mod history;
+mod side;
+
+pub use history::{History, recorded};
+pub use side::{Count, Firing, Kind, Who};
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use self::side::Side;
+use super::world::World;
+use crate::engine::definition::Definitions;
+use crate::engine::event::{self, Body, Command, Draft, Event};
+use crate::store::scratch::Below;
+use crate::store::{self, Read, export};
+
+/// Values that one event may ask for: as many as in the daemon's turn.
+const MAX_NEEDS: usize = 10_000;
+/// Events decided at one moment of the virtual clock: a flow that starts itself without waiting has no end.
+const MAX_AT_ONCE: usize = 1_000_000;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A store cannot be read, or the state that is tried out cannot be kept.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The exported events cannot be read.
+    #[error(transparent)]
+    Lines(#[from] export::Wrong),
+    /// So much follows at one moment that it will not end.
+    #[error("more than {MAX_AT_ONCE} events follow at {0}: flows or rules that wake each other without waiting")]
+    Endless(Timestamp),
+    /// What was told is known no more.
+    #[error("what {0} of {1} brought was let go by retention (payloads): begin later with `--since`")]
+    Forgotten(String, Timestamp),
+    /// Deciding an event asks for more values than any decision may.
+    #[error("deciding {0} needs more than {MAX_NEEDS} values")]
+    TooMuch(String),
+}
+
+/// From where both sides begin.
+#[derive(Clone, Copy)]
+pub struct Start<'a> {
+    /// The recorded store, and the number of the last event that had been decided; none: an empty state.
+    pub state: Option<(&'a dyn Read, u64)>,
+    /// The time.
+    pub at: Timestamp,
+}
+
+/// A firing that only one side has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Only the new definitions have it; otherwise only the old ones.
+    pub more: bool,
+    /// The firing.
+    pub firing: Firing,
+}
+
+/// What came of a rule or flow on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Row {
+    /// By the old definitions.
+    pub old: Count,
+    /// By the new ones.
+    pub new: Count,
+    /// Firings that only the new ones have.
+    pub more: u64,
+    /// Firings that only the old ones have.
+    pub fewer: u64,
+}
+
+/// Both sides on their way through history.
+pub struct Backtest<'a> {
+    old: World<'a, Side<'a>>,
+    new: World<'a, Side<'a>>,
+    differing: BTreeMap<Who, (u64, u64)>,
+    told: u64,
+}
+
+impl<'a> Backtest<'a> {
+    /// Begins; what waited then waits on both sides.
+    pub fn new(old: &'a Definitions, new: &'a Definitions, start: Start<'a>) -> Result<Self, Error> {
+        let side = |definitions| {
+            let below = start.state.map(|(store, seq)| Below { store, seq });
+            side::begin(definitions, below, start.at)
+        };
+        Ok(Self { old: side(old)?, new: side(new)?, differing: BTreeMap::new(), told: 0 })
+    }
+
+    /// The next recorded event: time passes until it was received, then both sides decide it. What the engine recorded itself
+    /// only lets time pass: each side comes to its own.
+    pub fn take<E: From<Error>>(&mut self, event: &Event, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
+        self.pass(event.received, told)?;
+        if event.body == Body::Forgotten {
+            return Err(Error::Forgotten(event.id(), event.received).into());
+        }
+        if !event.is_root() || !is_told(&event.body) {
+            return Ok(());
+        }
+        self.told += 1;
+        for world in [&mut self.old, &mut self.new] {
+            let mut draft = draft(event);
+            world.behind.root = Some(event.seq);
+            world.behind.numbers(event.seq, world.seq, &mut draft.body);
+            let started = world.decide(draft)?;
+            debug_assert!(started.is_empty(), "what a source tells starts no attempt by itself");
+            world.behind.root = None;
+        }
+        self.pass(event.received, told)
+    }
+
+    /// Time passes: what falls due until then happens on both sides, moment by moment.
+    pub fn pass<E: From<Error>>(
+        &mut self,
+        until: Timestamp,
+        told: &mut impl FnMut(Difference) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut before = None;
+        while let Some(at) = self.old.wake().into_iter().chain(self.new.wake()).min().filter(|at| *at <= until)
+            && before != Some(at)
+        {
+            self.both(at)?;
+            self.compare(told)?;
+            before = Some(at);
+        }
+        self.both(until)?;
+        self.compare(told)
+    }
+
+    fn both(&mut self, until: Timestamp) -> Result<(), Error> {
+        self.old.pass(until)?;
+        self.new.pass(until)
+    }
+
+    /// Compares what fired since the last time: whatever is alike on both sides fired at the same moment, on the same event.
+    fn compare<E: From<Error>>(&mut self, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
+        let (mut old, mut new) = (self.old.behind.fired(), self.new.behind.fired());
+        old.sort_unstable();
+        new.sort_unstable();
+        let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return Ok(()),
+                (Some(was), Some(is)) => was.cmp(is),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+            };
+            let (was, is) = (old.next_if(|_| order.is_le()), new.next_if(|_| order.is_ge()));
+            let Some(firing) = was.xor(is) else { continue };
+            let more = order.is_gt();
+            let (mores, fewers) = self.differing.entry(firing.who.clone()).or_default();
+            *(if more { mores } else { fewers }) += 1;
+            told(Difference { more, firing })?;
+        }
+    }
+
+    /// Events that were told and decided by both sides.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Where the clock stands.
+    pub fn now(&self) -> Timestamp {
+        self.new.now
+    }
+
+    /// Every rule and flow that either side knows, and roots that were rolled back where there are any.
+    pub fn rows(&self) -> BTreeMap<Who, Row> {
+        let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
+        for (who, count) in self.old.behind.counts() {
+            rows.entry(who).or_default().old = count;
+        }
+        for (who, count) in self.new.behind.counts() {
+            rows.entry(who).or_default().new = count;
+        }
+        for (who, (more, fewer)) in &self.differing {
+            let row = rows.entry(who.clone()).or_default();
+            (row.more, row.fewer) = (*more, *fewer);
+        }
+        rows
+    }
+}
+
+impl Difference {
+    /// For programs; the keys are a promise.
+    pub fn to_json(&self) -> serde_json::Value {
+        let Firing { who, branch, record, name, event, at } = &self.firing;
+        let mut json = who.to_json();
+        json["kind"] = json!("difference");
+        json["change"] = json!(if self.more { "more" } else { "fewer" });
+        json["branch"] = json!(branch);
+        json["record"] = json!(record);
+        json["name"] = json!(name);
+        json["event"] = json!(event.map(event::id));
+        json["at"] = json!(at);
+        json
+    }
+}
+
+impl Row {
+    /// For programs; the keys are a promise.
+    pub fn to_json(&self, who: &Who) -> serde_json::Value {
+        let Self { old, new, more, fewer } = self;
+        let mut json = who.to_json();
+        json["kind"] = json!("row");
+        json["firings"] = json!({ "old": old.fired, "new": new.fired, "more": more, "fewer": fewer });
+        json["evaluated"] = json!({ "old": old.evaluated, "new": new.evaluated });
+        json["failed"] = json!({ "old": old.failed, "new": new.failed });
+        json["calls"] = json!({ "old": old.calls, "new": new.calls });
+        json
+    }
+}
+
+/// Whether it came from outside and does not depend on what was decided: such roots are told again. The rest each side comes to
+/// by itself, or it is about calls that only the recorded history made.
+fn is_told(body: &Body) -> bool {
+    match body {
+        Body::Happened { .. } | Body::Unread(_) | Body::Settled { .. } => true,
+        Body::Forgotten => false,                             // told as an error before
+        Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
+        Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
+        Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
+        Body::Command(Command::Silence(_) | Command::EndSilence(_)) => true,
+        // How far a source was read decides nothing; both sides keep the definitions they have.
+        Body::Polled { .. } | Body::Loaded { .. } | Body::NotLoaded(_) => false,
+    }
+}
+
+/// What was told then, to be told again. Its delivery was accepted then: it is not compared with others anew.
+fn draft(event: &Event) -> Draft {
+    let Event { seq: _, name, at, received, origin, delivery, record, cause, batch, body } = event.clone();
+    Draft { name, at, received, origin, delivery, record, cause, batch, body }
+}

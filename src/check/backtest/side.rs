@@ -1,0 +1,265 @@
+//! One side of a backtest: its definitions in a world whose state is tried out on disk, and what fires there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Error, MAX_AT_ONCE, MAX_NEEDS};
+use crate::check::world::{self, Behind, World};
+use crate::engine::call::{Call, Outcome as Ended};
+use crate::engine::cascade::Root;
+use crate::engine::definition::Definitions;
+use crate::engine::dispatch::Dispatch;
+use crate::engine::event::{self, Body, Command, Event};
+use crate::engine::log::{Line, Outcome};
+use crate::engine::state::{Change, Entry, Key, State, prefix};
+use crate::store::scratch::{Below, Scratch};
+
+/// Keys of one read.
+const PAGE: usize = 500;
+
+/// What fires; in the order in which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A rule.
+    Rule,
+    /// A flow: a run starts.
+    Flow,
+    /// Nothing: all that an event caused was rolled back, because it would not have ended.
+    Parked,
+}
+
+/// A rule or flow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who {
+    /// Which.
+    pub kind: Kind,
+    /// Its id; empty for what was rolled back.
+    pub id: String,
+}
+
+/// Something that fired. Two sides have the same one when all of this is the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Firing {
+    /// When, on the virtual clock.
+    pub at: Timestamp,
+    /// The recorded event that caused it; none: a timer, or the outcome of a call.
+    pub event: Option<u64>,
+    /// The rule or flow.
+    pub who: Who,
+    /// `else`, where a rule's condition did not hold, and what else it does besides `then`.
+    pub branch: Option<String>,
+    /// The record, as `lead/L20`.
+    pub record: Option<String>,
+    /// The name of the event it fired on: the recorded one, or one that followed from it.
+    pub name: String,
+}
+
+/// What came of a rule or flow, and what it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// How often it fired.
+    pub fired: u64,
+    /// How often an event woke it, so that its condition was looked at.
+    pub evaluated: u64,
+    /// How often something of it could not be done or not be told.
+    pub failed: u64,
+    /// Messages and requests that it ordered.
+    pub calls: u64,
+}
+
+/// What stands behind a side's world.
+pub(super) struct Side<'a> {
+    definitions: &'a Definitions,
+    scratch: Scratch<'a>,
+    /// The recorded event that is being decided.
+    pub(super) root: Option<u64>,
+    fired: Vec<Firing>,
+    counts: BTreeMap<Who, Count>,
+    /// Items in quarantine, likewise.
+    items: BTreeMap<u64, u64>,
+    /// Silences by the recorded events that began them: here they are known by other numbers.
+    silences: BTreeMap<u64, u64>,
+    /// Values that this decision has asked for.
+    needs: usize,
+    /// Events decided since what fired was last taken away.
+    decided: usize,
+}
+
+/// A side at its beginning. An attempt that was being made then ends as every attempt does.
+pub(super) fn begin<'a>(
+    definitions: &'a Definitions,
+    below: Option<Below<'a>>,
+    at: Timestamp,
+) -> Result<World<'a, Side<'a>>, Error> {
+    let seq = below.as_ref().map_or(0, |below| below.seq);
+    let scratch = Scratch::open(below)?;
+    let (mut dispatch, mut started) = (Dispatch::default(), Vec::new());
+    for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP] {
+        let mut after = None;
+        loop {
+            let page = scratch.keys(kind, after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            for key in page {
+                let entry = scratch.load(&key)?;
+                started.extend(dispatch.apply(&Change { key, entry }));
+            }
+        }
+    }
+    let side = Side {
+        definitions,
+        scratch,
+        root: None,
+        fired: Vec::new(),
+        counts: BTreeMap::new(),
+        silences: BTreeMap::new(),
+        items: BTreeMap::new(),
+        needs: 0,
+        decided: 0,
+    };
+    let mut world = World::new(definitions, dispatch, side, seq + 1, at);
+    for call in &started {
+        world.attempt(call)?;
+    }
+    world.begin()?;
+    Ok(world)
+}
+
+impl Side<'_> {
+    /// What fired since the last time.
+    pub(super) fn fired(&mut self) -> Vec<Firing> {
+        self.decided = 0;
+        std::mem::take(&mut self.fired)
+    }
+
+    /// What is named by the number of an event is named by the one it has on this side.
+    pub(super) fn numbers(&mut self, recorded: u64, own: u64, body: &mut Body) {
+        match body {
+            Body::Command(Command::Silence(_)) => drop(self.silences.insert(recorded, own)),
+            Body::Unread(_) => drop(self.items.insert(recorded, own)),
+            Body::Settled { item, .. } => *item = self.items.get(item).copied().unwrap_or(*item),
+            Body::Command(Command::EndSilence(id)) => *id = self.silences.get(id).copied().unwrap_or(*id),
+            _ => {}
+        }
+    }
+
+    /// Every rule and flow there is, also those of which nothing came.
+    pub(super) fn counts(&self) -> BTreeMap<Who, Count> {
+        let rules = self.definitions.rules.iter().map(|r| Who { kind: Kind::Rule, id: r.id.clone() });
+        let flows = self.definitions.flows.keys().map(|id| Who { kind: Kind::Flow, id: id.clone() });
+        let mut all: BTreeMap<Who, Count> = rules.chain(flows).map(|who| (who, Count::default())).collect();
+        all.extend(self.counts.clone());
+        all
+    }
+
+    fn count(&mut self, who: Who) -> &mut Count {
+        self.counts.entry(who).or_default()
+    }
+
+    /// Which rules and flows an event wakes.
+    fn evaluated(&mut self, event: &Event) {
+        let definitions = self.definitions;
+        for rule in definitions.index.rules(&event.name).into_iter().map(|at| &definitions.rules[at]) {
+            if rule.when.iter().any(|t| t.matches(event)) {
+                self.count(Who { kind: Kind::Rule, id: rule.id.clone() }).evaluated += 1;
+            }
+        }
+        for id in definitions.index.flows(&event.name) {
+            if definitions.flows.get(&id).is_some_and(|f| f.when.iter().any(|t| t.matches(event))) {
+                self.count(Who { kind: Kind::Flow, id }).evaluated += 1;
+            }
+        }
+    }
+
+    fn note(&mut self, events: &[Event], line: Line) {
+        let Some(who) = who(&line) else { return };
+        let count = self.count(who.clone());
+        let fires = match (line.outcome, line.action.as_str()) {
+            (Outcome::Fired, "rule" | "start") => true,
+            (Outcome::Failed, "cascade") => true,
+            (Outcome::Fired, "email" | "http" | "dingtalk" | "wecom") => {
+                count.calls += 1;
+                false
+            }
+            (Outcome::Failed, _) => {
+                count.failed += 1;
+                false
+            }
+            _ => false,
+        };
+        if !fires {
+            return;
+        }
+        count.fired += 1;
+        let name = events.iter().find(|e| e.seq == line.event).map(|e| e.name.clone()).unwrap_or_default();
+        let branch = line.detail.at(&["branch"]).map(ToString::to_string);
+        let record = line.record.as_ref().map(ToString::to_string);
+        self.fired.push(Firing { at: line.at, event: self.root, who, branch, record, name });
+    }
+}
+
+/// Whom a line is about: a run that a rule starts is the flow's.
+fn who(line: &Line) -> Option<Who> {
+    let of = |kind, id: &Option<String>| id.clone().map(|id| Who { kind, id });
+    match line.action.as_str() {
+        "cascade" => Some(Who { kind: Kind::Parked, id: String::new() }),
+        "start" if line.outcome == Outcome::Fired => of(Kind::Flow, &line.flow),
+        _ => of(Kind::Rule, &line.rule).or_else(|| of(Kind::Flow, &line.flow)),
+    }
+}
+
+impl Behind for Side<'_> {
+    type Error = Error;
+
+    /// Far fewer than in the daemon: memory is not to grow with the history, and what is on disk is near.
+    const KEEP: usize = 2_000;
+
+    fn load(&mut self, key: &Key) -> Result<Option<Arc<Entry>>, Error> {
+        self.needs += 1;
+        if self.needs > MAX_NEEDS {
+            return Err(Error::TooMuch(self.root.map_or_else(|| "what was due".into(), event::id)));
+        }
+        Ok(self.scratch.load(key)?)
+    }
+
+    fn keys(&self, _: &State, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        Ok(self.scratch.keys(prefix, after, limit)?)
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        Ok(self.scratch.events(after, limit)?.into_iter().map(|stored| stored.event).collect())
+    }
+
+    fn end(&mut self, _: &Call, _: Timestamp) -> Ended {
+        world::done()
+    }
+
+    fn settled(&mut self, done: Root) -> Result<(), Error> {
+        self.needs = 0;
+        self.decided += done.events.len();
+        if self.decided > MAX_AT_ONCE {
+            let at = done.log.first().map(|l| l.at).or_else(|| done.events.first().map(|e| e.received));
+            return Err(Error::Endless(at.unwrap_or_default()));
+        }
+        // A key that changes more than once is written once.
+        let mut seen = BTreeSet::new();
+        self.scratch.put(done.changes.iter().rev().map(|(_, change)| change).filter(|change| seen.insert(&change.key)))?;
+        for event in &done.events {
+            self.evaluated(event);
+        }
+        for line in done.log {
+            self.note(&done.events, line);
+        }
+        Ok(())
+    }
+}
+
+impl Who {
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let of = |kind| (self.kind == kind).then_some(&self.id);
+        json!({ "rule": of(Kind::Rule), "flow": of(Kind::Flow), "parked": self.kind == Kind::Parked })
+    }
+}
