@@ -17,7 +17,7 @@ use ifthen::engine::value::{Map, Value};
 use ifthen::engine::{silence, sweep};
 use ifthen::store::sqlite::{Options, Sqlite};
 use ifthen::store::{self, Batch, Read, Store};
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{Timestamp, civil};
 
 const CONFIG: &str = r#"
 lang: zh
@@ -142,13 +142,17 @@ impl World {
         loop {
             while self.dispatch.is_sweeping() {
                 let slices = self.dispatch.slices(self.now, &Kept(&self.store)).unwrap();
-                slices.iter().for_each(|slice| drop(self.decide(slice.clone())));
+                for slice in &slices {
+                    self.decide(slice.clone());
+                }
                 self.dispatch.give_up(&slices);
             }
             let Some(wake) = self.dispatch.wake(&self.definitions, self.now).filter(|wake| *wake <= until) else { break };
             self.now = self.now.max(wake);
             let due = self.dispatch.due(&self.definitions, self.now);
-            due.iter().for_each(|draft| drop(self.decide(draft.clone())));
+            for draft in &due {
+                self.decide(draft.clone());
+            }
             self.dispatch.give_up(&due);
             if due.is_empty() {
                 break;

@@ -66,6 +66,7 @@ fn rule(id: &str, when: Vec<Trigger>, lets: Vec<Let>) -> Rule {
         stop: false,
         enabled: true,
         gates: Default::default(),
+        calendar: None,
         deliver: Deliver::Live,
     }
 }
