@@ -3,6 +3,9 @@
 //! texts in `tests/snapshots/` anew.
 #![allow(clippy::unwrap_used, reason = "a failure there is the test failing")]
 
+#[path = "why/gates.rs"]
+mod gates;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};

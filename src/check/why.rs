@@ -121,7 +121,6 @@ impl Judged {
             "verdict": verdict.word(),
             "by": by,
             "until": until(verdict),
-            "comment": if let Verdict::Silenced { comment, .. } = verdict { Some(comment) } else { None },
             "error": if let Verdict::Unevaluable(why) = verdict { Some(why) } else { None },
             "preview": preview,
             "when": when.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -9,10 +9,11 @@ use super::words::Words as _;
 use super::{Context, Exit, eprintln};
 
 /// What is written, and where: the files that the repository ships.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("config.yaml", include_str!("../../config.example.yaml")),
     ("rules/leads.yaml", include_str!("../../rules/leads.yaml")),
     ("rules/pool.yaml", include_str!("../../rules/pool.yaml")),
+    ("rules/customers.yaml", include_str!("../../rules/customers.yaml")),
     ("rules/people.yaml", include_str!("../../rules/people.yaml")),
     ("rules/tests.yaml", include_str!("../../rules/tests.yaml")),
     ("flows/welcome.yaml", include_str!("../../flows/welcome.yaml")),

@@ -322,6 +322,8 @@ fn difference(sections: &Map, lang: Lang) -> String {
             "people" => "人员",
             "teams" => "团队",
             "templates" => "模板",
+            "tables" => "表",
+            "actions" => "命名动作",
             "rules" => "规则",
             "flows" => "流程",
             "sources" => "来源",

@@ -4,6 +4,7 @@ use super::output::{Look, clip};
 use super::phrase::Speech;
 use super::when;
 use super::words::{Lang, Words as _};
+use crate::engine::binding::Told;
 use crate::engine::event::{Body, Event};
 use crate::engine::explain::{Explained, Verdict};
 use crate::engine::expression::{Clause, Held, Joint};
@@ -171,6 +172,21 @@ fn waits(explained: &Explained, event: &Event, speech: &Speech) -> String {
         }
         each => lang.pick(format!("waits for {each}; this was {this}"), format!("等待 {each};此事件是 {this}")),
     }
+}
+
+/// The values of `let:`, a line each: its name, its value, what it stands for, and since when that is complete.
+pub(crate) fn lets(lets: &[Told], event: &Event, speech: &Speech) -> Vec<(String, Look)> {
+    let lang = speech.lang;
+    let line = |told: &Told| {
+        let (value, look) = match &told.value {
+            Ok(value) => (shown(value, event, speech), Look::Plain),
+            Err(why) => (clip(&lang.said(why), CLAUSE), Look::Red),
+        };
+        let since = told.complete_since.map(|since| when::beside(since, event.at, &speech.zone));
+        let since = since.map(|t| lang.pick(format!("; complete since {t}"), format!(";自 {t} 起完整"))).unwrap_or_default();
+        (format!("{} = {value}    {}{since}", clip(&told.name, VALUE), clip(&told.is, CLAUSE)), look)
+    };
+    lets.iter().map(line).collect()
 }
 
 /// The clauses of a condition, a line each, indented by how deep they stand: how each came out, its text, its values.

@@ -177,7 +177,10 @@ impl Shown<'_> {
         }
         // Of one rule that was asked for, everything; of several the first reason is enough.
         let condition = why.verdicts.first().filter(|_| self.asked.is_some()).and_then(|j| j.explained.condition.as_ref());
-        for (line, look) in condition.map(|c| verdict::clauses(c, &why.event, &self.place.speech)).unwrap_or_default() {
+        let lets = why.verdicts.first().filter(|_| self.asked.is_some()).map(|j| j.explained.lets.as_slice());
+        let lets = verdict::lets(lets.unwrap_or_default(), &why.event, &self.place.speech);
+        let clauses = condition.map(|c| verdict::clauses(c, &why.event, &self.place.speech)).unwrap_or_default();
+        for (line, look) in lets.into_iter().chain(clauses) {
             out.line(format!("  {}", style.paint(look, &line)))?;
         }
         self.disagreements(why, out)?;

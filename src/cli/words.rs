@@ -111,6 +111,8 @@ const SAID: &[(&str, &str, &str)] = &[
     ("does not compile", "does not compile, the old ones stay", "编译不通过,继续使用旧定义"),
     ("start", "at start", "启动"),
     ("entity", "there is no such entity", "没有这个实体"),
+    ("not counted", "not counted", "未计入"),
+    ("more than {} items would have to be kept", "more than {} items would have to be kept", "需要保留的内容超过 {} 条"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),
     ("kept by ifthen (from: ifthen)", "kept by ifthen", "只由 ifthen 写入"),
@@ -132,6 +134,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("more than {} steps from the first event", "more than {} steps from the first event", "超过 {} 层"),
     ("more than {} events from one", "more than {} events from one", "一个事件引出超过 {} 个事件"),
     ("the daemon stopped during the attempt", "the daemon stopped during the attempt", "发送途中程序停止"),
+    (
+        "{}: the event came too late, what counted then is no longer kept",
+        "{}: the event came too late, what counted then is no longer kept",
+        "{}:事件来得太晚,当时的统计已不再保留",
+    ),
+    (
+        "{}: more than 20000 items would have to be kept",
+        "{}: more than 20000 items would have to be kept",
+        "{}:需要保留的内容超过 20000 条",
+    ),
+    ("{}: this event is about no record", "{}: this event is about no record", "{}:此事件没有对应的记录"),
     ("{} is missing", "{} is missing", "{} 没有值"),
 ];
 

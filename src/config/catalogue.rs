@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Gx gates · E0Tx triggers of time · E0Wx `let`. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Gx gates · E0Nx named actions · E0Sx triggers of time · E0Tx tables · E0Wx `let`. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -23,29 +23,29 @@ macro_rules! texts {
 texts! {
     // Triggers that are driven by time.
     K_SPAN "" "a length of time such as `24h`, `5d`, `3 months`, `8 working hours`, `2 working days`" "时长，如 `24h`、`5d`、`3 months`、`8 working hours`、`2 working days`"
-    WHILE_CLOCK "E0T1" "`while` cannot ask for `{0}`: nothing would say when that changes" "`while` 不能使用 `{0}`：它变化时不会有任何事件"
+    WHILE_CLOCK "E0S1" "`while` cannot ask for `{0}`: nothing would say when that changes" "`while` 不能使用 `{0}`：它变化时不会有任何事件"
     WHILE_CLOCK_HELP "" "say how long with `for:` and from when with `since:`, or compare in `if:`, which is judged when the time is over" "用 `for:` 写持续多久、用 `since:` 写从何时算起；或写在到时才判断的 `if:` 里"
-    WHILE_EVENT "E0T2" "`while` is about the record alone; there is no `{0}` here" "`while` 只看记录本身，这里没有 `{0}`"
+    WHILE_EVENT "E0S2" "`while` is about the record alone; there is no `{0}` here" "`while` 只看记录本身，这里没有 `{0}`"
     WHILE_EVENT_HELP "" "name a field; a rule can set one when the event comes" "请使用字段；可以用规则在事件发生时写入字段"
-    WHILE_REFERENCE "E0T3" "`while` cannot follow `{0}` to another record: changes over there would not be noticed" "`while` 不能引用另一条记录的 `{0}`：那边的变化不会被注意到"
+    WHILE_REFERENCE "E0S3" "`while` cannot follow `{0}` to another record: changes over there would not be noticed" "`while` 不能引用另一条记录的 `{0}`：那边的变化不会被注意到"
     WHILE_REFERENCE_HELP "" "copy it into a field of this record with a rule, or ask for it in `if:`" "用规则把它写入本记录的字段，或写在 `if:` 里"
-    BAD_OFFSET "E0T4" "`{0}` is no offset" "`{0}` 不是有效的偏移"
+    BAD_OFFSET "E0S4" "`{0}` is no offset" "`{0}` 不是有效的偏移"
     OFFSET_HELP "" "write `-1d`, `+2h`, `-2 working days`" "请写 `-1d`、`+2h`、`-2 working days`"
-    NOT_A_TIME "E0T5" "the field `{0}` holds no time" "字段 `{0}` 不是时间"
-    CRON_FIELDS "E0T6" "a cron expression has five fields, this has {0}" "cron 表达式应有五段，这里有 {0} 段"
-    CRON_PART "E0T7" "`{0}` does not fit {1}" "`{0}` 不能用于{1}"
+    NOT_A_TIME "E0S5" "the field `{0}` holds no time" "字段 `{0}` 不是时间"
+    CRON_FIELDS "E0S6" "a cron expression has five fields, this has {0}" "cron 表达式应有五段，这里有 {0} 段"
+    CRON_PART "E0S7" "`{0}` does not fit {1}" "`{0}` 不能用于{1}"
     CRON_HELP "" "minute, hour, day, month, weekday (0 or 7 is Sunday, 1 Monday): `30 9 * * 1-5`" "依次为分、时、日、月、星期(0 或 7 为周日，1 为周一)：`30 9 * * 1-5`"
-    CRON_IMPOSSIBLE "E0T8" "`{0}` never comes: there is no such day" "`{0}` 永远不会到来：没有这样的日期"
+    CRON_IMPOSSIBLE "E0S8" "`{0}` never comes: there is no such day" "`{0}` 永远不会到来：没有这样的日期"
     CRON_IMPOSSIBLE_HELP "" "for the last day of a month run on the 1st, or daily with an `if:`" "要在月末执行，可在每月 1 日执行，或每天执行并加 `if:`"
-    CRON_ALIAS "E0T9" "`{0}` means nothing" "不认识 `{0}`"
-    TOO_OFTEN "E0TA" "`every` must be a second or more" "`every` 至少为一秒"
-    BAD_MISSED "E0TB" "`{0}` does not say what becomes of missed ticks" "`{0}` 没有说明如何处理错过的时刻"
+    CRON_ALIAS "E0S9" "`{0}` means nothing" "不认识 `{0}`"
+    TOO_OFTEN "E0SA" "`every` must be a second or more" "`every` 至少为一秒"
+    BAD_MISSED "E0SB" "`{0}` does not say what becomes of missed ticks" "`{0}` 没有说明如何处理错过的时刻"
     MISSED_HELP "" "`skip`, `latest`, `all`, or `latest within 1d`, `all within 12h`" "可写 `skip`、`latest`、`all`，或 `latest within 1d`、`all within 12h`"
-    BAD_EXISTING "E0TC" "`{0}` does not say what becomes of existing records" "`{0}` 没有说明如何处理已有的记录"
+    BAD_EXISTING "E0SC" "`{0}` does not say what becomes of existing records" "`{0}` 没有说明如何处理已有的记录"
     EXISTING_HELP "" "`skip` (unless said), `fire`, or `spread over 2h`" "可写 `skip`(默认)、`fire` 或 `spread over 2h`"
-    WARN_TOO_EARLY "E0TD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
-    WARN_OF_WHAT "E0TE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
-    EXISTING_OF_WHAT "E0TF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
+    WARN_TOO_EARLY "E0SD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
+    WARN_OF_WHAT "E0SE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
+    EXISTING_OF_WHAT "E0SF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
 
     // The report itself.
     HELP "" "help" "帮助"
@@ -192,6 +192,35 @@ texts! {
     WAS_TWICE "E0G8" "two say that they were {0} `{1}`" "有两处都声称曾是{0} `{1}`"
     HERE "" "here" "在这里"
 
+    IMPORTS_FIRST "E0G9" "only a poll reads for the first time" "只有轮询才有首次读取"
+
+    // Tables and named actions.
+    TABLE_OUTSIDE "E0T0" "`{0}` is not below the folders of the definitions" "`{0}` 不在定义所在的目录之内"
+    TABLE_OUTSIDE_HELP "" "a path from the folder of this file downwards, without `..`, and no link that leads out" "请写从本文件所在目录向下的路径，不能用 `..`，也不能经链接指到外面"
+    TABLE_MISSING "E0T1" "there is no file `{0}`" "没有文件 `{0}`"
+    TABLE_MISSING_HELP "" "the path begins at the folder of this file" "路径从本文件所在的目录开始"
+    RAGGED "E0T2" "this row has {0} cells, the first has {1}" "这一行有 {0} 格，首行有 {1} 格"
+    COLUMN_EMPTY "E0T3" "column {0} has no name" "第 {0} 列没有列名"
+    COLUMN_TWICE "E0T4" "two columns are called `{0}`" "有两列都叫 `{0}`"
+    NO_COLUMN "E0T5" "the table `{0}` has no column `{1}`" "表 `{0}` 没有 `{1}` 这一列"
+    TABLE_KEY_EMPTY "E0T6" "row {0} has nothing in its key `{1}`" "第 {0} 行的键 `{1}` 为空"
+    TABLE_KEY_TWICE "E0T7" "row {0} repeats the key `{1}`" "第 {0} 行的键 `{1}` 重复"
+    TABLE_TOO_LONG "E0T8" "the table has more than {0} rows" "表超过 {0} 行"
+    UNKNOWN_TABLE "E0T9" "there is no table `{0}` in `tables:`" "`tables:` 中没有表 `{0}`"
+    LOOKUP_WRITTEN_OUT "E0TA" "table and column of `lookup` must be quoted texts" "`lookup` 的表名和列名必须是带引号的文本"
+    UNKNOWN_ACTION "E0N0" "there is no action `{0}` in `actions:`" "`actions:` 中没有动作 `{0}`"
+    RUN_ONE "E0N1" "`run` takes one action: `run: { name: { … } }`" "`run` 一次执行一个动作：`run: { 名称: { … } }`"
+    UNKNOWN_PARAMETER "E0N2" "the action `{0}` has no parameter `{1}`" "动作 `{0}` 没有参数 `{1}`"
+    MISSING_PARAMETER "E0N3" "the action `{0}` needs its parameter `{1}`" "动作 `{0}` 缺少参数 `{1}`"
+    BAD_PARAMETER "E0N4" "`{0}` cannot be the name of a parameter: letters, digits and `_`" "`{0}` 不能用作参数名：只能用文字、数字和 `_`"
+    PARAMETER_TWICE "E0N5" "the parameter `{0}` is named twice" "参数 `{0}` 写了两次"
+    NO_PARAMETER "E0N6" "there is no parameter `{0}` here" "这里没有参数 `{0}`"
+    DOLLAR_HELP "" "a dollar sign itself is `$$`" "美元符号本身请写 `$$`"
+    ACTION_CYCLE "E0N7" "actions that run each other: {0}" "命名动作互相调用：{0}"
+    ACTION_TOO_MUCH "E0N8" "named actions come to more than {0} actions here" "命名动作在此展开后超过 {0} 个动作"
+    ACTION_DEEP "E0NA" "named actions run each other more than {0} deep" "命名动作嵌套超过 {0} 层"
+    PARAMETER_INSIDE "E0N9" "`${0}` is not a text; it can only stand alone" "参数 `${0}` 不是文本，只能单独使用"
+
     // References.
     UNKNOWN_ENTITY "E050" "there is no entity `{0}`" "没有名为 `{0}` 的实体"
     UNKNOWN_FIELD "E051" "the entity `{1}` has no field `{0}`" "实体 `{1}` 没有字段 `{0}`"
@@ -334,6 +363,8 @@ texts! {
     WHICH_CALENDAR "E0DC" "which calendar is meant where none is named? There are {0}" "没有指明日历时用哪一个？现有：{0}"
     WHICH_HELP "" "say so in config.yaml: `calendar: {0}`" "请在 config.yaml 中写明：`calendar: {0}`"
     CLOSED_WEEKDAY "E0DD" "`{0}` is to have the hours of a weekday on which nobody works" "`{0}` 所沿用的那个星期几没有工作时间"
+
+    TOO_MANY_DAYS "E0DE" "more than {0} entries" "超过 {0} 项"
 
     // Tests.
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"

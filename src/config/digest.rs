@@ -49,6 +49,18 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Items that are what a file of theirs says, too.
+    pub(super) fn add_files<'a>(&mut self, section: &str, files: impl Iterator<Item = (&'a String, String)>) {
+        let Some(items) = self.items.get_mut(section) else { return };
+        for (id, text) in files {
+            if let Some(digest) = items.get_mut(id) {
+                digest.push_str(&hex(Sha256::digest(text.as_bytes()).as_slice()));
+            }
+        }
+    }
+}
+
 /// Added, changed and removed ids, by section; sections in which nothing changed are left out.
 pub fn diff(old: &Summary, new: &Summary) -> Value {
     let empty = BTreeMap::new();

@@ -217,7 +217,7 @@ impl Check<'_> {
             } else if let [_, second, ..] = there[..] {
                 let which = list(there.iter().map(|e| e.key.as_str()));
                 let problem = Problem::new(second.at, t::TOO_MANY.with([which.into(), keys.said().into()]));
-                self.sink.add(if group.len() > 5 { problem.help(t::ONE_ACTION.with([])) } else { problem });
+                self.sink.add(if group.contains(&"tag") { problem.help(t::ONE_ACTION.with([])) } else { problem });
             }
         }
     }

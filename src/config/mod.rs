@@ -14,6 +14,7 @@ mod folder;
 mod grammar;
 mod hours;
 mod locate;
+mod lookup;
 mod mend;
 mod names;
 mod problem;
@@ -99,17 +100,20 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
 
     let roots: Vec<&Node> = trees.iter().collect();
     let items = definitions::collect(&roots, &sink);
+    let places = lookup::Folders { home: file::folder(path), definitions: &folders, kept: None };
+    let tables = lookup::read(&items, &places, &mut texts, &sink);
     let file = File { path, node: &config, vague: !whole, lost, texts: &texts, sink: &sink };
     let connections = file.connections();
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
-    let (mut definitions, tests) = definitions::compile(&items, &around, &texts, lost, &sink);
+    let (mut definitions, tests) = definitions::compile(&items, &around, &texts, (lost, tables.all), &sink);
     let settings = file.settings(&definitions, folders);
     definitions.lateness = lateness(&config);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
     definitions.hash = hash(&texts, &definitions);
-    let summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
+    let mut summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
+    summary.add_files("tables", tables.files.iter().filter_map(|(id, n)| Some((id, texts.get(*n)?.lines.join("\n")))));
     let snapshot = Snapshot::new(options.locale, bare, &texts);
     Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang, snapshot })
 }

@@ -207,6 +207,18 @@ pub enum Ask {
     },
 }
 
+/// How much of what a source tells is an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Imported {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What a poll finds there already when it reads for the first time.
+    First,
+    /// All.
+    All,
+}
+
 /// What a payload means: names of members are dotted paths (`data.lead.name`); templates see the payload's members as names.
 #[derive(Debug, Default)]
 pub struct Mapping {
@@ -221,8 +233,8 @@ pub struct Mapping {
     pub time: Option<String>,
     /// Which record it tells about.
     pub record: Option<RecordMapping>,
-    /// What it tells is an import: rules send nothing on it unless they say `imports: react`.
-    pub import: bool,
+    /// How much of what it tells is an import: rules send nothing on that unless they say `imports: react`.
+    pub imports: Imported,
 }
 
 /// Where a delivery id is.

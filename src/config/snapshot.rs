@@ -13,7 +13,7 @@ use super::file::File;
 use super::problem::{At, Lang, Sink};
 use super::text::Text;
 use super::tree::{Entry, Kind, Node, Style};
-use super::{Read, definitions, hash, lateness, read_definitions, secret};
+use super::{Read, definitions, hash, lateness, lookup, read_definitions, secret};
 use crate::engine::definition::Definitions;
 
 /// Bytes of what is kept; more is not.
@@ -105,15 +105,17 @@ impl Snapshot {
         let mut config = self.config.node();
         secret::resolve_config(&mut config, Path::new("."), environment, &sink);
         let mut texts = vec![Text::new(path.display().to_string(), "", true)];
-        let files =
-            self.files.iter().map(|(place, text)| Read { shown: place.clone(), place: place.clone(), text: Ok(text.clone()) });
+        let yaml = self.files.iter().filter(|(place, _)| place.ends_with(".yaml") || place.ends_with(".yml"));
+        let files = yaml.map(|(place, text)| Read { shown: place.clone(), place: place.clone(), text: Ok(text.clone()) });
         let (trees, lost) = read_definitions(files, false, &mut texts, &sink);
         let roots: Vec<&Node> = trees.iter().collect();
         let items = definitions::collect(&roots, &sink);
+        let places = lookup::Folders { home: Path::new("."), definitions: &[], kept: Some(&self.files) };
+        let tables = lookup::read(&items, &places, &mut texts, &sink);
         let file = File { path, node: &config, vague: false, lost, texts: &texts, sink: &sink };
         let connections = file.connections();
         let around = file.surroundings(&connections, file.lang().unwrap_or(Lang::of(&self.locale)));
-        let (mut definitions, _) = definitions::compile(&items, &around, &texts, lost, &sink);
+        let (mut definitions, _) = definitions::compile(&items, &around, &texts, (lost, tables.all), &sink);
         if !sink.is_empty() {
             return Err(Lost::DoesNotCompile);
         }
@@ -225,13 +227,14 @@ connections:
 
     const RULES: &str = r#"
 constants: { 门槛: 1, 名称: x, 别名: [] }
+tables: { 城市: { file: 表/城市.csv, key: 城市 } }
 entities: { lead: { fields: { id: text, 姓名: text, score: number, owner: { type: person, from: ifthen } } } }
 people: { 张三: { email: zhang@example.com, channels: [mail] } }
 teams: { 销售: [张三] }
 rules:
   分级:
     when: [lead.created, crm.note]
-    if: score > 门槛 and 姓名 != 名称
+    if: score > 门槛 and 姓名 != 名称 and lookup('城市', 姓名, '大区') != '华东'
     then:
       - assign: { team: 销售 }
       - http: { post: /hook, connection: 内部, json: { 姓名: "{{ 姓名 }}" } }
@@ -250,9 +253,10 @@ tests:
     /// Loads these; what is kept of them, as it is kept.
     fn kept(config: &str, rules: &str) -> (Loaded, String) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("rules")).unwrap();
-        for (name, text) in [("config.yaml", config), ("rules/线索.yaml", rules), ("geheim", "k7PqZ\n"), ("大额", "50000\n")]
-        {
+        std::fs::create_dir_all(folder.path().join("rules/表")).unwrap();
+        let table = "\u{feff}城市,大区\r\n上海,\"华东\r\n沿海\"\r\n";
+        let files = [("config.yaml", config), ("rules/线索.yaml", rules), ("rules/表/城市.csv", table)];
+        for (name, text) in files.into_iter().chain([("geheim", "k7PqZ\n"), ("大额", "50000\n")]) {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let options = Options { tests: false, locale: Lang::Zh, ..Options::default() };

@@ -1,13 +1,15 @@
 //! The grammar of the definitions files: `rules/*.yaml`, `flows/*.yaml`. One table; see [`super::grammar`].
 
 pub(super) mod calendar;
+pub(super) mod control;
 pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
 mod window;
 
 use super::grammar::Shape::{
-    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
+    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Span, Text, With,
+    Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
 use time::WHEN;
@@ -30,11 +32,13 @@ static FILE_KEYS: Keys = Keys {
         may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
         may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
+        may("tables", Ids(&Object(&control::TABLE)), "What `lookup` finds", "供 `lookup` 查询的表"),
+        may("actions", Ids(&Object(&control::NAMED)), "Actions under a name, with parameters", "命名动作,可带参数"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["tables", "actions", "slas", "scores", "segments", "forms", "reports"],
+    later: &["slas", "scores", "segments", "forms", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -138,13 +142,13 @@ static CHANGED: Keys = Keys {
 const LATER_ACTIONS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "if", "id", "wait", "run",
+    "verify", "if", "id", "wait",
 ];
 
 const LATER_STEPS: &[&str] = &[
     "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
     "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "run",
+    "verify",
 ];
 
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
@@ -155,11 +159,12 @@ static ACTION_KEYS: Keys =
 /// The names of all actions.
 pub(super) const ACTION_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
+    "run",
 ];
 
 const STEP_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
-    "wait",
+    "run", "wait",
 ];
 
 static ACTIONS: &[Key] = &[
@@ -177,6 +182,7 @@ static ACTIONS: &[Key] = &[
     may("dingtalk", Object(&ROBOT), "Sends to a DingTalk group robot", "钉钉群机器人"),
     may("wecom", Object(&ROBOT), "Sends to a WeCom group robot", "企业微信群机器人"),
     may("notify", Object(&NOTIFY), "Tells people by their channels", "通知人员"),
+    may("run", ScalarOr(&Name, &Map(&Map(&Any))), "What stands under a name in `actions:`", "执行 `actions:` 中的命名动作"),
 ];
 
 static ASSIGN: Keys = Keys {
@@ -311,7 +317,12 @@ static STEP: Keys = Keys {
         &[
             may("id", Name, "Unique in the flow; `s1`, `s2` by position unless said", "步骤标识,默认按位置 `s1`、`s2`"),
             may("if", Condition, "Skipped unless it holds", "条件不成立时跳过"),
-            may("wait", Duration, "Nothing happens for this long", "等待"),
+            may(
+                "wait",
+                Span,
+                "Nothing happens for this long: `2d`, `1 month`, `8 working hours`",
+                "等待:`2d`、`1 month`、`8 working hours`",
+            ),
         ],
         ACTIONS,
     ],

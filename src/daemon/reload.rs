@@ -27,7 +27,7 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
     let (tell, mut told) = mpsc::channel::<()>(1);
     let changed = tell.clone();
     let debouncer = new_debouncer(SETTLE, None, move |result: DebounceEventResult| {
-        let relevant = |p: &PathBuf| p.extension().is_none_or(|e| e == "yaml" || e == "yml");
+        let relevant = |p: &PathBuf| p.extension().is_none_or(|e| ["yaml", "yml", "csv"].iter().any(|known| e == *known));
         if result.is_ok_and(|events| {
             events.iter().any(|e| !e.kind.is_access() && (e.need_rescan() || e.paths.iter().any(|p| relevant(p) || p.is_dir())))
         }) {

@@ -74,6 +74,15 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
         Action::Dingtalk(what) => return robot(draft, what, Request::Dingtalk, doing),
         Action::Wecom(what) => return robot(draft, what, Request::Wecom, doing),
         Action::Notify(what) => return notify(draft, what, doing),
+        Action::Run(run) => {
+            let by = doing.by.within(&run.name);
+            let doing = Doing { by: &by, ..*doing };
+            let mut calls = Vec::new();
+            for one in &run.actions {
+                calls.extend(perform(draft, one, &doing)?);
+            }
+            return Ok(calls);
+        }
     }
     Ok(Vec::new())
 }

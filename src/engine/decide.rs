@@ -188,11 +188,18 @@ pub(super) struct By {
     /// In a flow: the step.
     pub(super) step: Option<String>,
     pub(super) preview: bool,
+    /// The named action that it is part of.
+    pub(super) via: Option<String>,
     /// An import woke it: nothing leaves.
     pub(super) silent: bool,
 }
 
 impl By {
+    /// As part of a named action.
+    pub(super) fn within(&self, name: &str) -> Self {
+        Self { via: Some(name.to_owned()), ..self.clone() }
+    }
+
     /// `rule:welcome`, `flow:nurture/E1`; the engine itself: `ifthen`.
     pub(super) fn text(&self) -> String {
         match (&self.rule, &self.flow, &self.step) {
@@ -353,7 +360,10 @@ impl<'a> Deciding<'a> {
     }
 
     /// Writes a line about a record other than the event's.
-    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, detail: Value) {
+    pub(super) fn say_of(&mut self, by: &By, record: Option<RecordRef>, action: &str, outcome: Outcome, mut detail: Value) {
+        if let (Some(via), Value::Map(members)) = (&by.via, &mut detail) {
+            members.insert("via".into(), via.as_str().into());
+        }
         self.log.push(Line {
             seq: 0,
             at: self.now,

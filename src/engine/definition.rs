@@ -16,6 +16,7 @@ use super::entity::Entity;
 use super::expression::Expr;
 use super::gate::{Gates, Hours};
 use super::schedule::Schedules;
+use super::span::Span;
 use super::template::Template;
 use super::trigger::{Index, Trigger};
 use super::value::{Map, Value};
@@ -54,6 +55,8 @@ pub struct Definitions {
     pub rearming: Vec<usize>,
     /// When messages are held unless a rule or flow says otherwise.
     pub quiet: Option<Hours>,
+    /// What conditions look up, by id.
+    pub tables: BTreeMap<String, super::lookup::Table>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
@@ -201,7 +204,7 @@ pub enum StepKind {
     /// An action; one that leaves is waited for.
     Do(Action),
     /// Nothing happens for this long.
-    Wait(#[serde(with = "super::duration::as_text")] SignedDuration),
+    Wait(Span),
 }
 
 /// What a rule or a step does; closed.
@@ -236,6 +239,8 @@ pub enum Action {
     Wecom(RobotAction),
     /// Sends to people by their preferred channels.
     Notify(NotifyAction),
+    /// Does what stands under a name.
+    Run(Run),
 }
 
 impl Action {
@@ -256,8 +261,18 @@ impl Action {
             Self::Dingtalk(_) => "dingtalk",
             Self::Wecom(_) => "wecom",
             Self::Notify(_) => "notify",
+            Self::Run(_) => "run",
         }
     }
+}
+
+/// `run: { remind: { who: owner } }`: what it came to where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in `actions:`.
+    pub name: String,
+    /// In order, parameters filled in.
+    pub actions: Vec<Action>,
 }
 
 /// How a value is come by: as it stands, by an expression (`= amount * 0.1`), by a template (`{{ name }}`), or made of such.

@@ -317,9 +317,11 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
         }
     }
     match &step.kind {
-        StepKind::Wait(duration) => {
+        StepKind::Wait(span) => {
             // Counted from the instant of the event, not of the decision: a run that was resumed late does not drift.
-            let due = draft.event.at.saturating_add(*duration).unwrap_or(Timestamp::MAX);
+            let (definitions, at) = (draft.definitions, draft.event.at);
+            let due = span.after(at, &definitions.zone.0, definitions.calendar(calendar).map(Arc::as_ref));
+            let due = due.ok_or_else(|| Stop::Unevaluable(format!("no calendar tells when {span} are over")))?;
             let timer = TimerId { due: due.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
             draft.put(Key::Timer(timer), Entry::Timer(Wake::Run(run.id.clone())));
             draft.say_of(by, run.record.clone(), "wait", Outcome::Fired, Value::from([("until", due.into())]));
@@ -351,6 +353,7 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         run: Some(run.id.clone()),
         step: step.map(|s| s.id.clone()),
         preview: run.preview,
+        via: None,
         silent: false,
     }
 }

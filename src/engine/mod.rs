@@ -24,6 +24,7 @@ pub mod expression;
 pub mod flow;
 pub mod gate;
 pub mod log;
+pub mod lookup;
 mod merging;
 pub mod outbox;
 mod quiet;

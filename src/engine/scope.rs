@@ -33,6 +33,11 @@ pub trait Scope {
     /// The time of the decision, in the zone of the definitions.
     fn now(&self) -> Zoned;
 
+    /// What stands in a table's row of that key, in that column; nothing where there is none.
+    fn lookup(&self, _table: &str, _key: &Value, _column: &str) -> Value {
+        Value::Null
+    }
+
     /// Whether this event changed the field.
     fn changed(&self, field: &str) -> bool;
 

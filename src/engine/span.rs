@@ -388,6 +388,15 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_earlier_versions_stored() {
+        for seconds in [0, 1, 90, 5_400, 86_400, 90_061, 14 * 86_400, LONGEST] {
+            let duration = SignedDuration::from_secs(seconds);
+            let stored = serde_json::to_string(&crate::engine::duration::text(duration)).unwrap();
+            assert_eq!(serde_json::from_str::<Span>(&stored).unwrap().exact(), Some(duration), "{stored}");
+        }
+    }
+
+    #[test]
     fn exact_only_where_it_is() {
         let exact = |text: &str| Span::parse(text).unwrap().exact().map(|d| d.as_secs());
         assert_eq!(exact("1d1h"), Some(90_000));

@@ -74,6 +74,11 @@ impl Scope for View<'_> {
         self.deciding.now.to_zoned(self.deciding.definitions.zone.0.clone())
     }
 
+    fn lookup(&self, table: &str, key: &Value, column: &str) -> Value {
+        let table = self.deciding.definitions.tables.get(table);
+        table.and_then(|t| t.find(key, column)).cloned().unwrap_or_default()
+    }
+
     fn changed(&self, field: &str) -> bool {
         self.old.is_some_and(|old| old.contains_key(field))
     }

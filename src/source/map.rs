@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::config::settings::{Delivery, Mapping, RecordMapping};
+use crate::config::settings::{Delivery, Imported, Mapping, RecordMapping};
 use crate::engine::definition::Definitions;
 use crate::engine::entity::{self, Entity};
 use crate::engine::event::{Body, Draft, RecordRef, Upsert};
@@ -89,7 +89,7 @@ pub fn draft(id: &str, map: &Mapping, definitions: &Definitions, told: Told, now
         delivery,
         record: upsert.as_ref().map(|u| u.record.clone()),
         cause: None,
-        batch: map.import.then(|| id.to_owned()),
+        batch: (map.imports == Imported::All).then(|| id.to_owned()),
         body: Body::Happened { data: told.data, upsert },
     })
 }

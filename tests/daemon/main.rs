@@ -15,6 +15,7 @@ mod action;
 mod backup;
 mod crash;
 mod full;
+mod gate;
 mod history;
 mod lead;
 mod outage;

@@ -57,3 +57,30 @@ flows:
     holiday.lead("L1", &[]);
     assert_eq!(holiday.said(), Vec::<String>::new());
 }
+
+#[test]
+fn a_flow_waits_in_the_time_of_its_calendar() {
+    for (wait, calendar, from, until) in [
+        ("8 working hours", "客服", "2026-09-24 16:00", "2026-09-28 16:00"),
+        ("8 working hours", "门店", "2026-10-08 12:00", "2026-10-10 18:00"), // open on days off only, and on make-up workdays
+        ("2 working days", "客服", "2026-09-30 15:00", "2026-10-09 15:00"),
+        ("2个工作日", "客服", "2026-09-30 15:00", "2026-10-09 15:00"),
+        ("1 month", "客服", "2027-01-31 09:00", "2027-02-28 09:00"),
+        ("5d", "客服", "2026-09-21 16:30", "2026-09-26 16:30"),
+        ("24h", "客服", "2026-09-21 16:30", "2026-09-22 16:30"),
+    ] {
+        let flow = format!(
+            "flows: {{ f: {{ when: lead.created, calendar: {calendar}, steps: [ {{ wait: {wait} }}, {{ log: x }} ] }} }}\n"
+        );
+        let mut world = at(&flow, from);
+        world.lead("L1", &[]);
+        let line = world.log.iter().find(|l| l.action == "wait").unwrap();
+        let told = line.detail.at(&["until"]).unwrap().to_string().parse::<jiff::Timestamp>().unwrap();
+        let zone = &world.definitions.zone.0;
+        assert_eq!(zone.to_datetime(told).strftime("%Y-%m-%d %H:%M").to_string(), until, "{from} + {wait}");
+        world.said();
+        world.now = told;
+        world.pass("0s");
+        assert_eq!(world.said(), ["f log done text=x", "f end done"]);
+    }
+}

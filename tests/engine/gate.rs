@@ -340,6 +340,7 @@ rules:
     w.said();
     lead(&mut w, "4", "新");
     assert_eq!(w.said(), ["digest rule fired", "digest log done text=3: 客户1 客户2 客户4"]);
+    assert_eq!(w.timers.len(), 1, "only of those that still wait");
     w.pass("9m");
     lead(&mut w, "5", "老"); // does not put it off
     assert_eq!(w.said(), ["digest rule suppressed reason=group"]);
@@ -444,4 +445,132 @@ fn a_timer_of_what_waits_reads_back_from_the_store() {
     let text = serde_json::to_string(&*entry).unwrap();
     assert_eq!(text, r#"{"timer":{"gate":"debounce/r/"}}"#);
     assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), Entry::Timer(Wake::Gate("debounce/r/".parse::<Key>().unwrap())));
+}
+
+#[test]
+fn named_actions_are_done_where_they_stand_and_the_log_names_them() {
+    let mut w = World::new(
+        "
+actions:
+  remind: { params: [whom, text, points], do: [ { email: { to: $whom, subject: 提醒, text: '请看:$text' } }, { set: { score: '= default(score, 0) + $points' } } ] }
+  both: { params: [text], do: [ { run: { remind: { whom: '{{ email }}', text: $text, points: 5 } } }, { tag: 已提醒 } ] }
+rules:
+  r: { when: lead.created, then: [ { run: { both: { text: '{{ name }}的报价' } } } ] }
+flows:
+  f: { when: lead.created, steps: [ { id: a, run: { remind: { whom: boss@example.com, text: 新客户, points: 1 } } }, { log: 'after {{ score }}' } ] }
+",
+    );
+    w.lead("L1", &[("name", "刘洋".into()), ("email", "liu@example.com".into())]);
+    let via: Vec<String> = w
+        .log
+        .iter()
+        .filter(|l| matches!(l.action.as_str(), "email" | "set" | "tag"))
+        .map(|l| format!("{} {}", l.action, l.detail.at(&["via"]).unwrap()))
+        .collect();
+    assert_eq!(via, ["email remind", "set remind", "tag both", "email remind", "set remind"]);
+    let mails: Vec<_> = w.log.iter().filter(|l| l.action == "email").map(|l| l.detail.clone()).collect();
+    assert_eq!(mails[0].at(&["text"]), Some(&"请看:刘洋的报价".into()));
+    assert_eq!(w.field("L1", "score"), "6");
+    // The flow waits for what its named action sends.
+    assert!(!w.said().iter().any(|l| l.contains("after")));
+    let id = mails[1].at(&["call"]).unwrap().to_string().parse().unwrap();
+    w.own(Body::Start(vec![id]));
+    w.own(Body::Ended { call: id, attempt: 1, outcome: ifthen::engine::call::Outcome::Done(Value::Null) });
+    assert!(w.said().contains(&"f log done text=after 6".into()));
+}
+
+/// The calls that rules and flows ordered, by who did.
+fn calls(w: &World) -> Vec<(String, ifthen::engine::call::CallId)> {
+    let ordered = w.log.iter().filter(|l| l.outcome == ifthen::engine::log::Outcome::Fired);
+    let of = |l: &ifthen::engine::log::Line| {
+        let id = l.detail.at(&["call"])?.to_string().parse().ok()?;
+        Some((l.rule.clone().or_else(|| l.flow.clone())?, id))
+    };
+    ordered.filter_map(of).collect()
+}
+
+#[test]
+fn quiet_hours_hold_what_leaves_when_it_would_start_and_a_person_may_pass_them() {
+    let mut w = World::new(
+        "
+rules:
+  quiet: { when: ping, quiet: { from: '22:00', to: '08:00' }, then: [ { wecom: { text: 静 } } ] }
+  also: { when: ping, quiet: { from: '22:00', to: '08:00' }, then: [ { http: { connection: erp, post: /x } } ] }
+  exempt: { when: ping, quiet: false, then: [ { wecom: { text: 照发 } } ] }
+flows:
+  f: { when: ping, quiet: { from: '21:00', to: '09:00' }, steps: [ { wecom: { text: 流程 } }, { log: through } ] }
+",
+    );
+    w.now = "2026-09-21T21:59:00+08:00".parse().unwrap();
+    ping(&mut w, "x");
+    let ids = calls(&w);
+    let id = |who: &str| ids.iter().find(|(by, _)| by == who).unwrap().1;
+    // Ordered before the quiet hours, they would start within: that counts.
+    w.now = "2026-09-21T22:00:00+08:00".parse().unwrap();
+    w.said();
+    for who in ["quiet", "also", "exempt", "f"] {
+        w.own(Body::Start(vec![id(who)]));
+    }
+    use ifthen::engine::call::Status::{Queued, Started};
+    let state = |w: &World, who: &str| w.call(id(who)).map(|c| (c.status, c.due)).unwrap();
+    let eight: Timestamp = "2026-09-22T08:00:00+08:00".parse().unwrap();
+    let nine: Timestamp = "2026-09-22T09:00:00+08:00".parse().unwrap();
+    assert_eq!(state(&w, "quiet"), (Queued, eight));
+    assert_eq!(state(&w, "also"), (Queued, eight), "what a rule says of itself holds requests, too");
+    assert_eq!(state(&w, "exempt").0, Started);
+    assert_eq!(state(&w, "f"), (Queued, nine));
+    assert_eq!(
+        w.said(),
+        ["quiet wecom suppressed reason=quiet", "also http suppressed reason=quiet", "f wecom suppressed reason=quiet"]
+    );
+    // Out of the lane of those that may go, and each time of release in a lane of its own.
+    let lanes: Vec<String> = ["exempt", "quiet", "f"].iter().map(|who| w.call(id(who)).unwrap().lane).collect();
+    assert!(lanes[0] != lanes[1] && lanes[1] != lanes[2], "{lanes:?}");
+    // Whoever asks for now means now.
+    w.own(Body::Command(Command::Retry(id("quiet"))));
+    w.own(Body::Start(vec![id("quiet")]));
+    assert_eq!(state(&w, "quiet").0, Started);
+    w.now = nine;
+    w.own(Body::Start(vec![id("f")]));
+    assert_eq!(state(&w, "f").0, Started);
+}
+
+#[test]
+fn a_message_that_is_held_does_not_travel_inside_another() {
+    let mut w = World::new(
+        "
+rules:
+  awake: { when: ping, then: [ { wecom: { text: 醒 } } ] }
+  asleep: { when: ping, quiet: { from: '22:00', to: '08:00' }, then: [ { wecom: { text: 睡 } } ] }
+",
+    );
+    w.now = "2026-09-21T23:00:00+08:00".parse().unwrap();
+    ping(&mut w, "x");
+    ping(&mut w, "x");
+    let ids: Vec<_> = calls(&w).into_iter().map(|(_, id)| id).collect();
+    w.own(Body::Start(ids.clone())); // two a minute, four wait: those that may go would be merged
+    let first = w.call(ids[0]).unwrap();
+    assert_eq!((first.status, first.carries.len()), (ifthen::engine::call::Status::Started, 0));
+}
+
+#[test]
+fn flows_have_dates_imports_and_former_names() {
+    let flow = |name: &str, more: &str| {
+        format!("flows: {{ {name}: {{ when: lead.changed, {more} steps: [ {{ wait: 1h }}, {{ log: '{{{{ id }}}}' }} ] }} }}\n")
+    };
+    let mut w = World::new(&flow("care", "active: { from: 2026-09-21 10:00 },"));
+    w.lead("L1", &[]);
+    w.lead("L1", &[("score", 1i64.into())]);
+    assert_eq!(w.said(), ["care start suppressed reason=inactive"]);
+    w.pass("1h");
+    w.lead("L1", &[("score", 2i64.into())]);
+    assert!(w.said().contains(&"care start fired".into()));
+    // Under its new name the record is in it still.
+    w.definitions = World::new(&flow("nurture", "was: care,")).definitions;
+    w.lead("L1", &[("score", 3i64.into())]);
+    assert!(w.said()[0].starts_with("nurture start suppressed reason=already runs"));
+    w.pass("1h");
+    w.said();
+    w.lead("L1", &[("score", 4i64.into())]);
+    assert!(w.said().contains(&"nurture start fired".into()));
 }

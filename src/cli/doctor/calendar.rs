@@ -19,7 +19,7 @@ pub(super) fn calendars(loaded: &Loaded, now: Timestamp, found: &mut Findings<'_
         let Some(calendar) = loaded.definitions.calendars.get(id) else { continue };
         let (today, Some(last)) = (calendar.date(now), last(calendar, calendar.date(now))) else { continue };
         let text = told(lang, id, last);
-        if today.checked_add(Span::new().days(AHEAD)).is_ok_and(|ahead| ahead <= last) {
+        if far(today, last) {
             found.well(what, text)?;
             continue;
         }
@@ -31,6 +31,11 @@ pub(super) fn calendars(loaded: &Loaded, now: Timestamp, found: &mut Findings<'_
         found.wrong(what, text, todo)?;
     }
     Ok(())
+}
+
+/// Whether there is time enough.
+fn far(today: Date, last: Date) -> bool {
+    today.checked_add(Span::new().days(AHEAD)).is_ok_and(|ahead| ahead <= last)
 }
 
 fn told(lang: Lang, id: &str, last: Date) -> String {
@@ -72,5 +77,7 @@ mod tests {
         ] {
             assert_eq!(last(&calendar(years), date(2026, 11, 22)), expect, "{years:?}");
         }
+        let end = date(2026, 12, 31);
+        assert!(far(date(2026, 11, 1), end) && !far(date(2026, 11, 2), end) && !far(date(2027, 1, 1), end));
     }
 }

@@ -20,6 +20,8 @@ pub(super) const SHIPPED: &str = include_str!("CN.yaml");
 pub(super) const USUAL: &str = "CN";
 /// Days in one range; a longer one is a slip of the year.
 const RANGE: i32 = 366;
+/// Entries of `off` or `work`: a century of holidays.
+const ENTRIES: usize = 2_000;
 
 /// What a calendar says of itself.
 #[derive(Debug, Clone, Default)]
@@ -72,9 +74,23 @@ pub(super) fn plan(node: &Node, sink: &Sink) -> Plan {
     }
     let years = node.get("years").map(Node::one_or_more).unwrap_or_default();
     plan.years = years.iter().filter_map(|y| i16::try_from(scalar::count(y)?).ok()).collect();
+    for list in ["off", "work"].iter().filter_map(|key| node.get(key)) {
+        if list.items().len().max(list.entries().len()) > ENTRIES {
+            sink.say(list.at, &t::TOO_MANY_DAYS, [ENTRIES.to_string().into()]);
+            return Plan { vague: true, ..plan };
+        }
+    }
+    plan.days = days(node, sink);
+    plan.vague |= sink.len() > before;
+    plan
+}
+
+/// The days that are not as their weekday says.
+fn days(node: &Node, sink: &Sink) -> BTreeMap<Date, (Day, At)> {
+    let mut days = BTreeMap::new();
     for one in node.get("off").map(Node::one_or_more).unwrap_or_default() {
         for date in dates(one.at, one.text(), sink) {
-            plan.days.insert(date, (Day::Off, one.at));
+            days.insert(date, (Day::Off, one.at));
         }
     }
     if let Some(work) = node.get("work") {
@@ -83,24 +99,23 @@ pub(super) fn plan(node: &Node, sink: &Sink) -> Plan {
         let own = work.entries().iter().map(|e| (e.at, Some(e.key.as_str()), day(e, sink)));
         for (at, text, day) in listed.chain(own) {
             for date in dates(at, text, sink) {
-                if let (Some((Day::Off, off)), true) = (plan.days.get(&date), day.is_some()) {
+                if let (Some((Day::Off, off)), true) = (days.get(&date), day.is_some()) {
                     let problem = Problem::new(at, t::DAY_BOTH.with([date.to_string().into()]));
                     sink.add(problem.also(*off, t::FIRST_HERE.with([])));
                     break; // of a range that lies in another, once
                 }
-                if let (Some((_, first)), Some(Day::As(_) | Day::Hours(_))) = (plan.days.get(&date), &day) {
+                if let (Some((_, first)), Some(Day::As(_) | Day::Hours(_))) = (days.get(&date), &day) {
                     let problem = Problem::new(at, t::HOURS_TWICE.with([date.to_string().into()]));
                     sink.add(problem.also(*first, t::FIRST_HERE.with([])));
                     break;
                 }
                 if let Some(day) = &day {
-                    plan.days.insert(date, (day.clone(), at));
+                    days.insert(date, (day.clone(), at));
                 }
             }
         }
     }
-    plan.vague |= sink.len() > before;
-    plan
+    days
 }
 
 /// The hours of a day of its own, or the weekday whose hours it has.

@@ -57,6 +57,7 @@ impl Compiler<'_> {
             "http" => Action::Http(self.http(node, &names)?),
             "dingtalk" => Action::Dingtalk(self.robot(node, of, &names, crate::engine::definition::ConnectionKind::Dingtalk)?),
             "wecom" => Action::Wecom(self.robot(node, of, &names, crate::engine::definition::ConnectionKind::Wecom)?),
+            "run" => self.run_action(node, of, steps)?,
             "notify" => Action::Notify(self.notify(node, of, &names)?),
             _ => return None,
         })

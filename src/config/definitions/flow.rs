@@ -98,7 +98,7 @@ impl Compiler<'_> {
         let names = self.known(of, Some(before));
         let condition = node.get("if").map(|n| self.condition(n, &names));
         let kind = match node.get("wait") {
-            Some(wait) => scalar::duration(wait).map(StepKind::Wait),
+            Some(wait) => self.span(wait).map(StepKind::Wait),
             None => self.action(node, of, Some(before)).map(StepKind::Do),
         };
         Some(Step { id, condition: condition.flatten(), kind: kind? })

@@ -11,6 +11,7 @@ mod expectation;
 mod flow;
 mod gate;
 mod message;
+mod named;
 mod people;
 mod rule;
 mod scenario;
@@ -38,6 +39,7 @@ use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
 use crate::engine::gate::Hours;
+use crate::engine::lookup::Table;
 use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
 
@@ -68,8 +70,10 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("entities", ("the entity", "实体")),
     ("people", ("the person", "人员")),
     ("teams", ("the team", "团队")),
+    ("tables", ("the table", "表")),
     ("templates", ("the template", "模板")),
     ("calendars", ("the calendar", "工作日历")),
+    ("actions", ("the action", "动作")),
     ("rules", ("the rule", "规则")),
     ("flows", ("the flow", "流程")),
     (TESTS, ("the test", "测试")),
@@ -116,7 +120,7 @@ pub(super) fn compile(
     items: &Items<'_>,
     around: &Surroundings<'_>,
     texts: &[Text],
-    lost: bool,
+    (lost, tables): (bool, BTreeMap<String, Table>),
     sink: &Sink,
 ) -> (Definitions, Vec<Test>) {
     let ids = |section: &str| items.get(section).into_iter().flatten().map(|i| i.id.to_owned()).collect::<BTreeSet<_>>();
@@ -127,9 +131,12 @@ pub(super) fn compile(
         lost,
         entities: BTreeMap::new(),
         vague: BTreeSet::new(),
+        tables,
+        named: named::Named::default(),
         constants: Map::new(),
         people: BTreeMap::new(),
         teams: BTreeMap::new(),
+        known_tables: ids("tables"),
         templates: ids("templates"),
         flows: ids("flows"),
         rules: ids("rules"),
@@ -146,6 +153,7 @@ pub(super) fn compile(
     let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
     gate::former_ids(items, sink);
+    with.read_named(&items["actions"]);
     let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
     let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
@@ -165,6 +173,7 @@ pub(super) fn compile(
         flows,
         flow_gates,
         quiet: around.quiet.clone(),
+        tables: with.tables,
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()
@@ -180,12 +189,17 @@ fn emitted(items: &Items<'_>) -> BTreeSet<String> {
             if entry.key == "emit" {
                 found.extend(entry.value.text().or(entry.value.text_at("event")).map(str::to_owned));
             }
+            if entry.key == "run" {
+                // What is given for a parameter may be the name of an event.
+                let given = entry.value.entries().iter().flat_map(|e| e.value.entries());
+                found.extend(given.filter_map(|e| e.value.text().map(str::to_owned)));
+            }
             walk(&entry.value, found);
         }
         node.items().iter().for_each(|i| walk(i, found));
     }
     let mut found = BTreeSet::new();
-    ["rules", "flows"].iter().flat_map(|s| &items[s]).for_each(|i| walk(i.node, &mut found));
+    ["rules", "flows", "actions"].iter().flat_map(|s| &items[s]).for_each(|i| walk(i.node, &mut found));
     found
 }
 
@@ -204,9 +218,14 @@ struct Compiler<'a> {
     entities: BTreeMap<String, Entity>,
     /// Entities that could not be read in full.
     vague: BTreeSet<String>,
+    /// Those that could be read.
+    tables: BTreeMap<String, Table>,
     constants: Map,
     people: BTreeMap<String, Person>,
     teams: BTreeMap<String, Team>,
+    named: named::Named,
+    /// All of them.
+    known_tables: BTreeSet<String>,
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
     rules: BTreeSet<String>,

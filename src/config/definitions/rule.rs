@@ -34,6 +34,7 @@ impl Compiler<'_> {
         if !node.has("then") && !node.has("else") && Self::complete(node) {
             self.sink.say(item.at, &t::NO_ACTION, [item.id.into()]);
         }
+        let gates = self.gates(node, &of);
         Some(Rule {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
@@ -47,7 +48,7 @@ impl Compiler<'_> {
             stop: node.get("stop").and_then(scalar::boolean).unwrap_or(false),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
             calendar,
-            gates: self.gates(node, &of),
+            gates,
             deliver: deliver(node),
         })
     }

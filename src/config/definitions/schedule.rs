@@ -293,7 +293,11 @@ impl Compiler<'_> {
 
     /// A length of time, which may be one of working time where there is a calendar.
     pub(super) fn span(&self, node: &Node) -> Option<Span> {
-        Span::parse(node.text()?)
+        let span = Span::parse(node.text()?)?;
+        if span.is_working() {
+            self.calendars.follow(None);
+        }
+        Some(span)
     }
 }
 

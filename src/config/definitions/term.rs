@@ -2,6 +2,7 @@
 
 use super::super::catalogue as t;
 use super::super::fault;
+use super::super::grammar::list;
 use super::super::locate::locate;
 use super::super::names::Known;
 use super::super::problem::Problem;
@@ -9,7 +10,7 @@ use super::super::scalar;
 use super::super::tree::{Kind, Node, Style};
 use super::Compiler;
 use crate::engine::definition::Term;
-use crate::engine::expression::{Expr, Fault, FaultKind};
+use crate::engine::expression::{Expr, Fault, FaultKind, Lookup};
 use crate::engine::template::Template;
 
 impl Compiler<'_> {
@@ -76,7 +77,8 @@ impl Compiler<'_> {
             Ok(expr) => {
                 let faults = if names.vague { Vec::new() } else { expr.check(names) };
                 self.faults(node, skipped, &faults, names);
-                let sensible = self.comparisons(node, skipped, &expr, names);
+                let found = self.lookups(node, skipped, &expr);
+                let sensible = self.comparisons(node, skipped, &expr, names) && found;
                 (faults.is_empty() && sensible).then_some(expr)
             }
             Err(faults) => {
@@ -121,6 +123,40 @@ impl Compiler<'_> {
         let help = t::WRITE_INSTEAD.with([format!("{{{{ {rest} }}}}").into()]);
         self.sink.add(Problem::new(node.at, t::STARTS_AS_EXPRESSION.with([])).help(help));
         None
+    }
+
+    /// Whether every table and column that is looked up in is there.
+    fn lookups(&self, node: &Node, skipped: usize, expr: &Expr) -> bool {
+        let mut right = true;
+        for Lookup { table, column } in expr.lookups() {
+            let at = |text: &str| {
+                let place = expr.place_of(text);
+                let text = self.texts.get(node.at.file);
+                text.map_or(node.at, |text| locate(text, node, place.start + skipped, place.end + skipped))
+            };
+            let (Some(table), Some(column)) = (table, column) else {
+                self.sink.say(at("lookup"), &t::LOOKUP_WRITTEN_OUT, []);
+                right = false;
+                continue;
+            };
+            let Some(found) = self.tables.get(&table) else {
+                right = false;
+                if !self.known_tables.contains(&table) {
+                    self.missing(at(&table), &t::UNKNOWN_TABLE, &table, self.known_tables.iter().map(String::as_str));
+                }
+                continue;
+            };
+            if !found.columns.contains(&column) {
+                right = false;
+                let near = scalar::nearest(&column, found.columns.iter().map(String::as_str));
+                let help = match near {
+                    Some(near) => t::DID_YOU_MEAN.with([near.into()]),
+                    None => t::KNOWN_KEYS.with([list(found.columns.iter().map(String::as_str)).into()]),
+                };
+                self.sink.add(Problem::new(at(&column), t::NO_COLUMN.with([table.into(), column.into()])).help(help));
+            }
+        }
+        right
     }
 
     /// `${env:…}` in definitions would be sent as it stands.

@@ -11,8 +11,8 @@ use super::super::catalogue as t;
 use super::super::problem::Problem;
 use super::super::scalar::{self, nearest};
 use super::super::settings::{
-    Algorithm, Ask, Delivery, Encoding, Hmac, KeyForm, Mapping, Poll, RecordMapping, Source, SourceKind, StampAt, Unit, Verify,
-    Webhook,
+    Algorithm, Ask, Delivery, Encoding, Hmac, Imported, KeyForm, Mapping, Poll, RecordMapping, Source, SourceKind, StampAt, Unit,
+    Verify, Webhook,
 };
 use super::super::tree::{Entry, Node};
 use super::{File, absolute};
@@ -214,7 +214,21 @@ fn mapping(file: &File<'_>, node: &Node, definitions: &Definitions) -> Mapping {
         delivery,
         time: text("time"),
         record: node.get("record").and_then(|r| record(file, r, definitions)),
-        import: node.get("imports").and_then(scalar::boolean).unwrap_or(false),
+        imports: imported(file, node),
+    }
+}
+
+/// `imports: all`, `imports: first`
+fn imported(file: &File<'_>, node: &Node) -> Imported {
+    match node.get("imports").map(|n| (n, n.text())) {
+        Some((_, Some("all"))) => Imported::All,
+        Some((said, Some("first"))) => {
+            if !node.has("poll") {
+                file.sink.say(said.at, &t::IMPORTS_FIRST, []);
+            }
+            Imported::First
+        }
+        _ => Imported::Nothing,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The grammar of config.yaml; see [`super::super::grammar`].
 
 use super::super::grammar::Shape::{
-    Address, Any, Bool, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text,
-    Url, Word, Zone,
+    Address, Any, Count, Duration, Ids, Keys as Object, List, Map, Name, Network, OneOrMore, Rate, ScalarOr, Secret, Text, Url,
+    Word, Zone,
 };
 use super::super::grammar::{Key, Keys, Shape, may, must};
 
@@ -74,7 +74,12 @@ static SOURCE: Keys = Keys {
             "How late it may tell: so much longer is waited before a time with `for` counts as over",
             "可能迟到多久：`for` 到时后再等这么久才算数",
         ),
-        may("imports", Bool, "What it tells is an import: rules send nothing unless they react", "视为批量导入:规则默认不外发"),
+        may(
+            "imports",
+            Word(&["all", "first"]),
+            "What it tells is an import, or what a poll finds at first: rules send nothing on it unless they react",
+            "视为批量导入,规则默认不外发:`all` 全部,`first` 轮询首次读到的存量",
+        ),
     ]],
     one_of: &[&["webhook", "poll"]],
     later: &["mailbox", "stream", "form", "import", "schedule"],

@@ -97,13 +97,16 @@ pub(super) enum Which {
     IsWorkday,
     NextOpening,
     Changed,
+    Lookup,
 }
 
 impl Which {
     /// Whether equal arguments always give the same value.
     pub(super) fn is_constant(self) -> bool {
-        !matches!(self, Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed)
-            && self.calendar().is_none()
+        !matches!(
+            self,
+            Self::DaysSince | Self::HoursSince | Self::Now | Self::Today | Self::Weekday | Self::Changed | Self::Lookup
+        ) && self.calendar().is_none()
     }
 
     /// Whether it comes to true or false.
@@ -179,6 +182,8 @@ const LIBRARY: &[Function] = library! {
         "next_opening(starts_at) > starts_at";
     Changed "changed" 1..=1 "changed(field)"
         "this event changed the field" "本事件改动了该字段" "changed(stage)";
+    Lookup "lookup" 3..=3 "lookup('table', key, 'column')"
+        "what stands in the column of the table's row of that key" "表中该键所在行的这一列" "lookup('区域', city, '负责人') == owner";
 };
 
 /// The value of a function whose arguments are all evaluated. A missing text gives a missing result, or false.
@@ -199,6 +204,11 @@ pub(super) fn call<'a>(which: Which, arguments: &'a [Node], scope: &'a dyn Scope
         Which::HoursSince => since(&arguments[0], scope, 3_600),
         Which::Now => Ok(Cow::Owned(Value::Time(scope.now().timestamp()))),
         Which::Today => Ok(Cow::Owned(Value::Text(scope.now().date().to_string()))),
+        Which::Lookup => {
+            let (table, key, column) = (argument(0)?, argument(1)?, argument(2)?);
+            let found = scope.lookup(table.as_text().unwrap_or_default(), key.as_ref(), column.as_text().unwrap_or_default());
+            Ok(Cow::Owned(found))
+        }
         Which::Weekday => weekday(arguments.first(), scope),
         Which::WorkingHoursBetween | Which::AddWorkingHours | Which::IsWorkingTime | Which::IsWorkday | Which::NextOpening => {
             working::call(which, arguments, scope)

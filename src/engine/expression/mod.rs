@@ -9,6 +9,7 @@ mod explain;
 mod fault;
 mod grammar;
 mod library;
+mod lookup;
 mod nearest;
 mod node;
 mod stray;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use explain::{Clause, Held, Joint};
 pub use fault::{Fault, FaultKind};
 pub use library::{Function, library};
+pub use lookup::Lookup;
 pub use nearest::nearest;
 
 use super::scope::{Names, Scope, Stop};

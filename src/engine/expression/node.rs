@@ -153,7 +153,7 @@ impl Node {
         self.children().iter().for_each(|c| c.clocks(found));
     }
 
-    fn children(&self) -> &[Self] {
+    pub(super) fn children(&self) -> &[Self] {
         match self {
             Self::Const(_) | Self::Name(_) | Self::Changed(_) => &[],
             Self::List(nodes) | Self::Call(_, nodes) => nodes,

@@ -195,6 +195,10 @@ fn perform(draft: &mut Deciding<'_>, rule: &Rule, actions: &[Action], by: &By, a
         calendar: rule.calendar.as_deref(),
     };
     for one in actions {
+        if let Action::Run(run) = one {
+            perform(draft, rule, &run.actions, &by.within(&run.name), arrived)?;
+            continue;
+        }
         match action::perform(draft, one, &doing) {
             Ok(_) => {}
             Err(Stop::Need(need)) => return Err(need),

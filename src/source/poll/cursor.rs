@@ -94,7 +94,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 /// Where to read on.
 ///
-/// Stored format: an object `{"by": [columns], "from": [cells], "seen": [hashes in hex]}`.
+/// Stored format: an object `{"by": [columns], "from": [cells], "seen": [hashes in hex]}`; no cells where nothing was there yet.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cursor {
     /// The columns, the most significant first.
@@ -106,6 +106,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Before the first row of an ordering.
+    pub fn new(by: &[String]) -> Self {
+        Self { by: by.to_vec(), ..Self::default() }
+    }
+
     /// Reads the stored form. Columns may have been added behind those it was stored with, not more.
     pub fn read(value: &Value, by: &[String]) -> Result<Self, Error> {
         let misfit = || Error::Cursor { stored: value.to_string().chars().take(200).collect(), by: by.join(", ") };
@@ -118,7 +123,7 @@ impl Cursor {
         let from: Vec<Cell> = list("from")?.iter().map(Cell::of).collect::<Option<_>>().ok_or_else(misfit)?;
         let hash = |v: &Value| v.as_text().and_then(|t| u64::from_str_radix(t, 16).ok());
         let seen = list("seen")?.iter().map(hash).collect::<Option<_>>().ok_or_else(misfit)?;
-        let same = !stored.is_empty() && by.starts_with(&stored) && (from.len() == 1 || from.len() == by.len());
+        let same = !stored.is_empty() && by.starts_with(&stored) && (from.len() <= 1 || from.len() == by.len());
         if same { Ok(Self { by: by.to_vec(), from, seen }) } else { Err(misfit()) }
     }
 

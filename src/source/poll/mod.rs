@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::{Cell, Cursor};
 use self::sqlite::Sqlite;
-use crate::config::settings::{Ask, Poll, Source};
+use crate::config::settings::{Ask, Imported, Poll, Source};
 use crate::engine::definition::Definitions;
 use crate::engine::event::{Body, Draft};
 use crate::engine::value::{Map, Value};
@@ -20,6 +20,9 @@ use crate::source::map::{self, MAX_ID, Told};
 pub use crate::engine::decide::UNREADABLE;
 /// The event that carries the new cursor.
 pub const POLLED: &str = "ifthen.polled";
+
+/// Marks a stored cursor while what was there before the first round is still being read.
+const FIRST: &str = "first";
 
 /// Something that can be read on from a cursor; one per kind of database.
 pub trait Table: Send {
@@ -163,6 +166,7 @@ pub fn delay(failures: u32) -> SignedDuration {
 /// A polled source.
 pub struct Poller {
     id: String,
+    by: Vec<String>,
     batch: usize,
     table: Box<dyn Table>,
 }
@@ -188,7 +192,12 @@ impl Poller {
     /// For the source of this id.
     pub fn new(id: &str, poll: &Poll) -> Self {
         let Ask::Sqlite { file, query } = &poll.ask;
-        Self { id: id.to_owned(), batch: poll.batch.max(1), table: Box::new(Sqlite::new(file, query, &poll.cursor)) }
+        Self {
+            id: id.to_owned(),
+            by: poll.cursor.clone(),
+            batch: poll.batch.max(1),
+            table: Box::new(Sqlite::new(file, query, &poll.cursor)),
+        }
     }
 
     /// Asks once; `cursor` is the one that is stored. Blocks for as long as the database takes.
@@ -201,7 +210,34 @@ impl Poller {
     ) -> Result<Round, Error> {
         let mut rows = self.table.read(cursor, self.batch)?;
         let (more, notices) = (rows.more, std::mem::take(&mut rows.notices));
-        Ok(Round { drafts: drafts(&self.id, source, definitions, rows, now)?, more, notices })
+        let first = source.map.imports == Imported::First && cursor.is_none_or(is_first);
+        if first && rows.cursor.is_none() && cursor.is_none() {
+            // Nothing is there yet: what comes is news, and that must be remembered.
+            rows.cursor = Some(Cursor::new(&self.by));
+        }
+        let mut drafts = drafts(&self.id, source, definitions, rows, now)?;
+        if first {
+            mark_first(&mut drafts, &self.id, more);
+        }
+        Ok(Round { drafts, more, notices })
+    }
+}
+
+/// Whether what was there before the first round is still being read.
+fn is_first(cursor: &Value) -> bool {
+    cursor.at(&[FIRST]).is_some()
+}
+
+/// Marks rows as an import; and the cursor behind them, where more of the same follows.
+fn mark_first(drafts: &mut [Draft], id: &str, more: bool) {
+    for draft in drafts {
+        match &mut draft.body {
+            Body::Polled { cursor: Value::Map(cursor), .. } if more => {
+                cursor.insert(FIRST.into(), true.into());
+            }
+            Body::Polled { .. } => {}
+            _ => draft.batch = Some(id.to_owned()),
+        }
     }
 }
 
@@ -329,6 +365,46 @@ mod tests {
         }
         read(&mut seen, false);
         assert_eq!(seen, (1..=change).collect());
+    }
+
+    #[test]
+    fn what_is_there_at_first_is_an_import_and_what_comes_later_is_news() {
+        let map = || Mapping { imports: Imported::First, ..Mapping::default() };
+        // A table with 250 rows, read 97 at a time; and one that is empty at first.
+        for there in [250, 0] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("erp.db");
+            let db = Connection::open(&file).unwrap();
+            db.execute_batch("CREATE TABLE lead (id INTEGER PRIMARY KEY, at INTEGER)").unwrap();
+            let insert = |from: i64, to: i64| {
+                for id in from..to {
+                    db.execute("INSERT INTO lead VALUES (?1, ?1 / 3)", [id]).unwrap();
+                }
+            };
+            insert(0, there);
+            let source = source(&file, map());
+            let mut cursor: Option<Value> = None;
+            let mut rounds = |poller: &mut Poller| {
+                let (mut imported, mut news) = (0, 0);
+                loop {
+                    let round = poller.round(&source, &definitions(), cursor.as_ref(), now()).unwrap();
+                    for draft in round.drafts {
+                        match draft.body {
+                            Body::Polled { cursor: new, .. } => cursor = Some(new),
+                            _ if draft.batch.as_deref() == Some("erp") => imported += 1,
+                            _ => news += 1,
+                        }
+                    }
+                    if !round.more {
+                        return (imported, news);
+                    }
+                }
+            };
+            assert_eq!(rounds(&mut poller(&source)), (there, 0));
+            insert(there, there + 100);
+            // Another process by then: all it knows is the cursor.
+            assert_eq!(rounds(&mut poller(&source)), (0, 100));
+        }
     }
 
     #[test]
