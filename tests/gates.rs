@@ -26,7 +26,7 @@ definitions: [rules]
 quiet: { from: "22:00", to: "08:00" }
 sources:
   crm: { webhook: {}, event: crm.lead }
-  表格: { webhook: {}, imports: true, event: sheet.lead }
+  表格: { webhook: {}, imports: all, event: sheet.lead }
   site: { webhook: {}, event: page.viewed }
 connections:
   群: { wecom: { url: "${file:url}" }, retry: [1m] }
