@@ -100,8 +100,8 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
 
     let roots: Vec<&Node> = trees.iter().collect();
     let items = definitions::collect(&roots, &sink);
-    let places = lookup::Folders { home: file::folder(path), definitions: &folders, kept: None };
-    let tables = lookup::read(&items, &places, &mut texts, &sink);
+    let from = lookup::From::Disk { home: file::folder(path), definitions: &folders };
+    let tables = lookup::read(&items, &from, &mut texts, &sink);
     let file = File { path, node: &config, vague: !whole, lost, texts: &texts, sink: &sink };
     let connections = file.connections();
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
@@ -114,7 +114,8 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     definitions.hash = hash(&texts, &definitions);
     let mut summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
     summary.add_files("tables", tables.files.iter().filter_map(|(id, n)| Some((id, texts.get(*n)?.lines.join("\n")))));
-    let snapshot = Snapshot::new(options.locale, bare, &texts);
+    let rows: Vec<usize> = tables.files.values().copied().collect();
+    let snapshot = Snapshot::new(options.locale, bare, &texts, &rows);
     Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang, snapshot })
 }
 

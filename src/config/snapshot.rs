@@ -30,6 +30,9 @@ pub struct Snapshot {
     config: Bare,
     /// The files of definitions in their order: place below the folder of `config.yaml`, and text.
     files: Vec<(String, String)>,
+    /// The files of tables, likewise.
+    #[serde(default)]
+    tables: Vec<(String, String)>,
 }
 
 /// Definitions of before.
@@ -70,10 +73,12 @@ enum Bare {
 
 impl Snapshot {
     /// Of a load; `config` is the tree of `config.yaml` before anything was looked up.
-    pub(super) fn new(locale: Lang, config: Bared, texts: &[Text]) -> Self {
+    pub(super) fn new(locale: Lang, config: Bared, texts: &[Text], tables: &[usize]) -> Self {
         let whole = |text: &Text| text.lines.iter().fold(String::new(), |all, line| all + line + "\n");
-        let files = texts.iter().skip(1).map(|text| (text.place.clone(), whole(text))).collect();
-        Self { locale: locale.code().to_owned(), config: config.0, files }
+        let all = texts.iter().enumerate().skip(1).map(|(n, text)| (tables.contains(&n), (text.place.clone(), whole(text))));
+        let (tables, files): (Vec<_>, Vec<_>) = all.partition(|(is_table, _)| *is_table);
+        let bare = |list: Vec<(bool, _)>| list.into_iter().map(|(_, file)| file).collect();
+        Self { locale: locale.code().to_owned(), config: config.0, files: bare(files), tables: bare(tables) }
     }
 
     /// As it is stored; `None` for one that is too large for that.
@@ -105,13 +110,12 @@ impl Snapshot {
         let mut config = self.config.node();
         secret::resolve_config(&mut config, Path::new("."), environment, &sink);
         let mut texts = vec![Text::new(path.display().to_string(), "", true)];
-        let yaml = self.files.iter().filter(|(place, _)| place.ends_with(".yaml") || place.ends_with(".yml"));
-        let files = yaml.map(|(place, text)| Read { shown: place.clone(), place: place.clone(), text: Ok(text.clone()) });
+        let files =
+            self.files.iter().map(|(place, text)| Read { shown: place.clone(), place: place.clone(), text: Ok(text.clone()) });
         let (trees, lost) = read_definitions(files, false, &mut texts, &sink);
         let roots: Vec<&Node> = trees.iter().collect();
         let items = definitions::collect(&roots, &sink);
-        let places = lookup::Folders { home: Path::new("."), definitions: &[], kept: Some(&self.files) };
-        let tables = lookup::read(&items, &places, &mut texts, &sink);
+        let tables = lookup::read(&items, &lookup::From::Kept(&self.tables), &mut texts, &sink);
         let file = File { path, node: &config, vague: false, lost, texts: &texts, sink: &sink };
         let connections = file.connections();
         let around = file.surroundings(&connections, file.lang().unwrap_or(Lang::of(&self.locale)));
@@ -227,14 +231,14 @@ connections:
 
     const RULES: &str = r#"
 constants: { 门槛: 1, 名称: x, 别名: [] }
-tables: { 城市: { file: 表/城市.csv, key: 城市 } }
 entities: { lead: { fields: { id: text, 姓名: text, score: number, owner: { type: person, from: ifthen } } } }
 people: { 张三: { email: zhang@example.com, channels: [mail] } }
 teams: { 销售: [张三] }
+tables: { 区域: { file: 数据/区域.csv, key: 城市 } }
 rules:
   分级:
     when: [lead.created, crm.note]
-    if: score > 门槛 and 姓名 != 名称 and lookup('城市', 姓名, '大区') != '华东'
+    if: score > 门槛 and 姓名 != 名称
     then:
       - assign: { team: 销售 }
       - http: { post: /hook, connection: 内部, json: { 姓名: "{{ 姓名 }}" } }
@@ -253,10 +257,10 @@ tests:
     /// Loads these; what is kept of them, as it is kept.
     fn kept(config: &str, rules: &str) -> (Loaded, String) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("rules/表")).unwrap();
-        let table = "\u{feff}城市,大区\r\n上海,\"华东\r\n沿海\"\r\n";
-        let files = [("config.yaml", config), ("rules/线索.yaml", rules), ("rules/表/城市.csv", table)];
-        for (name, text) in files.into_iter().chain([("geheim", "k7PqZ\n"), ("大额", "50000\n")]) {
+        std::fs::create_dir_all(folder.path().join("rules/数据")).unwrap();
+        std::fs::write(folder.path().join("rules/数据/区域.csv"), "\u{feff}城市,负责人\r\n上海,\"张\r\n三\"\r\n").unwrap();
+        for (name, text) in [("config.yaml", config), ("rules/线索.yaml", rules), ("geheim", "k7PqZ\n"), ("大额", "50000\n")]
+        {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let options = Options { tests: false, locale: Lang::Zh, ..Options::default() };

@@ -118,8 +118,8 @@ fn what_ages_out_wakes_by_itself_also_where_there_is_no_record() {
 rules:
   shop:
     when: [ order.paid, { aged: paid } ]
-    let: { paid: { sum: order.paid, of: event.amount, by: event.shop, within: 1h } }
-    then: [ { log: '{{ default(event.shop, event.by) }} {{ paid }}' } ]
+    let: { paid: { sum: order.paid, of: event.amount, by: event.shop, within: 1h }, shop: 'default(event.shop, event.by)' }
+    then: [ { log: '{{ shop }} {{ paid }}' } ]
   nobody:
     when: order.paid
     let: { mine: { count: order.paid, within: 1h } }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::kept::{Head, Item, MAX_ITEMS};
+use super::kept::{Head, Item, MAX_ITEMS, Reach};
 use super::{Function, Window};
 use crate::engine::binding::{Bound, Let};
 use crate::engine::cascade::{Root, settle};
@@ -65,8 +65,8 @@ fn rule(id: &str, when: Vec<Trigger>, lets: Vec<Let>) -> Rule {
         priority: 0,
         stop: false,
         enabled: true,
-        gates: Default::default(),
         calendar: None,
+        gates: Default::default(),
         deliver: Deliver::Live,
     }
 }
@@ -317,10 +317,62 @@ fn play(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn windows_are_what_a_recount_says(steps in steps()) {
         play(steps);
+    }
+}
+
+/// Items of the times given, in that order, and what they come to at some times.
+fn head(within: &str, times: &[i64], asked: &[i64]) {
+    let (span, zone, start) = (Span::parse(within).unwrap(), TimeZone::get(ZONE).unwrap(), at("2026-11-26T03:00:00Z"));
+    let reach = Reach { within: &span, zone: &zone };
+    let minute = |n: i64| start + SignedDuration::from_mins(n);
+    let (mut head, mut chunks) = (Head::new(0), BTreeMap::new());
+    for (n, time) in times.iter().enumerate() {
+        let item = Item { at: minute(*time), value: Value::Number(Decimal::from(n % 7)) };
+        let load = |n: u32| Ok(chunks.get(&n).cloned());
+        for (n, items) in head.put(item, &load).unwrap() {
+            chunks.insert(n, Arc::new(items.unwrap()));
+        }
+    }
+    assert_eq!((head.len(), head.is_empty()), (times.len(), times.is_empty()));
+    let mut all: Vec<(Timestamp, usize)> = times.iter().enumerate().map(|(n, time)| (minute(*time), n % 7)).collect();
+    all.sort_by_key(|(at, _)| *at); // stable: as they came
+    let ends: Vec<Timestamp> = all.iter().map(|(at, _)| reach.end(*at)).collect();
+    for asked in asked.iter().map(|n| minute(*n)).chain(ends.iter().step_by(97).copied()) {
+        let load = |n: u32| Ok(chunks.get(&n).cloned());
+        let now: Vec<usize> = all.iter().filter(|(at, _)| *at <= asked && asked < reach.end(*at)).map(|(_, n)| *n).collect();
+        let number = |n: Option<usize>| n.map_or(Value::Null, |n| Value::Number(Decimal::from(n)));
+        for (function, expected) in [
+            (Function::Count, number(Some(now.len()))),
+            (Function::Sum, number(Some(now.iter().sum()))),
+            (Function::Min, number(now.iter().min().copied())),
+            (Function::Max, number(now.iter().max().copied())),
+            (Function::Distinct, number(Some(now.iter().collect::<std::collections::BTreeSet<_>>().len()))),
+            (Function::First, number(now.first().copied())),
+            (Function::Last, number(now.last().copied())),
+        ] {
+            assert_eq!(head.value(function, asked, &reach, &load).unwrap(), expected, "{function:?} at {asked}");
+        }
+        let next = ends.iter().filter(|end| **end > asked).min().copied();
+        assert_eq!(head.next_end(asked, &reach, &load).unwrap(), next, "after {asked}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn chunks_come_to_what_their_items_do(
+        within in prop_oneof![Just("3 months"), Just("36h"), Just("1 month 2d"), Just("3d")],
+        // Mostly onwards, now and then late; some at one time.
+        steps in proptest::collection::vec((0i64..18, prop_oneof![8 => Just(0i64), 2 => 0i64..3_000, 1 => 0i64..9_000]), 0..1_200),
+        asked in proptest::collection::vec(0i64..160_000, 0..12),
+    ) {
+        let mut now = 0;
+        let times: Vec<i64> = steps.iter().map(|(pass, late)| { now += pass; now - late }).collect();
+        head(within, &times, &asked);
     }
 }
 
