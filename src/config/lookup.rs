@@ -153,8 +153,9 @@ fn from_file(item: &Item<'_>, file: &Node, from: &From<'_>, texts: &mut Vec<Text
     let shown = if home == Path::new(".") { place.clone() } else { home.join(&place) };
     let mut source = Text::new(shown.display().to_string(), &text, false);
     source.place = place.display().to_string();
+    // Without byte order mark and with one kind of line end: what the hash is made over, and what is kept, is what is read here.
+    let text = source.lines.join("\n");
     texts.push(source);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
     let line = |n: u64| {
         let line = usize::try_from(n).unwrap_or(0).max(1);

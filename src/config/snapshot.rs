@@ -258,7 +258,7 @@ tests:
     fn kept(config: &str, rules: &str) -> (Loaded, String) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("rules/数据")).unwrap();
-        std::fs::write(folder.path().join("rules/数据/区域.csv"), "\u{feff}城市,负责人\r\n上海,张三\r\n").unwrap();
+        std::fs::write(folder.path().join("rules/数据/区域.csv"), "\u{feff}城市,负责人\r\n上海,\"张\r\n三\"\r\n").unwrap();
         for (name, text) in [("config.yaml", config), ("rules/线索.yaml", rules), ("geheim", "k7PqZ\n"), ("大额", "50000\n")]
         {
             std::fs::write(folder.path().join(name), text).unwrap();
