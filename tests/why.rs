@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ifthen::check::why::{Why, why};
-use ifthen::config;
+use ifthen::config::{self, Loaded};
 use ifthen::engine::cascade::settle;
 use ifthen::engine::definition::Definitions;
 use ifthen::engine::event::{Body, Draft, RecordRef, Upsert};
@@ -95,8 +95,20 @@ flows:
 ";
 
 fn load(folder: &Path) -> Definitions {
+    loaded(folder).definitions
+}
+
+fn loaded(folder: &Path) -> Loaded {
     let loaded = config::load(&folder.join("config.yaml"), &config::Options::default());
-    loaded.unwrap_or_else(|r| panic!("{}", r.render(r.lang, false))).definitions
+    loaded.unwrap_or_else(|r| panic!("{}", r.render(r.lang, false)))
+}
+
+/// The store of a folder, with what its definitions are made of.
+fn kept(folder: &Path) -> (Definitions, Sqlite) {
+    let Loaded { definitions, snapshot, .. } = loaded(folder);
+    let mut store = Sqlite::open(&folder.join("data/ifthen.db"), Options::default()).unwrap();
+    store.keep_definitions(&definitions.hash, &snapshot.to_text().unwrap()).unwrap();
+    (definitions, store)
 }
 
 fn folder() -> TempDir {
@@ -321,8 +333,8 @@ fn a_log_that_says_otherwise_is_told_of() {
 
 /// A store with one event of each kind, made by the real engine; the numbers of the events.
 fn told(folder: &Path) -> String {
-    let store = Sqlite::open(&folder.join("data/ifthen.db"), Options::default()).unwrap();
-    let mut world = World::new(load(folder), store);
+    let (definitions, store) = kept(folder);
+    let mut world = World::new(definitions, store);
     world.tell("company", "C1", &[("规模", 500i64.into())]); // e1, e2
     let lead = |score: Value| [("name", "刘洋".into()), ("地区", "华北".into()), ("阶段", "报价".into()), ("score", score)];
     world.tell("lead", "刘洋", &lead(42i64.into())); // e3, e4 created
@@ -398,11 +410,60 @@ fn why_for_people_and_for_programs() {
 fn why_by_other_definitions_than_those_that_decided() {
     let folder = folder();
     let then = told(folder.path());
-    std::fs::write(folder.path().join("rules/a.yaml"), RULES.replace("hot: 60", "hot: 40")).unwrap();
-    let now = load(folder.path()).hash;
-    let all = ["why e4 --rule 分级", "--lang en why e4 --rule 分级", "--lang en why --rule 分级 -n 2"];
-    let text = all.map(|line| run(folder.path(), line)).join("\n");
-    insta::assert_snapshot!("why_redefined", text.replace(&then, "HASH-THEN").replace(&now, "HASH-NOW"));
+    let rules = RULES.replace("hot: 60", "hot: 40").replace("  打招呼:", "  问候:");
+    std::fs::write(folder.path().join("rules/a.yaml"), rules).unwrap();
+    let all = |lines: &[&str]| lines.iter().map(|line| run(folder.path(), line)).collect::<Vec<_>>().join("\n");
+    let mut text = String::from("== the folder has others, which have decided nothing yet\n");
+    text += &all(&["why e4 --rule 分级", "--lang en why e4 --rule 分级 --now"]);
+    let (definitions, store) = kept(folder.path());
+    let now = definitions.hash.clone();
+    let mut world = World::new(definitions, store);
+    world.now = "2026-09-22T01:30:00Z".parse().unwrap();
+    world.tell("lead", "刘洋", &[("score", 50i64.into())]); // e19, e20 changed
+    drop(world);
+    text += "\n== others have taken over\n";
+    text += &all(&[
+        "why e4 --rule 分级",
+        "--lang en why e4 --rule 分级",
+        "why e4 --rule 分级 --now",
+        "--lang en why e4 --rule 分级 --now",
+        "--lang en why e20 --rule 分级",
+        "why e4",
+        "why e4 --rule 分级 --json",
+        // A rule of then, which is not there any more; one of now, which was not there yet; one that never was.
+        "why e10 --rule 打招呼",
+        "--lang en why --rule 打招呼",
+        "why e10 --rule 问候",
+        "--lang en why e10 --rule 打招乎",
+        "why --rule 打招乎",
+        "why --rule 分级 -n 3",
+        "--lang en why --rule 分级 -n 3",
+        "why --rule 分级 -n 3 --now",
+        "why lead/刘洋 -n 2 --rule 分级",
+    ]);
     std::fs::write(folder.path().join("rules/a.yaml"), "rules: [").unwrap();
-    assert!(run(folder.path(), "why e4").ends_with("-- exit 1\n"));
+    text += "\n== what is in the folder does not compile\n";
+    text += &all(&["why e4 --rule 分级", "why e20 --rule 分级", "--lang en why e4 --now"]);
+    std::fs::write(folder.path().join("rules/a.yaml"), RULES.replace("hot: 60", "hot: 50")).unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("data/ifthen.db")).unwrap();
+    let change = |sql: &str| assert_eq!(conn.execute(sql, [&then]).unwrap(), 1);
+    change(
+        "UPDATE definition_text SET text = replace(text, 'steps:', 'stages:') WHERE definition = (SELECT id FROM definition WHERE hash = ?1)",
+    );
+    text += "\n== what is kept does not compile in this version\n";
+    text += &all(&["why e4", "--lang en why e4 --rule 分级"]);
+    change("DELETE FROM definition_text WHERE definition = (SELECT id FROM definition WHERE hash = ?1)");
+    text += "\n== nothing is kept any more\n";
+    text += &all(&[
+        "why e4 --rule 分级",
+        "--lang en why e4 --rule 分级",
+        "--lang en why e4 --rule 分级 --now",
+        "why e18",
+        "why e4 --rule 分级 --json",
+        "why --rule 分级 -n 3",
+        "--lang en why --rule 分级 -n 3",
+    ]);
+    let latest = load(folder.path()).hash;
+    let text = text.replace(&then, "HASH-THEN").replace(&now, "HASH-NOW").replace(&latest, "HASH-FOLDER");
+    insta::assert_snapshot!("why_redefined", text);
 }

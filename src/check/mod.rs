@@ -2,5 +2,6 @@
 //!
 //! Architecture invariant: nothing here writes into a store that a daemon uses, performs a call, or knows a clock.
 
+pub mod history;
 pub mod test;
 pub mod why;

@@ -1,16 +1,17 @@
 //! Why an event made each rule do what it did: the engine's own verdicts on the state as it was just before that event, beside
 //! what the log says really happened.
 //!
-//! Never interprets a rule: [`explain`] is `decide`, watched. It only brings the state of then, the definitions of now, and
-//! compares. Definitions of then are known by their hash alone; where they were others, that is said.
+//! Never interprets a rule: [`explain`] is `decide`, watched. It only brings the state of then and the definitions of then (see
+//! [`super::history`]), and compares. What cannot be had again is called unknown, never guessed.
 
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::history::{By, History, Unknown};
 use crate::engine::binding::Told;
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
-use crate::engine::event::{self, Event};
+use crate::engine::event::{self, Body, Event};
 use crate::engine::explain::{Explained, Kind, Verdict, explain};
 use crate::engine::expression::Clause;
 use crate::engine::log::{self, Line, Outcome};
@@ -30,8 +31,15 @@ pub struct Why {
     pub event: Event,
     /// The hash of the definitions that decided it.
     pub decided: String,
-    /// The hash of the definitions by which it is explained here.
-    pub shown: String,
+    /// The hash of the definitions by which it is explained here; those that decided it unless those in force were asked for.
+    /// `None`: they are not known any more, so nothing is said of any rule but what the log says.
+    pub shown: Option<String>,
+    /// Why they are not known.
+    pub unknown: Option<Unknown>,
+    /// When those that decided it were in force no more.
+    pub until: Option<Timestamp>,
+    /// The hash of those in force now, where these compile.
+    pub in_force: Option<String>,
     /// When it was decided.
     pub now: Timestamp,
     /// Why all it caused was rolled back, if it was.
@@ -66,7 +74,7 @@ pub enum Error {
 impl Why {
     /// Whether the definitions that decided it are those that explain it.
     pub fn is_same(&self) -> bool {
-        self.decided == self.shown
+        self.shown.as_ref() == Some(&self.decided)
     }
 
     /// For programs; the keys are a promise.
@@ -78,7 +86,14 @@ impl Why {
             "at": event.at,
             "record": event.record.as_ref().map(ToString::to_string),
             "decided_at": self.now,
-            "definitions": { "decided": self.decided, "shown": self.shown, "same": self.is_same() },
+            "definitions": {
+                "decided": self.decided,
+                "shown": self.shown,
+                "same": self.is_same(),
+                "until": self.until,
+                "in_force": self.in_force,
+                "unknown": self.unknown.map(Unknown::word),
+            },
             "rolled_back": self.rolled_back,
             "verdicts": self.verdicts.iter().map(Judged::to_json).collect::<Vec<_>>(),
             "log": self.log.iter().map(log::Json::from).collect::<Vec<_>>(),
@@ -154,43 +169,73 @@ fn clause(clause: &Clause) -> serde_json::Value {
 }
 
 /// Why this event did what it did; `None`: there is no such event. Every rule and flow that waits for events of its name, or
-/// the one asked for.
-pub fn why(store: &dyn Read, definitions: &Definitions, seq: u64, asked: Option<&str>) -> Result<Option<Why>, Error> {
-    store.event(seq)?.map(|stored| of(store, definitions, stored, asked)).transpose()
+/// the one asked for, of the definitions that decided it.
+pub fn why(store: &dyn Read, in_force: &Definitions, seq: u64, asked: Option<&str>) -> Result<Option<Why>, Error> {
+    History::new(store, Some(in_force), By::Then).why(seq, asked)
 }
 
-/// As [`why`], of an event that was read already.
-pub fn of(store: &dyn Read, definitions: &Definitions, stored: Stored, asked: Option<&str>) -> Result<Why, Error> {
-    let Stored { event, definitions: decided } = stored;
-    let mut lines = store.log(&Filter { event: Some(event.seq), ..Filter::default() }, 0, MAX_LINES)?;
-    let now = decided_at(store, &event, &lines)?;
-    let explained = load_and_explain(store, definitions, &event, now, asked)?;
-    let rolled_back = match store.load(&Key::Parked(event.seq))?.as_deref() {
-        Some(Entry::Parked(why)) => Some(why.clone()),
-        _ => None,
-    };
-    let same = decided == definitions.hash && rolled_back.is_none();
-    let verdicts = explained
-        .into_iter()
-        .map(|explained| Judged { agrees: if same { agrees(&explained, &lines) } else { None }, explained })
-        .collect();
-    if let Some(asked) = asked {
-        lines.retain(|l| [&l.rule, &l.flow].iter().any(|by| by.as_deref() == Some(asked)));
+impl History<'_> {
+    /// See [`why`].
+    pub fn why(&self, seq: u64, asked: Option<&str>) -> Result<Option<Why>, Error> {
+        self.store.event(seq)?.map(|stored| self.of(stored, asked)).transpose()
     }
-    Ok(Why { event, decided, shown: definitions.hash.clone(), now, rolled_back, verdicts, log: lines })
-}
 
-/// The last events, at most `count`, that were received since then and pass, each explained; in order.
-pub fn recent(
-    store: &dyn Read,
-    definitions: &Definitions,
-    asked: Option<&str>,
-    (count, since): (usize, Option<Timestamp>),
-    passes: impl Fn(&Event) -> bool,
-) -> Result<Vec<Why>, Error> {
-    let passes = |event: &Event| since.is_none_or(|since| event.received >= since) && !event.body.is_own() && passes(event);
-    let found = store::recent(store, count, since, passes)?;
-    found.into_iter().map(|stored| of(store, definitions, stored, asked)).collect()
+    /// As [`why`], of an event that was read already.
+    fn of(&self, stored: Stored, asked: Option<&str>) -> Result<Why, Error> {
+        let by = self.definitions(&stored.definitions)?;
+        let until = self.until(&stored)?;
+        let Stored { event, definitions: decided } = stored;
+        let mut lines = self.store.log(&Filter { event: Some(event.seq), ..Filter::default() }, 0, MAX_LINES)?;
+        let now = decided_at(self.store, &event, &lines)?;
+        let rolled_back = match self.store.load(&Key::Parked(event.seq))?.as_deref() {
+            Some(Entry::Parked(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let (explained, exact) = match &by {
+            Ok(by) => (load_and_explain(self.store, by.definitions(), &event, now, asked)?, by.is_exact(&decided)),
+            Err(_) => (Vec::new(), false),
+        };
+        let agrees = |explained: &Explained| if exact && rolled_back.is_none() { agrees(explained, &lines) } else { None };
+        let verdicts = explained.into_iter().map(|explained| Judged { agrees: agrees(&explained), explained }).collect();
+        if let Some(asked) = asked {
+            lines.retain(|l| [&l.rule, &l.flow].iter().any(|by| by.as_deref() == Some(asked)));
+        }
+        let shown = by.as_ref().ok().map(|by| by.definitions().hash.clone());
+        let in_force = self.in_force.map(|d| d.hash.clone());
+        Ok(Why { event, decided, shown, unknown: by.err(), until, in_force, now, rolled_back, verdicts, log: lines })
+    }
+
+    /// The last events, at most `count`, that were received since then and pass, each explained; in order. Of one rule or flow
+    /// that is asked for, only those that may concern it, as those see it by which they are shown.
+    pub fn recent(
+        &self,
+        asked: Option<&str>,
+        (count, since): (usize, Option<Timestamp>),
+        passes: impl Fn(&Event) -> bool,
+    ) -> Result<Vec<Why>, Error> {
+        let passes = |stored: &Stored| {
+            let event = &stored.event;
+            since.is_none_or(|since| event.received >= since) && !event.body.is_own() && passes(event)
+        };
+        let found = store::recent(self.store, count, since, passes)?;
+        found.into_iter().map(|stored| self.of(stored, asked)).collect()
+    }
+
+    /// The last events that may concern this rule or flow, as the definitions see it by which they are shown.
+    pub fn of_rule(&self, id: &str, (count, since): (usize, Option<Timestamp>)) -> Result<Vec<Why>, Error> {
+        let may = |stored: &Stored| {
+            let event = &stored.event;
+            // What cannot be read here is told when the event is explained.
+            since.is_none_or(|since| event.received >= since)
+                && match &event.body {
+                    // What it waited with, or for, may have let it fire.
+                    Body::Due(_) => self.tells(event.seq, id).unwrap_or(true),
+                    body => !body.is_own() && self.concerns(&stored.definitions, id, event).unwrap_or(true),
+                }
+        };
+        let found = store::recent(self.store, count, since, may)?;
+        found.into_iter().map(|stored| self.of(stored, Some(id))).collect()
+    }
 }
 
 /// Whether the rule or flow may be concerned by an event; `None`: there is no such rule or flow.
@@ -205,13 +250,13 @@ fn decided_at(store: &dyn Read, event: &Event, lines: &[Line]) -> Result<Timesta
     if let Some(line) = lines.first() {
         return Ok(line.at);
     }
-    let mut cause = event.cause.as_ref().map(|c| c.seq);
+    let mut cause = event.cause.as_ref().filter(|_| !event.is_root()).map(|c| c.seq);
     for _ in 0..=MAX_DEPTH {
         let Some(seq) = cause else { break };
         if let Some(line) = store.log(&Filter { event: Some(seq), ..Filter::default() }, 0, 1)?.first() {
             return Ok(line.at);
         }
-        cause = store.event(seq)?.and_then(|s| s.event.cause).map(|c| c.seq);
+        cause = store.event(seq)?.filter(|s| !s.event.is_root()).and_then(|s| s.event.cause).map(|c| c.seq);
     }
     Ok(event.received)
 }

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::place::Place;
 use super::words::Words as _;
 use crate::engine::call::{CallId, Request};
@@ -73,8 +75,28 @@ impl<'a> Control<'a> {
         self.post(&format!("calls/{id}/{}", ask.word()), body)
     }
 
+    /// Hands events in again, all or none of them; the numbers of the new ones, in the same order.
+    pub(crate) fn replay(&self, events: &[u64], as_new: bool) -> anyhow::Result<Vec<u64>> {
+        let ids: Vec<String> = events.iter().map(|seq| event::id(*seq)).collect();
+        let answer = self.exchange("events/replay", Some(json!({ "events": ids, "as_new": as_new }).to_string()))?;
+        let list = answer.get("events").and_then(serde_json::Value::as_array);
+        let seqs = list.map(|l| l.iter().filter_map(|id| id.as_str().and_then(event::seq)).collect::<Vec<u64>>());
+        seqs.filter(|seqs| seqs.len() == events.len()).ok_or_else(|| self.stranger())
+    }
+
     /// Posts to the control API, a body as JSON; the number of the event that the daemon made of it.
     pub(crate) fn post(&self, path: &str, body: Option<String>) -> anyhow::Result<u64> {
+        let answer = self.exchange(path, body)?;
+        let event = answer.get("event").and_then(serde_json::Value::as_str).and_then(event::seq);
+        event.ok_or_else(|| self.stranger())
+    }
+
+    fn stranger(&self) -> anyhow::Error {
+        Unreachable(format!("what answers at {} is no ifthen of this version", self.address)).into()
+    }
+
+    /// Posts to the control API; what is answered.
+    fn exchange(&self, path: &str, body: Option<String>) -> anyhow::Result<serde_json::Value> {
         let url = format!("http://{}/api/{path}", self.address);
         let mut request = self.client.post(url).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -97,8 +119,7 @@ impl<'a> Control<'a> {
             }
             anyhow::bail!("the daemon refuses ({}): {detail}", status.as_u16());
         }
-        let event = answer.get("event").and_then(serde_json::Value::as_str).and_then(event::seq);
-        event.ok_or_else(|| Unreachable(format!("what answers at {} is no ifthen of this version", self.address)).into())
+        Ok(answer)
     }
 
     fn silent(&self, error: &reqwest::Error) -> anyhow::Error {

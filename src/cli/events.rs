@@ -1,4 +1,9 @@
 //! `ifthen events`: what happened, what each event caused, and what was done about it.
+//!
+//! Lists are read from the store; what is handed in again goes to the running daemon.
+
+mod export;
+mod replay;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +15,7 @@ use super::output::{Look, Out, clean, clip};
 use super::place::Place;
 use super::table::Table;
 use super::tail::{Printer, event_id};
-use super::words::Words as _;
+use super::words::{Lang, Words as _};
 use super::{Context, Exit, eprintln, when, yaml};
 use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::Line;
@@ -40,6 +45,10 @@ enum What {
     List(List),
     /// One event, what it caused and its log lines
     Show(Show),
+    /// Events as lines of JSON, for `ifthen backtest` and other programs
+    Export(export::Args),
+    /// Hand events in again, as new ones
+    Replay(replay::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +89,8 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         None => list(&place, &args.list, out),
         Some(What::List(args)) => list(&place, args, out),
         Some(What::Show(args)) => show(&place, args, out),
+        Some(What::Export(args)) => export::run(&place, args, out),
+        Some(What::Replay(args)) => replay::run(&place, args, out),
     }
 }
 
@@ -87,7 +98,8 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     let reader = place.reader()?;
     let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech.zone)).transpose()?;
     let count = args.count.unwrap_or(if since.is_some() { usize::MAX } else { COUNT });
-    let passes = |event: &Event| {
+    let passes = |stored: &Stored| {
+        let event = &stored.event;
         since.is_none_or(|since| event.received >= since)
             && args.name.as_ref().map_or(args.all || !event.body.is_own(), |name| glob(name, &event.name))
             && args
@@ -111,9 +123,10 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
         lang.pick(["RECEIVED", "EVENT", "NAME", "RECORD", "FROM", "DATA"], ["收到", "事件", "名称", "记录", "来自", "内容"]),
     );
     for Stored { event, .. } in &found {
-        let from = match &event.cause {
-            Some(cause) => format!("{} {}", event.origin, event::id(cause.seq)),
-            None => event.origin.clone(),
+        let from = match (&event.cause, event.replay_of()) {
+            (_, Some(of)) => format!("{}{}", event.origin, replay_of(of, lang)),
+            (Some(cause), None) => format!("{} {}", event.origin, event::id(cause.seq)),
+            (None, None) => event.origin.clone(),
         };
         table.row([
             (when::short(event.received, &place.speech.zone), Look::Dim),
@@ -126,6 +139,12 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     }
     table.print(out)?;
     Ok(Exit::Done)
+}
+
+/// Behind the origin of an event that was handed in again.
+pub(super) fn replay_of(of: u64, lang: Lang) -> String {
+    let of = event::id(of);
+    lang.pick(format!(", replay of {of}"), format!("(重放 {of})"))
 }
 
 /// What an event brought, in a few words.
@@ -155,7 +174,7 @@ fn as_json(stored: &Stored) -> anyhow::Result<serde_json::Value> {
     let cause = event.cause.as_ref().map(|c| json!({ "event": event::id(c.seq), "by": c.by, "depth": c.depth }));
     Ok(json!({
         "event": event.id(), "name": event.name, "at": event.at, "received": event.received, "origin": event.origin,
-        "delivery": event.delivery, "record": record, "cause": cause, "definitions": definitions,
+        "delivery": event.delivery, "record": record, "cause": cause, "replay_of": event.replay_of().map(event::id), "definitions": definitions,
         "body": yaml::plain(serde_json::to_value(&event.body)?),
     }))
 }
@@ -171,12 +190,12 @@ fn caused(store: &dyn Read, root: &Event) -> Result<Vec<Stored>, crate::store::E
         after = last.event.seq;
         for stored in page {
             match &stored.event.cause {
-                None => return Ok(found), // the next root
+                _ if stored.event.is_root() => return Ok(found),
                 Some(cause) if known.contains(&cause.seq) => {
                     known.insert(stored.event.seq);
                     found.push(stored);
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
     }
@@ -227,7 +246,7 @@ fn head(place: &Place, stored: &Stored, parked: Option<String>, out: &mut Out) -
             table.row([(name.to_owned(), Look::Dim), (value, look)]);
         }
     };
-    let cause = event.cause.as_ref().map(|c| format!("{} ({})", event::id(c.seq), c.by));
+    let cause = event.cause.as_ref().filter(|_| !event.is_root()).map(|c| format!("{} ({})", event::id(c.seq), c.by));
     add(lang.pick("event", "事件"), Some(event.id()), Look::Bold);
     add(lang.pick("name", "名称"), Some(event.name.clone()), Look::Cyan);
     add(lang.pick("happened", "发生"), Some(when::full(event.at, zone)), Look::Plain);
@@ -236,6 +255,7 @@ fn head(place: &Place, stored: &Stored, parked: Option<String>, out: &mut Out) -
     add(lang.pick("delivery", "投递号"), event.delivery.clone(), Look::Plain);
     add(lang.pick("record", "记录"), event.record.as_ref().map(ToString::to_string), Look::Plain);
     add(lang.pick("caused by", "起因"), cause, Look::Plain);
+    add(lang.pick("replay of", "重放自"), event.replay_of().map(event::id), Look::Plain);
     add(lang.pick("definitions", "定义"), Some(stored.definitions.clone()), Look::Dim);
     add(lang.pick("rolled back", "已回滚"), parked.map(|why| lang.said(&why).into_owned()), Look::Red);
     table.print(out)?;
@@ -298,7 +318,7 @@ mod tests {
         let all: Vec<_> = (1..=2_000).filter(|n| n % 7 != 0).map(|n| (n, None)).collect();
         let store = filled(&all);
         let seqs = |count, name: &str| {
-            store::recent(&store, count, None, |e| e.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
+            store::recent(&store, count, None, |s| s.event.name == name).unwrap().iter().map(|s| s.event.seq).collect::<Vec<_>>()
         };
         assert_eq!(seqs(3, "n1"), [1_993, 1_996, 1_999]);
         assert_eq!(seqs(usize::MAX, "n1").len(), all.iter().filter(|(n, _)| n % 3 == 1).count());

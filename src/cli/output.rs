@@ -39,7 +39,12 @@ impl Out {
     /// JSON on one line. What is legal in JSON and yet a control character to terminals is escaped.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string(value)?;
-        Ok(self.line(escape(&text, |c| format!("\\u{:04x}", u32::from(c))))?)
+        Ok(self.json_text(&text)?)
+    }
+
+    /// As [`Self::json`], of JSON that is text already.
+    pub(crate) fn json_text(&mut self, text: &str) -> io::Result<()> {
+        self.line(escape(text, |c| format!("\\u{:04x}", u32::from(c))))
     }
 
     /// Hands everything on, then pauses; an error when whoever read standard output has gone in the meantime.

@@ -113,6 +113,11 @@ impl Saying<'_> {
                     self.say(clip(&source, TEXT) + colon);
                 }
             }
+            "replay" => {
+                if let Some(of) = self.take("of") {
+                    self.say(format!("{} {of}", self.pick("of", "原事件")));
+                }
+            }
             "record" => self.merged(),
             "reload" => self.reloaded(),
             "start" => {
@@ -257,6 +262,11 @@ impl Saying<'_> {
         if let Some(status) = self.take("status") {
             self.say(clip(&status, TEXT));
         }
+        for name in ["silence", "rules"] {
+            if let Some(what) = self.take(name) {
+                self.say(clip(&what, TEXT));
+            }
+        }
         let reason = self.take("reason").map(|r| self.said(&r));
         // With a reason it is no attempt that the line tells of.
         if reason.is_some() {
@@ -269,6 +279,10 @@ impl Saying<'_> {
         self.say(whole.join(": "));
         if let Some(at) = self.moment("until") {
             self.say(format!("{} {at}", self.pick("until", "到")));
+        }
+        let told: Vec<String> = ["who", "comment"].into_iter().filter_map(|name| self.take(name)).collect();
+        if !told.is_empty() {
+            self.say(format!("「{}」", clip(&told.join(": "), TEXT)));
         }
         if let Some(at) = self.moment("next") {
             self.aside(format!("{} {at}", self.pick("next try", "下次")));
@@ -384,9 +398,26 @@ mod tests {
         );
         check("log", Done, r#"{"text":"一\n二\u001b[2J"}"#, "一⏎二\\u{1b}[2J", "一⏎二\\u{1b}[2J");
         check("emit", Done, r#"{"event":"lead.qualified"}"#, "→ lead.qualified", "→ lead.qualified");
+        check("replay", Done, r#"{"of":"e1042"}"#, "原事件 e1042", "of e1042");
         check("create", Suppressed, r#"{"reason":"exists"}"#, "已存在", "is there already");
         let cooldown = r#"{"reason":"cooldown","until":{"$time":"2026-10-21T06:03:22Z"}}"#;
         check("rule", Suppressed, cooldown, "冷却中 到 10-21 14:03", "cooling down until 10-21 14:03");
+        let silenced =
+            r#"{"reason":"silence","by":"s42","until":{"$time":"2026-09-21T08:00:00Z"},"who":"小王","comment":"展会"}"#;
+        let (zh, en) = ("已静默 (s42) 到 16:00:00 「小王: 展会」", "silenced (s42) until 16:00:00 「小王: 展会」");
+        check("rule", Suppressed, silenced, zh, en);
+        let begun = r#"{"silence":"s42","rules":"欢迎*","until":{"$time":"2026-09-21T08:00:00Z"},"by":"小王","comment":"展会"}"#;
+        check(
+            "silence",
+            Outcome::Done,
+            begun,
+            "s42 欢迎* (小王) 到 16:00:00 「展会」",
+            "s42 欢迎* (小王) until 16:00:00 「展会」",
+        );
+        let quiet = r#"{"reason":"quiet","until":{"$time":"2026-09-22T00:00:00Z"},"call":"c1-1","attempt":0}"#;
+        check("email", Suppressed, quiet, "静默时段 到 09-22 08:00 c1-1", "quiet hours until 09-22 08:00 c1-1");
+        let once = r#"{"reason":"rearmed"}"#;
+        check("once", Outcome::Done, once, "可再次执行", "may fire again");
         check(
             "rule",
             Suppressed,

@@ -51,15 +51,12 @@ impl Context {
         }
     }
 
-    /// Where things are, and the definitions as they stand in the folder.
-    pub(crate) fn place_and_definitions(&self) -> anyhow::Result<(Place, Definitions)> {
-        let loaded = self.load_to_read().map_err(|_| {
-            anyhow::anyhow!(self.lang().pick(
-                "the configuration or its definitions have problems; `ifthen check` tells them",
-                "配置或定义有问题,请运行 `ifthen check` 查看",
-            ))
-        })?;
-        Ok((Place::of(&loaded), loaded.definitions))
+    /// Where things are, and the definitions as they stand in the folder, if these compile.
+    pub(crate) fn place_and_definitions(&self) -> anyhow::Result<(Place, Option<Definitions>)> {
+        match self.load_to_read() {
+            Ok(loaded) => Ok((Place::of(&loaded), Some(loaded.definitions))),
+            Err(_) => Ok((self.glance()?, None)),
+        }
     }
 
     /// The few words that reading the store needs, from a configuration that does not compile.

@@ -6,14 +6,15 @@ use super::place::Place;
 use super::records::record_ref;
 use super::table::Table;
 use super::tail::Printer;
-use super::words::Words as _;
-use super::{Context, Exit, eprintln, verdict, when};
-use crate::check::why::{self, Judged, Why};
+use super::words::{Lang, Words as _};
+use super::{Context, Exit, eprintln, events, verdict, when};
+use crate::check::history::{By, History, Unknown};
+use crate::check::why::{Judged, Why};
+use crate::config::Lost;
 use crate::engine::definition::Definitions;
 use crate::engine::event::{self, RecordRef};
 use crate::engine::explain::Kind;
 use crate::engine::expression::nearest;
-use crate::store::Read;
 
 /// Events of a record shown unless said.
 const OF_RECORD: usize = 5;
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Only events received since then: 2h, 30m, 09:00, 2026-11-21T09:00
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
+    /// By the definitions in force now, not by those that decided it
+    #[arg(long)]
+    now: bool,
     /// How many events [default: 5 of a record, 20 of a rule; all with --since]
     #[arg(short = 'n', long, value_name = "EVENTS")]
     count: Option<usize>,
@@ -54,16 +58,21 @@ fn subject(text: &str) -> Result<Subject, String> {
 }
 
 pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
-    let (place, definitions) = context.place_and_definitions()?;
+    let (place, in_force) = context.place_and_definitions()?;
     let lang = place.lang();
-    let asked = args.rule.as_deref();
-    if let Some(id) = asked.filter(|id| why::concerned(&definitions, id).is_none()) {
-        eprintln(&unknown(&definitions, id, &place));
-        return Ok(Exit::Failed);
+    if args.now && in_force.is_none() {
+        anyhow::bail!(
+            lang.pick(
+                "what would be in force does not compile, so --now has nothing to show",
+                "现有定义编译不通过,无法使用 --now"
+            )
+        );
     }
+    let asked = args.rule.as_deref();
     let reader = place.reader()?;
+    let history = History::new(&reader, in_force.as_ref(), if args.now { By::Now } else { By::Then });
     let found = match &args.what {
-        Some(Subject::Event(seq)) => match why::why(&reader, &definitions, *seq, asked)? {
+        Some(Subject::Event(seq)) => match history.why(*seq, asked)? {
             Some(why) => vec![why],
             None => {
                 let id = event::id(*seq);
@@ -71,11 +80,16 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
                 return Ok(Exit::Failed);
             }
         },
-        other => {
-            let record = if let Some(Subject::Record(record)) = other { Some(record) } else { None };
-            several(&reader, &definitions, &place, args, record)?
-        }
+        other => several(&history, &place, args, if let Some(Subject::Record(record)) = other { Some(record) } else { None })?,
     };
+    // Of one event a rule may be told that is not in force any more; one that nothing tells of is a slip.
+    let told = |why: &Why| !why.verdicts.is_empty() || !why.log.is_empty();
+    if let Some(id) = asked.filter(|_| !found.iter().any(told))
+        && !history.knows(id)?
+    {
+        eprintln(&unknown(in_force.as_ref(), id, &place));
+        return Ok(Exit::Failed);
+    }
     if args.json {
         for why in &found {
             out.json(&why.to_json())?;
@@ -99,32 +113,45 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 }
 
 /// The last events of a record, or those that may concern a rule.
-fn several(
-    store: &dyn Read,
-    definitions: &Definitions,
-    place: &Place,
-    args: &Args,
-    record: Option<&RecordRef>,
-) -> anyhow::Result<Vec<Why>> {
+fn several(history: &History<'_>, place: &Place, args: &Args, record: Option<&RecordRef>) -> anyhow::Result<Vec<Why>> {
     let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech.zone)).transpose()?;
     let some = if record.is_some() { OF_RECORD } else { OF_RULE };
-    let count = args.count.unwrap_or(if since.is_some() { usize::MAX } else { some });
-    let asked = args.rule.as_deref();
-    let concerns = asked.and_then(|id| why::concerned(definitions, id));
-    let passes = |event: &event::Event| {
-        let own = record.is_none_or(|record| event.record.as_ref() == Some(record));
-        own && (record.is_some() || concerns.as_ref().is_none_or(|concerns| concerns(event)))
-    };
-    Ok(why::recent(store, definitions, asked, (count, since), passes)?)
+    let range = (args.count.unwrap_or(if since.is_some() { usize::MAX } else { some }), since);
+    Ok(match (record, &args.rule) {
+        (Some(record), rule) => history.recent(rule.as_deref(), range, |event| event.record.as_ref() == Some(record))?,
+        // A slip would be looked for among all events.
+        (None, Some(rule)) if !history.knows(rule)? => Vec::new(),
+        (None, Some(rule)) => history.of_rule(rule, range)?,
+        (None, None) => Vec::new(),
+    })
 }
 
-fn unknown(definitions: &Definitions, id: &str, place: &Place) -> String {
-    let ids = definitions.rules.iter().map(|r| r.id.as_str()).chain(definitions.flows.keys().map(String::as_str));
+fn unknown(in_force: Option<&Definitions>, id: &str, place: &Place) -> String {
+    let ids = in_force.into_iter().flat_map(|d| d.rules.iter().map(|r| &r.id).chain(d.flows.keys()).map(String::as_str));
     let lang = place.lang();
     let hint = nearest(id, ids).map(|other| lang.pick(format!("; did you mean {other}?"), format!(";是不是 {other}?")));
     let hint = hint.unwrap_or_default();
     let id = clean(id);
     lang.pick(format!("ifthen: there is no rule or flow {id}{hint}"), format!("ifthen: 没有规则或流程 {id}{hint}"))
+}
+
+/// Why definitions of then are unknown.
+fn reason(unknown: Unknown, lang: Lang) -> &'static str {
+    match unknown {
+        Unknown::NotKept => lang.pick("its definitions are not kept any more", "当时的定义已不再保留"),
+        Unknown::Lost(Lost::Unreadable) => lang.pick("what was kept of its definitions cannot be read", "保留的定义无法读取"),
+        Unknown::Lost(Lost::DoesNotCompile) => {
+            lang.pick("this version does not compile its definitions", "当前版本无法编译当时的定义")
+        }
+        Unknown::Lost(Lost::Environment) => lang.pick(
+            "its definitions depend on ${env:…} or ${file:…}, which are others here",
+            "它们依赖 ${env:…} 或 ${file:…},此处的值不同",
+        ),
+    }
+}
+
+fn decided_by(hash: &str, lang: Lang) -> String {
+    lang.pick(format!(" (decided by {hash})"), format!("(当时由 {hash} 决定)"))
 }
 
 /// How it is shown.
@@ -145,15 +172,8 @@ impl Shown<'_> {
             table.row([(word.to_owned(), look), (self.name(explained.kind, &explained.id), Look::Bold), (reason, Look::Plain)]);
         }
         table.print(out)?;
-        if why.verdicts.is_empty() {
-            let name = clean(&why.event.name);
-            out.line(match why.event.body.is_own() {
-                true => lang.pick(
-                    format!("{name} is one of ifthen's own events: they wake no rule"),
-                    format!("{name} 是系统内部事件,不唤醒规则"),
-                ),
-                false => lang.pick(format!("no rule or flow waits for {name}"), format!("没有规则或流程等待 {name}")),
-            })?;
+        if let Some(nothing) = self.nothing(why).filter(|_| why.verdicts.is_empty()) {
+            out.line(nothing)?;
         }
         // Of one rule that was asked for, everything; of several the first reason is enough.
         let condition = why.verdicts.first().filter(|_| self.asked.is_some()).and_then(|j| j.explained.condition.as_ref());
@@ -176,9 +196,10 @@ impl Shown<'_> {
         let (lang, style) = (self.place.lang(), out.style);
         let event = &why.event;
         let record = event.record.as_ref().map(|r| format!("  {}", clean(&r.to_string()))).unwrap_or_default();
-        let from = match &event.cause {
-            Some(cause) => format!("← {} {}", event::id(cause.seq), clean(&cause.by)),
-            None => format!("← {}", clean(&event.origin)),
+        let from = match (&event.cause, event.replay_of()) {
+            (_, Some(of)) => format!("← {}{}", clean(&event.origin), events::replay_of(of, lang)),
+            (Some(cause), None) => format!("← {} {}", event::id(cause.seq), clean(&cause.by)),
+            (None, None) => format!("← {}", clean(&event.origin)),
         };
         let at = when::full(event.at, &self.place.speech.zone);
         out.line(format!(
@@ -187,14 +208,7 @@ impl Shown<'_> {
             style.paint(Look::Cyan, &clean(&event.name)),
             style.paint(Look::Dim, &from)
         ))?;
-        if !why.is_same() {
-            let (decided, shown) = (&why.decided, &why.shown);
-            let note = lang.pick(
-                format!(
-                    "decided by definitions {decided}, shown by {shown}: what these would do now; the log says what was done"
-                ),
-                format!("当时由定义 {decided} 决定,以下按现在的定义 {shown} 解释;实际发生的以日志为准"),
-            );
+        if let Some(note) = self.definitions(why) {
             out.line(style.paint(Look::Yellow, &note))?;
         }
         if let Some(why) = &why.rolled_back {
@@ -204,6 +218,59 @@ impl Shown<'_> {
             out.line(style.paint(Look::Red, &note))?;
         }
         Ok(())
+    }
+
+    /// Why there is nothing to tell of any rule; where the definitions are unknown, the head has said it.
+    fn nothing(&self, why: &Why) -> Option<String> {
+        let lang = self.place.lang();
+        let (name, shown) = (clean(&why.event.name), why.shown.as_ref()?);
+        Some(match self.asked {
+            Some(asked) => {
+                let asked = clean(asked);
+                lang.pick(format!("there is no {asked} in definitions {shown}"), format!("定义 {shown} 中没有 {asked}"))
+            }
+            None if why.event.body.is_own() => lang.pick(
+                format!("{name} is one of ifthen's own events: they wake no rule"),
+                format!("{name} 是系统内部事件,不唤醒规则"),
+            ),
+            None => lang.pick(format!("no rule or flow waits for {name}"), format!("没有规则或流程等待 {name}")),
+        })
+    }
+
+    /// By which definitions it is shown, where those that decided it are not in force now.
+    fn definitions(&self, why: &Why) -> Option<String> {
+        let lang = self.place.lang();
+        let decided = &why.decided;
+        if why.in_force.as_ref() == Some(decided) {
+            return None;
+        }
+        let until = why.until.map(|until| when::full(until, &self.place.speech.zone));
+        let then = match until {
+            Some(until) => lang.pick(
+                format!("decided by definitions {decided}, in force until {until}"),
+                format!("当时由定义 {decided} 决定(生效至 {until})"),
+            ),
+            None => lang.pick(
+                format!("decided by definitions {decided}, not those in the folder now"),
+                format!("当时由定义 {decided} 决定,与目录中现有的定义不同"),
+            ),
+        };
+        Some(match (&why.shown, why.unknown) {
+            (Some(shown), _) if shown != decided => lang.pick(
+                format!("{then}; shown by {shown}: what these would do now; the log says what was done"),
+                format!("{then},以下按现在的定义 {shown} 解释;实际发生的以日志为准"),
+            ),
+            (_, Some(unknown)) => {
+                let reason = reason(unknown, lang);
+                lang.pick(
+                    format!(
+                        "{then}; {reason}: what each rule said is unknown; the log says what was done, --now shows those in force"
+                    ),
+                    format!("{then};{reason},各规则当时的判断未知;实际发生的以日志为准,可用 --now 按现在的定义查看"),
+                )
+            }
+            _ => then,
+        })
     }
 
     fn disagreements(&self, why: &Why, out: &mut Out) -> anyhow::Result<()> {
@@ -226,12 +293,21 @@ impl Shown<'_> {
         );
         for why in found {
             let record = why.event.record.as_ref().map(ToString::to_string).unwrap_or_default();
+            if let Some(unknown) = why.unknown {
+                table.row([
+                    (when::short(why.event.at, &self.place.speech.zone), Look::Dim),
+                    (why.event.id(), Look::Bold),
+                    (clip(&why.event.name, 40), Look::Cyan),
+                    (clip(&record, 32), Look::Plain),
+                    (lang.pick("unknown", "未知").to_owned(), Look::Dim),
+                    (format!("{}{}", self::reason(unknown, lang), decided_by(&why.decided, lang)), Look::Plain),
+                ]);
+            }
             for Judged { explained, agrees } in &why.verdicts {
                 let (word, look) = verdict::word(&explained.verdict, lang);
                 let mut reason = verdict::reason(explained, &why.event, &self.place.speech);
-                if !why.is_same() {
-                    reason
-                        .push_str(&lang.pick(format!(" (decided by {})", why.decided), format!("(当时由 {} 决定)", why.decided)));
+                if why.in_force.as_ref() != Some(&why.decided) {
+                    reason.push_str(&decided_by(&why.decided, lang));
                 }
                 if *agrees == Some(false) {
                     reason.push_str(lang.pick(" (the log says otherwise)", "(日志不一致)"));

@@ -21,12 +21,23 @@ const MAX_ROWS: usize = 100_000;
 /// Problems of one table that are told.
 const MAX_PROBLEMS: usize = 20;
 
-/// Where tables' files may be.
-pub(super) struct Folders<'a> {
-    /// That of config.yaml.
-    pub(super) home: &'a Path,
-    /// Those of the definitions.
-    pub(super) definitions: &'a [PathBuf],
+/// Where tables' files are.
+pub(super) enum From<'a> {
+    /// On disk.
+    Disk {
+        /// The folder of config.yaml.
+        home: &'a Path,
+        /// Those of the definitions; nothing outside is read.
+        definitions: &'a [PathBuf],
+    },
+    /// As they were read once, by their places.
+    Kept(&'a [(String, String)]),
+}
+
+impl From<'_> {
+    fn home(&self) -> &Path {
+        if let Self::Disk { home, .. } = self { home } else { Path::new(".") }
+    }
 }
 
 /// The tables by id, and the number of each one's file among the texts.
@@ -36,11 +47,11 @@ pub(super) struct Tables {
 }
 
 /// Reads all tables; their files become texts beside those of the definitions.
-pub(super) fn read(items: &Items<'_>, folders: &Folders<'_>, texts: &mut Vec<Text>, sink: &Sink) -> Tables {
+pub(super) fn read(items: &Items<'_>, from: &From<'_>, texts: &mut Vec<Text>, sink: &Sink) -> Tables {
     let mut tables = Tables { all: std::collections::BTreeMap::new(), files: HashMap::new() };
     for item in items.get("tables").into_iter().flatten() {
         let table = match item.node.get("file") {
-            Some(file) => from_file(item, file, folders, texts, sink).map(|(number, table)| {
+            Some(file) => from_file(item, file, from, texts, sink).map(|(number, table)| {
                 tables.files.insert(item.id.to_owned(), number);
                 table
             }),
@@ -119,11 +130,18 @@ fn inline(item: &Item<'_>, node: &Node, sink: &Sink) -> Option<Table> {
 }
 
 /// Rows of a CSV file; its number among the texts.
-fn from_file(item: &Item<'_>, file: &Node, folders: &Folders<'_>, texts: &mut Vec<Text>, sink: &Sink) -> Option<(usize, Table)> {
+fn from_file(item: &Item<'_>, file: &Node, from: &From<'_>, texts: &mut Vec<Text>, sink: &Sink) -> Option<(usize, Table)> {
     let name = file.text()?;
     let place = texts.get(file.at.file).map(|t| PathBuf::from(&t.place)).unwrap_or_default();
     let place = place.parent().unwrap_or(Path::new("")).join(name);
-    let text = match content(&folders.home.join(&place), name, folders) {
+    let read = match from {
+        From::Disk { home, definitions } => content(&home.join(&place), name, definitions),
+        From::Kept(files) => {
+            let kept = files.iter().find(|(at, _)| Path::new(at) == place).map(|(_, text)| text.clone());
+            kept.ok_or_else(|| (t::TABLE_MISSING.with([name.into()]), None))
+        }
+    };
+    let text = match read {
         Ok(text) => text,
         Err((what, help)) => {
             sink.add(Problem::new(file.at, what).help(help));
@@ -131,7 +149,8 @@ fn from_file(item: &Item<'_>, file: &Node, folders: &Folders<'_>, texts: &mut Ve
         }
     };
     let number = texts.len();
-    let shown = if folders.home == Path::new(".") { place.clone() } else { folders.home.join(&place) };
+    let home = from.home();
+    let shown = if home == Path::new(".") { place.clone() } else { home.join(&place) };
     let mut source = Text::new(shown.display().to_string(), &text, false);
     source.place = place.display().to_string();
     texts.push(source);
@@ -189,7 +208,7 @@ fn cell(text: &str) -> Value {
 }
 
 /// The text of a table's file, which must really be below the definitions; or what is wrong and what would help.
-fn content(path: &Path, name: &str, folders: &Folders<'_>) -> Result<String, (Said, Option<Said>)> {
+fn content(path: &Path, name: &str, definitions: &[PathBuf]) -> Result<String, (Said, Option<Said>)> {
     let outside = || (t::TABLE_OUTSIDE.with([name.into()]), Some(t::TABLE_OUTSIDE_HELP.with([])));
     let below = Path::new(name).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if !below {
@@ -202,7 +221,7 @@ fn content(path: &Path, name: &str, folders: &Folders<'_>) -> Result<String, (Sa
     // Links followed: where it really is counts.
     let real = std::fs::canonicalize(path).map_err(unreadable)?;
     let within = |folder: &PathBuf| std::fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
-    if !folders.definitions.iter().any(within) {
+    if !definitions.iter().any(within) {
         return Err(outside());
     }
     let meta = std::fs::metadata(&real).map_err(unreadable)?;

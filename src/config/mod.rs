@@ -23,6 +23,7 @@ pub mod scenario;
 mod schema;
 mod secret;
 pub mod settings;
+mod snapshot;
 mod syntax;
 mod table;
 mod text;
@@ -37,12 +38,14 @@ use sha2::{Digest, Sha256};
 pub use digest::{Summary, diff};
 pub use problem::{Lang, Problem, Report};
 pub use schema::{schema, schema_config};
+pub use snapshot::{Lost, Rebuilt, Snapshot};
 
 use crate::engine::definition::Definitions;
 use catalogue as t;
 use file::File;
 use problem::{At, Sink};
 use settings::Settings;
+use snapshot::Bared;
 use text::Text;
 use tree::{Kind, Node};
 
@@ -59,6 +62,8 @@ pub struct Loaded {
     pub summary: Summary,
     /// The language in force.
     pub lang: Lang,
+    /// What the definitions can be had again from.
+    pub snapshot: Snapshot,
 }
 
 /// How to load.
@@ -84,48 +89,52 @@ impl Default for Options {
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let sink = Sink::default();
     let mut texts = Vec::new();
-    let (config, whole) = match read_config(path, options, &mut texts, &sink) {
+    let (config, whole, bare) = match read_config(path, options, &mut texts, &sink) {
         Some(read) => read,
         None => return Err(Report::new(sink.take(), options.lang.unwrap_or(options.locale), texts)),
     };
     let named = File { path, node: &config, vague: !whole, lost: false, texts: &[], sink: &sink };
     let lang = options.lang.or(named.lang()).unwrap_or(options.locale);
     let (folders, files) = folder::files(&named);
-    let (trees, lost) = read_definitions(path, &files, options.tests, &mut texts, &sink);
+    let (trees, lost) = read_definitions(from_disk(path, &files), options.tests, &mut texts, &sink);
 
     let roots: Vec<&Node> = trees.iter().collect();
     let items = definitions::collect(&roots, &sink);
-    let places = lookup::Folders { home: file::folder(path), definitions: &folders };
-    let tables = lookup::read(&items, &places, &mut texts, &sink);
+    let from = lookup::From::Disk { home: file::folder(path), definitions: &folders };
+    let tables = lookup::read(&items, &from, &mut texts, &sink);
     let file = File { path, node: &config, vague: !whole, lost, texts: &texts, sink: &sink };
     let connections = file.connections();
     let around = file.surroundings(&connections, named.lang().unwrap_or(options.locale));
     let (mut definitions, tests) = definitions::compile(&items, &around, &texts, (lost, tables.all), &sink);
     let settings = file.settings(&definitions, folders);
-    definitions.lateness = lateness(&settings);
+    definitions.lateness = lateness(&config);
     if !sink.is_empty() {
         return Err(Report::new(sink.take(), lang, texts));
     }
     definitions.hash = hash(&texts, &definitions);
     let mut summary = Summary { hash: definitions.hash.clone(), ..Summary::new(&items, &config) };
     summary.add_files("tables", tables.files.iter().filter_map(|(id, n)| Some((id, texts.get(*n)?.lines.join("\n")))));
-    Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang })
+    let rows: Vec<usize> = tables.files.values().copied().collect();
+    let snapshot = Snapshot::new(options.locale, bare, &texts, &rows);
+    Ok(Loaded { settings, definitions: definitions.seal(), tests, summary, lang, snapshot })
 }
 
 /// How late the sources may be that tell about each entity.
-fn lateness(settings: &Settings) -> BTreeMap<String, jiff::SignedDuration> {
+fn lateness(config: &Node) -> BTreeMap<String, jiff::SignedDuration> {
     let mut latest = BTreeMap::new();
-    for source in settings.sources.values().filter(|s| !s.lateness.is_zero()) {
-        if let Some(record) = &source.map.record {
-            let entry = latest.entry(record.entity.clone()).or_insert(source.lateness);
-            *entry = source.lateness.max(*entry);
+    for source in config.get("sources").map(Node::entries).unwrap_or_default() {
+        let late = source.value.get("lateness").and_then(scalar::duration).filter(|late| !late.is_zero());
+        let entity = source.value.get("record").and_then(|record| record.text_at("entity"));
+        if let (Some(late), Some(entity)) = (late, entity) {
+            let entry = latest.entry(entity.to_owned()).or_insert(late);
+            *entry = late.max(*entry);
         }
     }
     latest
 }
 
-/// The tree of `config.yaml` and whether all of it could be read.
-fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sink) -> Option<(Node, bool)> {
+/// The tree of `config.yaml`, whether all of it could be read, and what is kept of it.
+fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sink) -> Option<(Node, bool, Bared)> {
     let name = path.display().to_string();
     let text = match folder::read(path) {
         Ok(text) => text,
@@ -144,24 +153,41 @@ fn read_config(path: &Path, options: &Options, texts: &mut Vec<Text>, sink: &Sin
         Ok((node, whole)) => (node.unwrap_or(empty), whole),
         Err(tree::Lost) => (empty, false),
     };
+    let bare = snapshot::bare(&node);
     secret::resolve_config(&mut node, file::folder(path), options.environment, sink);
     root(&node, &file::table::FILE, texts, sink);
-    Some((node, whole))
+    Some((node, whole, bare))
 }
 
-/// The trees of the definitions files, and whether something in them could not be read at all.
-fn read_definitions(path: &Path, files: &[PathBuf], tests: bool, texts: &mut Vec<Text>, sink: &Sink) -> (Vec<Node>, bool) {
-    let mut trees = Vec::new();
-    let mut lost = false;
-    for place in files {
-        let number = texts.len();
+/// A file of definitions as it was read, or why it could not be.
+struct Read {
+    /// As it is shown.
+    shown: String,
+    /// Below the folder of `config.yaml`.
+    place: String,
+    text: Result<String, problem::Said>,
+}
+
+/// These files below the folder of `config.yaml`, one after the other.
+fn from_disk(path: &Path, files: &[PathBuf]) -> impl Iterator<Item = Read> {
+    files.iter().map(move |place| {
         let shown = match file::folder(path) {
             here if here == Path::new(".") => place.clone(),
             folder => folder.join(place),
         };
-        let read = folder::read(&file::folder(path).join(place));
-        let mut text = Text::new(shown.display().to_string(), read.as_deref().unwrap_or(""), false);
-        text.place = place.display().to_string();
+        let text = folder::read(&file::folder(path).join(place));
+        Read { shown: shown.display().to_string(), place: place.display().to_string(), text }
+    })
+}
+
+/// The trees of the definitions files, and whether something in them could not be read at all.
+fn read_definitions(files: impl Iterator<Item = Read>, tests: bool, texts: &mut Vec<Text>, sink: &Sink) -> (Vec<Node>, bool) {
+    let mut trees = Vec::new();
+    let mut lost = false;
+    for Read { shown, place, text: read } in files {
+        let number = texts.len();
+        let mut text = Text::new(shown, read.as_deref().unwrap_or(""), false);
+        text.place = place;
         texts.push(text);
         if let Err(what) = read {
             sink.add(Problem::new(At { file: number, ..At::default() }, what));

@@ -543,7 +543,7 @@ fn a_table_counts_for_hash_and_difference_and_stays_below_the_definitions() {
     for path in ["data/link.csv", "up/outside.csv", "../elsewhere/outside.csv", "data/../../elsewhere/outside.csv", "/etc/passwd"]
     {
         folder.write("rules/a.yaml", &TABLE_RULES.replace("data/区域.csv", path));
-        let said = folder.load().unwrap_err().render(Lang::En, false);
+        let said = folder.load().err().unwrap().render(Lang::En, false);
         assert!(said.contains("E0T0") && said.contains("is not below the folders"), "{path}: {said}");
     }
     // One that stays inside is.
@@ -557,10 +557,10 @@ fn a_table_has_bounds() {
     let folder = Folder::new(&[("config.yaml", "definitions: [rules]\n"), ("rules/a.yaml", TABLE_RULES)]);
     let rows: String = (0..=100_000).map(|n| format!("{n},x\n")).collect();
     folder.write("rules/data/区域.csv", &format!("城市,负责人\n{rows}"));
-    let said = folder.load().unwrap_err().render(Lang::En, false);
+    let said = folder.load().err().unwrap().render(Lang::En, false);
     assert!(said.contains("E0T8"), "{said}");
     folder.write("rules/data/区域.csv", &format!("城市,负责人\n上海,{}\n", "张".repeat(4 << 20)));
-    let said = folder.load().unwrap_err().render(Lang::En, false);
+    let said = folder.load().err().unwrap().render(Lang::En, false);
     assert!(said.contains("E004"), "{said}");
 }
 
@@ -579,7 +579,7 @@ fn names_that_run_names_come_to_an_end() {
     assert_eq!(folder.loaded().definitions.rules[0].then.len(), 1);
     for (name, code) in [("a15", "E0N8"), ("a39", "E0NA")] {
         folder.write("rules/a.yaml", &rule(name));
-        let said = folder.load().unwrap_err().render(Lang::En, false);
+        let said = folder.load().err().unwrap().render(Lang::En, false);
         assert!(said.contains(code), "{said}");
     }
 }

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tracing::warn;
 
 use super::turn::{Accepted, Refusal, Submission};
 use crate::action::{self, Performer};
 use crate::config::settings::Settings;
-use crate::config::{Loaded, Summary};
+use crate::config::{Loaded, Snapshot, Summary};
 use crate::engine::definition::Definitions;
 use crate::engine::event::Draft;
 use crate::engine::value::Value;
+use crate::store::{Error, Store};
 
 /// What is in force: one reload's settings, definitions and connections.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Live {
     pub definitions: Arc<Definitions>,
     /// What it was read from, for telling what changed.
     pub summary: Summary,
+    /// What the definitions can be had again from.
+    pub snapshot: Snapshot,
     /// Performs calls over the connections.
     pub performer: Performer,
 }
@@ -34,9 +38,24 @@ pub struct Live {
 impl Live {
     /// Sets the connections up.
     pub fn new(loaded: Loaded) -> Result<Self, action::Error> {
-        let Loaded { settings, definitions, summary, .. } = loaded;
+        let Loaded { settings, definitions, summary, snapshot, .. } = loaded;
         let performer = Performer::new(&settings)?;
-        Ok(Self { settings, definitions: Arc::new(definitions), summary, performer })
+        Ok(Self { settings, definitions: Arc::new(definitions), summary, snapshot, performer })
+    }
+}
+
+impl Live {
+    /// Keeps in the store what the definitions can be had again from, before they decide anything. What is too large for that is
+    /// said, and not kept.
+    pub(super) fn keep(&self, store: &mut dyn Store) -> Result<(), Error> {
+        let hash = &self.definitions.hash;
+        match self.snapshot.to_text() {
+            Some(text) => store.keep_definitions(hash, &text),
+            None => {
+                warn!(definitions = %hash, "larger than 20 MiB: not kept, `ifthen why` will not know them once they are others");
+                Ok(())
+            }
+        }
     }
 }
 

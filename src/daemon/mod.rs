@@ -61,7 +61,12 @@ where
     let data = live.settings.data.clone();
     std::fs::create_dir_all(&data).map_err(|e| Error::System(format!("cannot make {}", data.display()), e))?;
     let file = store_file(&data);
-    let store = Sqlite::open(&file, sqlite::Options { dedupe: live.settings.limits.dedupe })?;
+    let mut store = Sqlite::open(&file, sqlite::Options { dedupe: live.settings.limits.dedupe })?;
+    // Before anything is decided; on a full disk, which passes, with the message that they are in force.
+    match live.keep(&mut store) {
+        Err(crate::store::Error::Full) | Ok(()) => {}
+        Err(error) => return Err(error.into()),
+    }
     let instance = crate::store::Read::instance(&store)?;
     let listen = live.settings.listen;
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;

@@ -78,7 +78,8 @@ impl Shell {
             }
             drop(permits);
             if let Some((live, detail, reply)) = load {
-                let done = self.turn.load(Arc::clone(&live.definitions), detail, Timestamp::now());
+                let kept = live.keep(self.turn.store());
+                let done = kept.and_then(|()| self.turn.load(Arc::clone(&live.definitions), detail, Timestamp::now()));
                 if let Err(error @ (Error::Broken(_) | Error::Corrupt(_))) = done {
                     return Err(error);
                 }

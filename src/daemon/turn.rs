@@ -164,6 +164,11 @@ impl Turn {
         self.dispatch.waiting()
     }
 
+    /// The store, for what is kept beside what is decided.
+    pub(super) fn store(&mut self) -> &mut dyn Store {
+        self.store.as_mut()
+    }
+
     /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
     pub fn load(&mut self, definitions: Arc<Definitions>, detail: Value, now: Timestamp) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.definitions, definitions);

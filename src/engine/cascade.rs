@@ -150,7 +150,7 @@ fn cycle(events: &[Event], last: &Event) -> String {
     let mut way = Vec::new(); // latest first
     let mut at = Some(last);
     while let Some(event) = at {
-        let Some(cause) = &event.cause else { break };
+        let Some(cause) = event.cause.as_ref().filter(|_| !event.is_root()) else { break };
         way.push((cause.by.as_str(), event.name.as_str()));
         at = events.iter().find(|e| e.seq == cause.seq);
         if way.len() > 1 && way[1..].iter().any(|step| *step == way[0]) {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::binding::{Let, Lets};
 use super::definition::Definitions;
-use super::event::{Body, Cause, Command, Draft, Event, RecordRef, Upsert};
+use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
 use super::record::Record;
@@ -75,6 +75,9 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
     let event: &'e Event = draft.event;
     let (data, old) = match &event.body {
         Body::Happened { data, upsert } => {
+            if let Some(seq) = event.replay_of() {
+                draft.say(&By::default(), "replay", Outcome::Done, Value::from([("of", event::id(seq).into())]));
+            }
             if let Some(upsert) = upsert {
                 merge(draft, upsert)?;
             }

@@ -58,7 +58,42 @@ impl Event {
     pub fn id(&self) -> String {
         id(self.seq)
     }
+
+    /// Whether it began something: no decision emitted it. One that was handed in again did, too.
+    pub fn is_root(&self) -> bool {
+        self.cause.as_ref().is_none_or(|cause| cause.depth == 0)
+    }
+
+    /// The number of the event that a person handed in again as this one.
+    pub fn replay_of(&self) -> Option<u64> {
+        self.cause.as_ref().filter(|cause| cause.depth == 0).map(|cause| cause.seq)
+    }
+
+    /// Whether a source told it: only such can be handed in again.
+    pub fn is_told(&self) -> bool {
+        self.is_root() && self.origin != OWN && matches!(self.body, Body::Happened { .. })
+    }
+
+    /// The same again as news: origin and data stay, the delivery does not, so that it is not taken for a repetition. As late news,
+    /// which counts for less where a source told something newer since; `as_new` as if it happened now.
+    pub fn replayed(&self, now: Timestamp, as_new: bool) -> Draft {
+        let mut body = self.body.clone();
+        if let (true, Body::Happened { upsert: Some(upsert), .. }) = (as_new, &mut body) {
+            upsert.at = None;
+        }
+        Draft {
+            at: if as_new { now } else { self.at },
+            origin: self.origin.clone(),
+            record: self.record.clone(),
+            cause: Some(Cause { seq: self.seq, depth: 0, by: "replay".into() }),
+            batch: self.batch.clone(),
+            ..Draft::own(&self.name, now, body)
+        }
+    }
 }
+
+/// The origin of what the engine and its shell tell themselves.
+const OWN: &str = "ifthen";
 
 /// An event without its number yet: what sources tell and decisions emit.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +125,7 @@ impl Draft {
             name: name.into(),
             at: now,
             received: now,
-            origin: "ifthen".into(),
+            origin: OWN.into(),
             delivery: None,
             record: None,
             cause: None,
@@ -116,14 +151,14 @@ pub fn seq(id: &str) -> Option<u64> {
     id.strip_prefix('e').unwrap_or(id).parse().ok()
 }
 
-/// Where an emitted event comes from.
+/// Where an emitted event comes from; or, with a depth of 0, which one a person handed in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// The event whose decision emitted it.
     pub seq: u64,
-    /// How many such steps since the root, 1 for a direct one; at most [`super::cascade::MAX_DEPTH`].
+    /// How many such steps since the root, 1 for a direct one; at most [`super::cascade::MAX_DEPTH`]. 0: it is a root itself.
     pub depth: u32,
-    /// The rule or flow that did.
+    /// The rule or flow that did; `replay`.
     pub by: String,
 }
 

@@ -25,6 +25,10 @@ pub struct Memory {
     deliveries: HashMap<String, HashMap<String, u64>>,
     /// The event of the last change.
     changed: u64,
+    /// By hash: what definitions were compiled from.
+    texts: BTreeMap<String, String>,
+    /// By hash: the last event they decided; none while they are in force.
+    definitions: BTreeMap<String, Option<u64>>,
 }
 
 impl Read for Memory {
@@ -80,6 +84,10 @@ impl Read for Memory {
         Ok(self.log.get(&seq).map(|(_, hash)| hash.clone()))
     }
 
+    fn definitions_of(&self, hash: &str) -> Result<Option<String>, Error> {
+        Ok(self.texts.get(hash).cloned())
+    }
+
     /// Always the same: what is simulated twice has the same keys twice.
     fn instance(&self) -> Result<String, Error> {
         Ok("memory".into())
@@ -93,7 +101,12 @@ fn beyond<T>(map: &BTreeMap<u64, T>, after: u64) -> impl Iterator<Item = &T> {
 
 impl Store for Memory {
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
-        batch.check(self.last()?, self.changed)?;
+        let last = self.last()?;
+        batch.check(last, self.changed)?;
+        for (_, until) in self.definitions.iter_mut().filter(|(hash, until)| **hash != batch.definitions && until.is_none()) {
+            *until = Some(last.event);
+        }
+        self.definitions.insert(batch.definitions.clone(), None);
         for event in &batch.events {
             if let Some(delivery) = &event.delivery {
                 self.deliveries.entry(event.origin.clone()).or_default().insert(delivery.clone(), event.seq);
@@ -114,6 +127,20 @@ impl Store for Memory {
             self.log.insert(line.seq, (line, batch.definitions.clone()));
         }
         Ok(())
+    }
+
+    fn keep_definitions(&mut self, hash: &str, text: &str) -> Result<(), Error> {
+        self.definitions.insert(hash.to_owned(), None);
+        self.texts.entry(hash.to_owned()).or_insert_with(|| text.to_owned());
+        Ok(())
+    }
+
+    fn drop_definitions(&mut self) -> Result<usize, Error> {
+        let first = self.events.first_key_value().map_or(u64::MAX, |(seq, _)| *seq);
+        let before = self.texts.len();
+        let in_use = |hash: &String| self.definitions.get(hash).is_some_and(|last| last.is_none_or(|last| last >= first));
+        self.texts.retain(|hash, _| in_use(hash));
+        Ok(before - self.texts.len())
     }
 }
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 pub mod backup;
+pub mod export;
 pub mod memory;
 pub mod sqlite;
 #[cfg(test)]
@@ -114,8 +115,8 @@ impl Filter {
     }
 }
 
-/// An event as it was stored, with the hash of the definitions that decided it.
-#[derive(Debug, Clone, PartialEq)]
+/// An event as it was stored, with the hash of the definitions that decided it; as JSON it is a line of [`export`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stored {
     /// The event.
     pub event: Event,
@@ -146,6 +147,19 @@ pub trait Read {
     /// Events after this number, in order, at most `limit`.
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
 
+    /// The first event after this number that other definitions than those of this hash decided.
+    fn decided_otherwise(&self, after: u64, hash: &str) -> Result<Option<Stored>, Error> {
+        let mut after = after;
+        loop {
+            let page = self.events(after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(None) };
+            after = last.event.seq;
+            if let Some(found) = page.into_iter().find(|stored| stored.definitions != hash) {
+                return Ok(Some(found));
+            }
+        }
+    }
+
     /// Log lines after this number that pass the filter, in order, at most `limit`.
     fn log(&self, filter: &Filter, after: u64, limit: usize) -> Result<Vec<Line>, Error>;
 
@@ -154,6 +168,12 @@ pub trait Read {
 
     /// The hash of the definitions by which a log line was decided.
     fn log_definitions(&self, seq: u64) -> Result<Option<String>, Error>;
+
+    /// What the definitions of this hash were compiled from, as it was handed to [`Store::keep_definitions`]; `None` where it was not
+    /// kept, or is not any more.
+    fn definitions_of(&self, _hash: &str) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 
     /// A random name of this store, made when it was created and anew when it is restored from a backup: idempotency keys
     /// carry it, so that a restored store never reuses the key of something it has forgotten.
@@ -165,6 +185,17 @@ pub trait Store: Read + Send {
     /// Writes a batch; when it returns `Ok`, the batch is on disk (fsync) and every reader sees it. On an error nothing of it
     /// is there, but for [`Error::Broken`], where only reading again after a restart can tell.
     fn commit(&mut self, batch: &Batch) -> Result<(), Error>;
+
+    /// Keeps what the definitions of this hash were compiled from; at once on disk, nothing when it is there already. To be called
+    /// before the first event that they decide.
+    fn keep_definitions(&mut self, _hash: &str, _text: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Lets go what the definitions were compiled from that no event refers to any more; how many. Those in force stay.
+    fn drop_definitions(&mut self) -> Result<usize, Error> {
+        Ok(0)
+    }
 
     /// Housekeeping that the turn calls between batches; cheap when there is nothing to do. What fails here endangers nothing
     /// that is committed: [`Error::Full`] may be tried again, but [`Error::Broken`] means what it always means.
@@ -181,7 +212,7 @@ pub fn recent(
     store: &dyn Read,
     count: usize,
     since: Option<jiff::Timestamp>,
-    passes: impl Fn(&Event) -> bool,
+    passes: impl Fn(&Stored) -> bool,
 ) -> Result<Vec<Stored>, Error> {
     let mut found = Vec::new();
     let mut end = store.last()?.event;
@@ -191,7 +222,7 @@ pub fn recent(
         page.retain(|stored| stored.event.seq <= end);
         // Everything before is older still; a clock that was set back in between is not worth reading it all for.
         let older = since.is_some_and(|since| page.first().is_some_and(|s| s.event.received < since));
-        found.extend(page.into_iter().rev().filter(|stored| passes(&stored.event)).take(count - found.len()));
+        found.extend(page.into_iter().rev().filter(&passes).take(count - found.len()));
         end = if older { 0 } else { start };
     }
     found.reverse();

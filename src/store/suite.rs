@@ -36,6 +36,7 @@ trait Kind {
     fn read<T>(&self, f: impl Fn(&dyn Read) -> T) -> T
     where
         T: PartialEq + std::fmt::Debug;
+    fn keep(&mut self, hash: &str, text: &str);
     fn refuse(&mut self, batch: &Batch) {
         assert!(matches!(self.write(batch), Err(Error::Refused(_))));
     }
@@ -44,6 +45,9 @@ trait Kind {
 impl Kind for Memory {
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         Store::commit(self, batch)
+    }
+    fn keep(&mut self, hash: &str, text: &str) {
+        self.keep_definitions(hash, text).unwrap();
     }
     fn read<T: PartialEq + std::fmt::Debug>(&self, f: impl Fn(&dyn Read) -> T) -> T {
         f(self)
@@ -63,6 +67,9 @@ impl Kind for (PathBuf, Sqlite) {
         self.1.maintain().unwrap();
         done
     }
+    fn keep(&mut self, hash: &str, text: &str) {
+        self.1.keep_definitions(hash, text).unwrap();
+    }
     fn read<T: PartialEq + std::fmt::Debug>(&self, f: impl Fn(&dyn Read) -> T) -> T {
         both(&self.1, &self.0, f)
     }
@@ -71,6 +78,9 @@ impl Kind for (PathBuf, Sqlite) {
 impl Kind for Reopened {
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         self.run(|store| store.commit(batch))
+    }
+    fn keep(&mut self, hash: &str, text: &str) {
+        self.run(|store| store.keep_definitions(hash, text).unwrap());
     }
     fn read<T: PartialEq + std::fmt::Debug>(&self, f: impl Fn(&dyn Read) -> T) -> T {
         both(self.store.as_ref().unwrap(), &self.path, f)
@@ -105,7 +115,7 @@ macro_rules! over_every_store {
 
 over_every_store! {
     nothing_yet commit_is_visible order_is_kept scan_pages as_of_every_number deliveries log_filters large_entries
-    refused_leaves_nothing
+    refused_leaves_nothing definitions_are_kept
 }
 
 fn time(second: i64) -> Timestamp {
@@ -178,6 +188,25 @@ fn nothing_yet(kind: &mut impl Kind) {
     assert_eq!(kind.read(|r| r.log(&Filter::default(), 0, 9).unwrap()), []);
     assert_eq!(kind.read(|r| r.log_definitions(1).unwrap()), None);
     assert!(!kind.read(|r| r.instance().unwrap()).is_empty());
+}
+
+fn definitions_are_kept(kind: &mut impl Kind) {
+    let of = |kind: &mut _, hash: &str| Kind::read(kind, |r| r.definitions_of(hash).unwrap());
+    assert_eq!(of(kind, "甲"), None);
+    kind.keep("甲", "{\"规则\": 1}");
+    kind.keep("甲", "another text of the same hash: the first stays");
+    assert_eq!(of(kind, "甲").as_deref(), Some("{\"规则\": 1}"));
+    for (seq, hash) in [(1, "甲"), (2, "乙"), (3, "乙"), (5, "甲")] {
+        kind.write(&Batch { definitions: hash.into(), ..batch(vec![event(seq, None)], vec![], vec![]) }).unwrap();
+    }
+    assert_eq!((of(kind, "甲").is_some(), of(kind, "乙")), (true, None));
+    let next = |kind: &mut _, after: u64, hash: &str| {
+        Kind::read(kind, |r| r.decided_otherwise(after, hash).unwrap()).map(|s| (s.event.seq, s.definitions))
+    };
+    assert_eq!(next(kind, 1, "甲"), Some((2, "乙".into())));
+    assert_eq!(next(kind, 2, "乙"), Some((5, "甲".into())));
+    assert_eq!(next(kind, 5, "甲"), None);
+    assert_eq!(next(kind, 0, "丙"), Some((1, "甲".into())));
 }
 
 fn commit_is_visible(kind: &mut impl Kind) {

@@ -8,16 +8,17 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::{json, problem};
-use crate::check::why;
+use crate::check::history::{By, History};
+use crate::check::why::Error;
 use crate::daemon::handle::Handle;
 use crate::engine::call::{CallId, Request};
 use crate::engine::event::{self, Body, Command, Draft};
 use crate::store::sqlite::Reader;
 
 /// An edited request must be here by then.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// And no larger: a mail's text, not its pictures.
-const MAX_BODY: usize = 2 << 20;
+pub(super) const MAX_BODY: usize = 2 << 20;
 
 /// `POST /api/calls/<id>/retry|edit|discard`; the body of `edit` is the new request as `ifthen calls show --json` prints it.
 pub(super) async fn call(
@@ -68,7 +69,8 @@ pub(super) async fn submit(handle: &Handle, command: Command) -> Response {
     }
 }
 
-/// `GET /api/why/<event>`, with `?rule=ID` for one rule or flow: as `ifthen why --json` prints it.
+/// `GET /api/why/<event>`, with `?rule=ID` for one rule or flow, `?now=true` by the definitions in force now: as
+/// `ifthen why --json` prints it.
 pub(super) async fn why(
     State(handle): State<Handle>,
     Path(id): Path<String>,
@@ -81,15 +83,17 @@ pub(super) async fn why(
     let Some(seq) = event::seq(&id) else {
         return problem(StatusCode::BAD_REQUEST, "event", "an event's id looks like e1042");
     };
-    let definitions = handle.live().definitions.clone();
-    if asked.rule.as_deref().is_some_and(|rule| why::concerned(&definitions, rule).is_none()) {
-        return problem(StatusCode::NOT_FOUND, "rule", "there is no such rule or flow");
-    }
+    let one = asked.rule.is_some();
     let found = tokio::task::spawn_blocking(move || {
-        let reader = Reader::open(handle.file())?;
-        why::why(&reader, &definitions, seq, asked.rule.as_deref())
+        let reader = Reader::open(handle.file()).map_err(Error::from)?;
+        let live = handle.live();
+        let by = if asked.now { By::Now } else { By::Then };
+        History::new(&reader, Some(&live.definitions), by).why(seq, asked.rule.as_deref())
     });
     match found.await {
+        Ok(Ok(Some(why))) if one && why.verdicts.is_empty() && why.shown.is_some() => {
+            problem(StatusCode::NOT_FOUND, "rule", "there is no such rule or flow in the definitions by which this is shown")
+        }
         Ok(Ok(Some(why))) => json(StatusCode::OK, "application/json", &why.to_json()),
         Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "event", "there is no such event"),
         Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, "store", &error.to_string()),
@@ -101,6 +105,8 @@ pub(super) async fn why(
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Asked {
     rule: Option<String>,
+    #[serde(default)]
+    now: bool,
 }
 
 /// Whether the token is there that only the data folder's owner can read.

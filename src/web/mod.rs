@@ -5,6 +5,7 @@
 mod control;
 mod intake;
 mod metric;
+mod replay;
 mod silence;
 
 pub use metric::install as install_metrics;
@@ -36,6 +37,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences", post(silence::begin))
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/why/{event}", get(control::why))
+                .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),
         )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })

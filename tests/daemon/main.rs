@@ -16,6 +16,7 @@ mod backup;
 mod crash;
 mod full;
 mod gate;
+mod history;
 mod lead;
 mod outage;
 mod poll;

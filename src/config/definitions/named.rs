@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn parameters_in_texts() {
-        let params = ["who".to_owned(), "whole".to_owned(), "金额".to_owned()];
+        let params = ["who", "whole", "金", "金额"].map(str::to_owned);
         let text = |t: &str| Part::Text(t.into());
         let param = |p: &str| Part::Parameter(p.into());
         for (source, expect) in [

@@ -65,8 +65,8 @@ fn rule(id: &str, when: Vec<Trigger>, lets: Vec<Let>) -> Rule {
         priority: 0,
         stop: false,
         enabled: true,
-        gates: Default::default(),
         calendar: None,
+        gates: Default::default(),
         deliver: Deliver::Live,
     }
 }

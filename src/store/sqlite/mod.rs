@@ -4,6 +4,7 @@
 //! Architecture invariant: nothing on the way of a commit is ordered by a random key but the small rows of `state`; everything
 //! else is appended. The tables are described in `migrations/`.
 
+mod definition;
 mod delivery;
 pub(super) mod error;
 pub(super) mod lock;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rusqlite::{OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use self::delivery::Deliveries;
 use self::error::{name, of_disk};
@@ -166,16 +167,32 @@ impl Sqlite {
         }
     }
 
-    /// Writes and commits; the number of the definitions.
+    /// Writes; the number of the definitions.
     fn write(&self, batch: &Batch) -> Result<i64, Error> {
         let conn = &self.reader.conn;
         let definition = match &self.definition {
             Some((hash, id)) if *hash == batch.definitions => *id,
-            _ => write::definition(conn, &batch.definitions)?,
+            _ => definition::takes_over(conn, &batch.definitions, self.last.event)?,
         };
         write::batch(conn, batch, definition, self.change.0)?;
-        conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(definition)
+    }
+
+    /// Runs and commits; on an error nothing of it is there.
+    fn step<T>(&self, write: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let conn = &self.reader.conn;
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = write(conn).and_then(|done| {
+            conn.prepare_cached("COMMIT")?.execute([])?;
+            Ok(done)
+        });
+        // SQLite may have rolled back by itself, as it does when the disk is full.
+        if let Err(error) = &done
+            && !conn.is_autocommit()
+        {
+            conn.execute_batch("ROLLBACK").map_err(|e| Error::Broken(format!("{e}, after: {error}")))?;
+        }
+        done
     }
 }
 
@@ -186,21 +203,18 @@ impl Store for Sqlite {
         }
         batch.check(self.last, self.change.1)?;
         self.still_there()?;
-        let conn = &self.reader.conn;
-        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        match self.write(batch) {
-            Ok(definition) => {
-                self.committed(batch, definition);
-                Ok(())
-            }
-            Err(error) => {
-                // SQLite may have rolled back by itself, as it does when the disk is full.
-                if !conn.is_autocommit() {
-                    conn.execute_batch("ROLLBACK").map_err(|e| Error::Broken(format!("{e}, after: {error}")))?;
-                }
-                Err(error)
-            }
-        }
+        let definition = self.step(|_| self.write(batch))?;
+        self.committed(batch, definition);
+        Ok(())
+    }
+
+    fn keep_definitions(&mut self, hash: &str, text: &str) -> Result<(), Error> {
+        self.still_there()?;
+        self.step(|conn| definition::text(conn, hash, text))
+    }
+
+    fn drop_definitions(&mut self) -> Result<usize, Error> {
+        self.step(definition::drop_texts)
     }
 
     fn maintain(&mut self) -> Result<(), Error> {
@@ -243,6 +257,12 @@ impl Read for Sqlite {
     }
     fn log_definitions(&self, seq: u64) -> Result<Option<String>, Error> {
         self.reader.log_definitions(seq)
+    }
+    fn definitions_of(&self, hash: &str) -> Result<Option<String>, Error> {
+        self.reader.definitions_of(hash)
+    }
+    fn decided_otherwise(&self, after: u64, hash: &str) -> Result<Option<Stored>, Error> {
+        self.reader.decided_otherwise(after, hash)
     }
     fn instance(&self) -> Result<String, Error> {
         self.reader.instance()

@@ -215,6 +215,22 @@ impl Read for Reader {
         Ok(statement.query_row([whole(seq)], |row| row.get(0)).optional()?)
     }
 
+    fn definitions_of(&self, hash: &str) -> Result<Option<String>, Error> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT t.text FROM definition d JOIN definition_text t ON t.definition = d.id WHERE d.hash = ?1")?;
+        Ok(statement.query_row([hash], |row| row.get(0)).optional()?)
+    }
+
+    fn decided_otherwise(&self, after: u64, hash: &str) -> Result<Option<Stored>, Error> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT e.seq, e.event, d.hash FROM event e CROSS JOIN definition d ON d.id = e.definition
+             WHERE e.seq > ?1 AND e.definition IS NOT (SELECT id FROM definition WHERE hash = ?2) ORDER BY e.seq LIMIT 1",
+        )?;
+        let mut rows = statement.query(params![whole(after), hash])?;
+        rows.next()?.map(stored).transpose()
+    }
+
     fn instance(&self) -> Result<String, Error> {
         let name = self.conn.query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| row.get(0)).optional()?;
         name.ok_or_else(|| damaged("it has no name"))

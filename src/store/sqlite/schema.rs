@@ -9,7 +9,7 @@ use crate::store::Error;
 const APPLICATION: i64 = 0x6966_7468;
 
 /// From version n to n + 1; never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The format this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();

@@ -9,16 +9,6 @@ use crate::engine::log::Line;
 use crate::engine::state::Change;
 use crate::store::{Batch, Error};
 
-/// The number of the definitions of this hash; made when they are new.
-pub(super) fn definition(conn: &Connection, hash: &str) -> Result<i64, Error> {
-    let known =
-        conn.prepare_cached("SELECT id FROM definition WHERE hash = ?1")?.query_row([hash], |row| row.get(0)).optional()?;
-    match known {
-        Some(id) => Ok(id),
-        None => Ok(conn.prepare_cached("INSERT INTO definition (hash) VALUES (?1)")?.insert([hash])?),
-    }
-}
-
 /// Writes everything of a batch; changes are numbered from `change` + 1.
 pub(super) fn batch(conn: &Connection, batch: &Batch, definition: i64, change: i64) -> Result<(), Error> {
     for e in &batch.events {
