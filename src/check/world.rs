@@ -117,6 +117,14 @@ impl<'d, B: Behind> World<'d, B> {
 
     /// One root event and all it causes, now; the calls whose attempts start with it.
     pub(super) fn decide(&mut self, draft: Draft) -> Result<Vec<Call>, B::Error> {
+        if let Body::Slice(slice) = &draft.body {
+            for key in &slice.wants {
+                if self.state.get(key).is_err() {
+                    let entry = self.behind.load(key)?;
+                    self.state.load(key.clone(), entry);
+                }
+            }
+        }
         let root = draft.event(self.seq);
         let mark = self.state.mark();
         let behind = &mut self.behind;

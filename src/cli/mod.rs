@@ -9,6 +9,7 @@ mod backtest;
 mod backup;
 mod calls;
 mod check;
+mod clock;
 mod completions;
 mod control;
 mod doctor;
@@ -83,6 +84,8 @@ enum Command {
     Calls(calls::Args),
     /// Keep rules from acting for a while, with a reason
     Silence(silence::Args),
+    /// Whether the clock was set, and letting what is driven by time go on
+    Clock(clock::Args),
     /// Show, mend, retry or discard what sources told and what could not be understood
     Quarantine(quarantine::Args),
     /// Show records
@@ -160,6 +163,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
+        Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
         Command::Functions(args) => functions::run(context, args, out),

@@ -73,6 +73,10 @@ const SAID: &[(&str, &str, &str)] = &[
     // Reasons.
     ("preview", "preview", "预览"),
     ("cooldown", "cooling down", "冷却中"),
+    ("jumped", "the clock was set; what is driven by time waits (`ifthen clock`)", "时钟被改动,定时动作已暂停(`ifthen clock`)"),
+    ("restored", "the clock is right again", "时钟已恢复"),
+    ("confirmed", "the clock is right as it is", "已确认时钟正确"),
+    ("the clock was not set", "the clock was not set", "时钟未被改动"),
     ("inactive", "outside its dates", "不在生效期间"),
     ("silence", "silenced", "已静默"),
     ("once", "once only", "只执行一次"),

@@ -58,6 +58,8 @@ pub struct Limits {
     pub outbox: usize,
     /// For how long a delivery id is remembered; 3 days.
     pub dedupe: SignedDuration,
+    /// By how much the clock may jump before what is driven by time waits for a person.
+    pub clock: SignedDuration,
     /// Items of one source that may be in quarantine; 10,000. More: 422, and polls wait.
     pub quarantine: usize,
 }
@@ -65,7 +67,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let dedupe = SignedDuration::from_hours(72);
-        Self { body: 1 << 20, items: 1_000, queue: 1_024, outbox: 100_000, dedupe, quarantine: 10_000 }
+        Self {
+            body: 1 << 20,
+            items: 1_000,
+            queue: 1_024,
+            outbox: 100_000,
+            dedupe,
+            clock: SignedDuration::from_mins(5),
+            quarantine: 10_000,
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Status {
     pub performing: AtomicUsize,
     /// Items in quarantine, by source.
     pub quarantine: RwLock<BTreeMap<String, usize>>,
+    /// Polled sources that have not caught up since the start.
+    pub behind: AtomicUsize,
     /// The turn has ended.
     pub gone: AtomicBool,
     /// When the turn that is being taken began, in milliseconds since 1970; 0: none is.

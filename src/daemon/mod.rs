@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
 
+mod clock;
 pub mod handle;
 mod held;
 mod housekeeping;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::config;
+use crate::config::settings::SourceKind;
 use crate::store::sqlite::{self, Sqlite};
 use handle::{Handle, Live};
 use turn::Turn;
@@ -80,6 +82,8 @@ where
     for draft in cut_off {
         handle.tell(vec![draft]); // one by one: each stands or falls alone
     }
+    let polled = handle.live().settings.sources.values().filter(|s| matches!(s.kind, SourceKind::Poll(_))).count();
+    handle.status().behind.store(polled, std::sync::atomic::Ordering::Relaxed);
     let shell = shell::start(turn, mailbox, handle.clone(), tokio::runtime::Handle::current());
     if let Err(why) = handle.load(Arc::clone(&handle.live()), "start".into()).await {
         warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -22,24 +23,28 @@ use crate::store::sqlite::Reader;
 /// Polls until told to stop; anew after every reload.
 pub(super) async fn all(handle: Handle, stopped: watch::Receiver<bool>) {
     let mut reloads = handle.reloads();
+    let mut first = true;
     while !*stopped.borrow() {
         reloads.borrow_and_update(); // before looking: a reload that comes now is seen below
         let live = handle.live();
         let mut tasks = JoinSet::new();
         for (id, source) in &live.settings.sources {
             if let SourceKind::Poll(_) = source.kind {
-                tasks.spawn(one(handle.clone(), Arc::clone(&live), id.clone()));
+                tasks.spawn(one(handle.clone(), Arc::clone(&live), id.clone(), first));
             }
         }
+        first = false;
         if reloads.changed().await.is_err() {
             return; // the handle is gone
         }
         // A round in work ends by itself: what it submits is settled by the turn, cursor and all.
         tasks.shutdown().await;
+        handle.status().behind.store(0, Ordering::Relaxed); // whoever had not caught up is asked anew
     }
 }
 
-async fn one(handle: Handle, live: Arc<Live>, id: String) {
+/// `behind`: it has not been read since the start; once it is, or cannot be, overdue timers need not wait for it.
+async fn one(handle: Handle, live: Arc<Live>, id: String, mut behind: bool) {
     let Some(SourceKind::Poll(poll)) = live.settings.sources.get(&id).map(|s| &s.kind) else { return };
     let mut poller = Some(Poller::new(&id, poll));
     let mut failures = 0;
@@ -73,6 +78,10 @@ async fn one(handle: Handle, live: Arc<Live>, id: String) {
                 wait
             }
         };
+        if behind && !wait.is_zero() {
+            behind = false;
+            let _before = handle.status().behind.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        }
         tokio::time::sleep(wait.unsigned_abs()).await;
     }
 }

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
+use super::clock::Watch;
 use super::handle::{Handle, Message};
 use super::housekeeping::{self, Pace};
 use super::turn::{Submission, Taken, Turn, ended};
 use crate::engine::call::{Call, Outcome};
+use crate::engine::clock::JUMPED;
 use crate::engine::event::{Body, Draft};
 use crate::engine::value::Value;
 use crate::store::Error;
@@ -21,6 +23,8 @@ use crate::store::Error;
 const BATCH: usize = 512;
 /// How long to wait before our own events are tried again when the store cannot commit.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// Overdue timers wait at most so long for polled sources to catch up after a start.
+const CATCH_UP: Duration = Duration::from_secs(60);
 /// Looking up at least so often keeps the loop honest about clocks that were set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -36,6 +40,9 @@ struct Shell {
     /// Asked to stop: until when to wait for calls.
     stop_at: Option<Instant>,
     pace: Pace,
+    clock: Watch,
+    /// When it began: until sources have caught up, and at most for a while, nothing that is driven by time happens.
+    began: Instant,
 }
 
 /// Starts the thread; it ends after [`Message::Stop`], or with the error of a disk that failed.
@@ -45,8 +52,12 @@ pub(super) fn start(
     handle: Handle,
     runtime: tokio::runtime::Handle,
 ) -> JoinHandle<Result<(), Error>> {
-    let (own, pace) = (Vec::new(), Pace::new(Instant::now()));
-    let shell = Shell { turn, mailbox, handle: handle.clone(), runtime, own, paused_until: None, stop_at: None, pace };
+    let (began, now) = (Instant::now(), Timestamp::now());
+    let last = turn.last_received().unwrap_or_default(); // what cannot be read is found out at once elsewhere
+    let clock = Watch::new(now, last, handle.live().settings.limits.clock);
+    let (own, pace) = (Vec::new(), Pace::new(began));
+    let handed = handle.clone();
+    let shell = Shell { turn, mailbox, handle: handed, runtime, own, paused_until: None, stop_at: None, pace, clock, began };
     std::thread::spawn(move || {
         let _gone = Gone(handle);
         shell.run()
@@ -139,6 +150,20 @@ impl Shell {
         Ok(())
     }
 
+    /// Looks at the clock, and holds what is driven by time where it must wait.
+    fn look(&mut self) {
+        let (now, limit) = (Timestamp::now(), self.handle.live().settings.limits.clock);
+        if let Some(draft) = self.clock.look(now, limit, self.turn.is_paused()) {
+            match draft.name.as_str() {
+                JUMPED => error!(by = %jump(&draft), "the clock was set: timers wait; `ifthen clock confirm` lets them go on"),
+                _ => info!("the clock is right again: what is driven by time goes on"),
+            }
+            self.own.push(Submission::own(draft));
+        }
+        let behind = self.handle.status().behind.load(Ordering::Relaxed) > 0 && self.began.elapsed() < CATCH_UP;
+        self.turn.hold(behind || self.clock.is_off(now, limit));
+    }
+
     /// Tells how much is in quarantine.
     fn count(&mut self) {
         if let Some(counts) = self.turn.quarantine() {
@@ -148,6 +173,7 @@ impl Shell {
 
     /// Whatever is due or has queued; waits if there is nothing.
     fn gather(&mut self) -> (Vec<Submission>, Vec<tokio::sync::OwnedSemaphorePermit>, Option<Loading>) {
+        self.look();
         let mut submissions = Vec::new();
         let mut permits = Vec::new();
         let paused = self.paused_until.is_some_and(|until| Instant::now() < until);
@@ -210,6 +236,12 @@ impl Shell {
             handle.tell(vec![ended(&call, outcome, Timestamp::now())]);
         });
     }
+}
+
+/// By how many seconds the clock was set.
+fn jump(draft: &Draft) -> String {
+    let Body::Happened { data, .. } = &draft.body else { return String::new() };
+    data.at(&["by"]).map(ToString::to_string).unwrap_or_default()
 }
 
 type Loading = (Arc<super::handle::Live>, Value, tokio::sync::oneshot::Sender<Result<(), String>>);

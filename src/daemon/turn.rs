@@ -129,7 +129,7 @@ impl Turn {
     pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>, now: Timestamp) -> Result<(Self, Vec<Draft>), Error> {
         let mut dispatch = Dispatch::default();
         let mut cut_off = Vec::new();
-        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP] {
+        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP, prefix::PAUSED] {
             let mut after = None;
             loop {
                 let page = store.scan(kind, after.as_ref(), 1_000)?;
@@ -216,6 +216,21 @@ impl Turn {
             Ok(()) => {}
         }
         taken
+    }
+
+    /// Whether timers wait, beside what stands in the state.
+    pub fn hold(&mut self, held: bool) {
+        self.dispatch.hold(held);
+    }
+
+    /// Whether time stands still: the clock was set.
+    pub fn is_paused(&self) -> bool {
+        self.dispatch.is_paused()
+    }
+
+    /// When the last event was received.
+    pub fn last_received(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.store.event(self.last.event)?.map(|stored| stored.event.received))
     }
 
     /// Lets a little of what is old go; whether there is more. What cannot be written now can be later.
@@ -425,11 +440,18 @@ impl Turn {
 
     /// Loads what every decision of this event asks for first, so that it need not ask.
     fn preload(&mut self, event: &Event) -> Result<(), Error> {
+        if let Body::Slice(slice) = &event.body {
+            return slice.wants.iter().try_for_each(|key| self.load_value(key.clone()));
+        }
         let key = match (&event.record, &event.body) {
             (_, Body::Ended { call, .. }) => Key::Call(*call),
             (Some(record), _) => Key::Record(record.clone()),
             _ => return Ok(()),
         };
+        self.load_value(key)
+    }
+
+    fn load_value(&mut self, key: Key) -> Result<(), Error> {
         if self.state.get(&key).is_err() {
             let entry = self.store.load(&key)?;
             self.state.load(key, entry);

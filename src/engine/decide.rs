@@ -17,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{flow, outbox, quarantine, rule, schedule, silence, sweep, window};
+use super::{clock, flow, outbox, quarantine, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -85,6 +85,7 @@ pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>
             match event.name.as_str() {
                 SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
                 SOURCE_RECOVERED => draft.say(&By::default(), "read", Outcome::Done, data.clone()),
+                clock::JUMPED | clock::RESTORED => clock::told(draft, data),
                 _ => {}
             }
             (Cow::Borrowed(data), None)
@@ -113,6 +114,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Ended { call, attempt, outcome } => outbox::ended(draft, *call, *attempt, outcome)?,
         Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
         Body::Command(Command::EndSilence(id)) => silence::end(draft, *id)?,
+        Body::Command(Command::ConfirmClock) => clock::confirm(draft)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));

@@ -27,6 +27,8 @@ pub struct Dispatch {
     timers: BTreeSet<TimerId>,
     /// What is driven by time waits: sources catch up first, or the clock is not to be trusted.
     held: bool,
+    /// Time stands still until somebody says that the clock is right.
+    paused: bool,
     /// Told to the engine, not yet settled.
     telling: HashSet<TimerId>,
     /// Sweeps that are under way, and whether their next slice is being told.
@@ -108,6 +110,7 @@ impl Dispatch {
                 self.timers.remove(id);
                 self.telling.remove(id);
             }
+            (Key::Paused, entry) => self.paused = entry.is_some(),
             (Key::Sweep(id), Some(Entry::Sweep(sweep))) => drop(self.sweeps.insert(id.clone(), (sweep.clone(), false))),
             (Key::Sweep(id), _) => drop(self.sweeps.remove(id)),
             (Key::Budget(name), Some(Entry::Budget(budget))) => {
@@ -166,10 +169,15 @@ impl Dispatch {
         self.held = held;
     }
 
+    /// Whether time stands still, by what is committed.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// What is due: the timers in due order, then the calls that may start.
     pub fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let most = if self.held { 0 } else { TIMERS };
+        let most = if self.held || self.paused { 0 } else { TIMERS };
         let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(most).copied().collect();
         for id in due {
             self.timers.remove(&id);
@@ -246,7 +254,8 @@ impl Dispatch {
 
     /// The earliest time at which [`Dispatch::due`] has something to say; the past: now.
     pub fn wake(&self, definitions: &Definitions, now: Timestamp) -> Option<Timestamp> {
-        let timer = self.timers.first().filter(|_| !self.held).and_then(|t| Timestamp::from_millisecond(t.due).ok());
+        let timer =
+            self.timers.first().filter(|_| !self.held && !self.paused).and_then(|t| Timestamp::from_millisecond(t.due).ok());
         let calls = self.connections.iter().filter_map(|(name, c)| {
             let rate = c.open(name, definitions)?;
             // What is due already is judged by now: by then, attempts that came after it had not spent anything yet.

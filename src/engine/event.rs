@@ -260,6 +260,8 @@ pub enum Command {
     Silence(super::silence::Ask),
     /// Let them fire again: the number in the silence's id.
     EndSilence(u64),
+    /// The clock is right as it is: what is driven by time goes on.
+    ConfirmClock,
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod calendar;
 pub mod call;
 pub mod cascade;
+pub mod clock;
 pub mod decide;
 pub mod definition;
 pub mod dispatch;

@@ -379,6 +379,8 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         return Ok(());
     }
     match command {
+        // Decided where it belongs.
+        Command::ConfirmClock => {}
         Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
         Command::Edit(_, request) => {
             if request.action() != call.request.action() {

@@ -93,6 +93,8 @@ pub enum Key {
     Tick(String),
     /// A sweep that is under way.
     Sweep(String),
+    /// That time stands still: the clock was set.
+    Paused,
     /// The schedules that are armed: what changed is found by it at a reload.
     Schedules,
     /// What a source told and that was not understood, by the number of its event.
@@ -134,6 +136,7 @@ impl Key {
             Self::Tick(_) => "tick/",
             Self::Sweep(_) => prefix::SWEEP,
             Self::Schedules => "schedules/",
+            Self::Paused => prefix::PAUSED,
             Self::Quarantine(_) => prefix::QUARANTINE,
         }
     }
@@ -153,6 +156,8 @@ pub mod prefix {
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.
     pub const BUDGET: &str = "budget/";
+    /// That time stands still.
+    pub const PAUSED: &str = "paused/";
     /// Sweeps that are under way.
     pub const SWEEP: &str = "sweep/";
     /// Events that were rolled back.
@@ -174,7 +179,7 @@ impl fmt::Display for Key {
             Self::Silences => f.write_str("all"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
-            Self::Schedules => Ok(()),
+            Self::Schedules | Self::Paused => Ok(()),
             Self::Pointer(id)
             | Self::Run(id)
             | Self::Graph(id)
@@ -248,6 +253,7 @@ impl FromStr for Key {
             "tick" => Self::Tick(own()),
             "sweep" => Self::Sweep(own()),
             "schedules" if rest.is_empty() => Self::Schedules,
+            "paused" if rest.is_empty() => Self::Paused,
             other => {
                 let gate = gate::Kind::of(other).ok_or(())?;
                 let (rule, subject) = rest.split_once('/').ok_or(())?;
@@ -305,6 +311,8 @@ pub enum Entry {
     Tick(super::schedule::tick::Next),
     /// Under [`Key::Sweep`].
     Sweep(super::sweep::Sweep),
+    /// Under [`Key::Paused`].
+    Paused(super::clock::Pause),
     /// Under [`Key::Schedules`]: by event, what they were armed by.
     Schedules(BTreeMap<String, (String, String)>),
     /// Under [`Key::Quarantine`].
@@ -454,6 +462,7 @@ mod tests {
             "tick/ifthen.cron.weekly-report",
             "sweep/ifthen.held.recycle",
             "schedules/",
+            "paused/",
             "quarantine/0000000000000042",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);

@@ -21,7 +21,7 @@ const RECORDS: usize = 200;
 /// Records of one slice for each of which an event is said: what follows from them is decided in the same turn.
 const EACH: usize = 25;
 /// Events of one slice.
-const EVENTS: usize = 200;
+const EVENTS: usize = 50;
 
 /// What is to be done with many records or events, and how far that is.
 ///
@@ -129,20 +129,29 @@ pub trait Source<E> {
 
 /// The next slice of a sweep, as an event.
 pub fn draft<E>(id: &str, sweep: &Sweep, now: Timestamp, source: &impl Source<E>) -> Result<Draft, E> {
-    let mut slice = Slice { sweep: id.to_owned(), ids: Vec::new(), events: Vec::new(), upto: 0, last: false };
+    let mut slice = Slice { sweep: id.to_owned(), ids: Vec::new(), events: Vec::new(), upto: 0, last: false, wants: Vec::new() };
     match &sweep.over {
         Over::Records { entity, after } => {
             let limit = if let What::Each { .. } = sweep.what { EACH } else { RECORDS };
             let key = |id: &String| Key::Record(RecordRef { entity: entity.clone(), id: id.clone() });
             let keys = source.keys(&format!("{}{entity}/", prefix::RECORD), after.as_ref().map(key).as_ref(), limit)?;
             slice.last = keys.len() < limit;
-            slice.ids = keys.into_iter().filter_map(|k| if let Key::Record(r) = k { Some(r.id) } else { None }).collect();
+            slice.wants.clone_from(&keys);
+            for key in keys {
+                let Key::Record(record) = key else { continue };
+                if let What::Arm { schedule, .. } = &sweep.what {
+                    slice.wants.push(Key::Armed { schedule: schedule.clone(), subject: record.to_string() });
+                }
+                slice.ids.push(record.id);
+            }
         }
         Over::Events { after, until } => {
             let events = source.events(*after, EVENTS)?;
             slice.upto = events.last().map_or(*until, |e| e.seq);
             slice.last = events.len() < EVENTS || slice.upto >= *until;
             slice.events = events.into_iter().filter(|e| e.seq <= *until).map(Arc::new).collect();
+            let records = slice.events.iter().filter_map(|e| e.record.clone());
+            slice.wants = records.map(Key::Record).collect();
         }
         Over::Keys { prefix, after } => {
             let keys = source.keys(prefix, after.as_ref(), RECORDS)?;
@@ -170,6 +179,9 @@ pub struct Slice {
     /// There is nothing behind it.
     #[serde(default)]
     pub last: bool,
+    /// What deciding it will ask for, so that it need not ask a hundred times.
+    #[serde(skip)]
+    pub wants: Vec<Key>,
 }
 
 /// One slice is done, and the cursor moves on with it.

@@ -69,6 +69,14 @@ pub(super) async fn submit(handle: &Handle, command: Command) -> Response {
     }
 }
 
+/// `POST /api/clock/confirm`: the clock is right as it is.
+pub(super) async fn clock(State(handle): State<Handle>, headers: axum::http::HeaderMap) -> Response {
+    if let Err(refusal) = permitted(&handle, &headers) {
+        return *refusal;
+    }
+    submit(&handle, Command::ConfirmClock).await
+}
+
 /// `GET /api/why/<event>`, with `?rule=ID` for one rule or flow, `?now=true` by the definitions in force now: as
 /// `ifthen why --json` prints it.
 pub(super) async fn why(

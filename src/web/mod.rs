@@ -38,6 +38,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences", post(silence::begin))
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
+                .route("/api/clock/confirm", post(control::clock))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),

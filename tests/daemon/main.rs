@@ -27,5 +27,6 @@ mod retention;
 mod silence;
 mod stale;
 mod stop;
+mod time;
 mod webhook;
 mod why;

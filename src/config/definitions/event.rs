@@ -14,8 +14,15 @@ use super::rule::{RESERVED, is_event};
 /// What record changes say in this version.
 const SAID: &[&str] = &["created", "changed"];
 /// What the engine says itself, where somebody may listen.
-const OWN: &[&str] =
-    &["ifthen.call.dead", "ifthen.unreadable", "ifthen.source.failed", "ifthen.source.recovered", "ifthen.store.recovered"];
+const OWN: &[&str] = &[
+    "ifthen.call.dead",
+    "ifthen.unreadable",
+    "ifthen.source.failed",
+    "ifthen.source.recovered",
+    "ifthen.store.recovered",
+    "ifthen.clock.jumped",
+    "ifthen.clock.restored",
+];
 /// What others call it.
 const ALIKE: &[(&str, &str)] = &[
     ("updated", "changed"),

@@ -113,6 +113,7 @@ impl File<'_> {
             items: count("items", usual.items),
             queue: count("queue", usual.queue),
             outbox: count("outbox", usual.outbox),
+            clock: node.get("clock").and_then(scalar::duration).unwrap_or(usual.clock),
             dedupe: node.get("dedupe").and_then(scalar::duration).unwrap_or(usual.dedupe),
             quarantine: count("quarantine", usual.quarantine),
         }

@@ -59,6 +59,12 @@ static LIMITS: Keys = Keys {
             "Items of one source that may be kept because they do not fit; 10,000 unless said",
             "每个来源可隔离的条数，默认 10000",
         ),
+        may(
+            "clock",
+            Duration,
+            "By how much the clock may jump before timers wait; 5 minutes unless said",
+            "时钟跳变超过多少时定时动作暂停，默认 5 分钟",
+        ),
         may("dedupe", Duration, "How long delivery ids are remembered; 3 days unless said", "投递标识的保留时间，默认 3 天"),
     ]],
     one_of: &[],

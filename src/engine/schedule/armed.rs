@@ -41,6 +41,9 @@ pub struct Armed {
     /// The timer that will warn before.
     #[serde(default)]
     pub warn: Option<TimerId>,
+    /// It has come, and was said.
+    #[serde(default)]
+    pub said: bool,
 }
 
 /// When a record's time is, by its schedule.
@@ -124,7 +127,7 @@ pub(in crate::engine) fn sweep(
         return Ok(());
     }
     // Its time has come and gone: what was said for this instant before is not said again.
-    let said = before.as_ref().is_some_and(|b| b.timer.is_none() && b.since == time.since);
+    let said = before.as_ref().is_some_and(|b| b.said && b.since == time.since);
     let fire = match schedule.existing {
         _ if said => None,
         Existing::Skip => None,
@@ -229,7 +232,7 @@ fn set(
         // What is counted from later than its warning needs none.
         (early > time.since).then(|| self::timer(draft, early.max(draft.event.at), wake(true)))
     });
-    let armed = Armed { since: time.since, due: time.due, timer, warn: warned };
+    let armed = Armed { since: time.since, due: time.due, timer, warn: warned, said: false };
     draft.put(key(schedule, at), Entry::Armed(armed));
 }
 
@@ -256,6 +259,7 @@ pub(in crate::engine) fn due(
         return Ok(());
     }
     *which = None;
+    armed.said |= !warn;
     let left = armed.warn.take_if(|_| !warn); // too late for a warning
     if let Some(left) = left {
         draft.remove(Key::Timer(left));
