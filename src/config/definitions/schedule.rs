@@ -15,7 +15,7 @@ use crate::engine::duration;
 use crate::engine::entity::{Entity, FieldKind};
 use crate::engine::expression::Expr;
 use crate::engine::schedule::cron::{Cron, CronFault};
-use crate::engine::schedule::{Each, Every, Existing, Kind, Missed, Offset, Policy, Schedule, Warn};
+use crate::engine::schedule::{Each, Every, Existing, FLOW, Kind, Missed, Offset, Policy, Schedule, Warn};
 use crate::engine::span::Span;
 use crate::engine::trigger::Trigger;
 
@@ -37,10 +37,22 @@ pub(super) struct Waiting<'a> {
 
 impl Waiting<'_> {
     fn event(&self, kind: &str) -> String {
+        self.event_of(kind, self.id)
+    }
+
+    /// A rule and a flow may have one id: each has events of its own.
+    fn event_of(&self, kind: &str, id: &str) -> String {
+        let flow = if self.node.has("steps") { FLOW } else { "" };
         match self.place {
-            1 => format!("ifthen.{kind}.{}", self.id),
-            n => format!("ifthen.{kind}.{}.{n}", self.id),
+            1 => format!("ifthen.{kind}.{flow}{id}"),
+            n => format!("ifthen.{kind}.{flow}{id}.{n}"),
         }
+    }
+
+    /// What it said under the former ids of its rule or flow.
+    fn former(&self, kind: &str) -> Vec<String> {
+        let was = self.node.get("was").map(Node::one_or_more).unwrap_or_default();
+        was.iter().filter_map(Node::text).map(|id| self.event_of(kind, id)).collect()
     }
 }
 
@@ -65,8 +77,8 @@ impl Compiler<'_> {
         let trigger = Trigger::Timed { event: event.clone(), text: kind.to_string() };
         if waiting.node.get("enabled").and_then(scalar::boolean).unwrap_or(true) {
             let calendar = waiting.node.text_at("calendar").map(str::to_owned);
-            let schedule =
-                Schedule { event, by: waiting.id.to_owned(), kind, existing, calendar, warn: warn.unwrap_or(Some(None))? };
+            let (by, former) = (waiting.id.to_owned(), waiting.former(word));
+            let schedule = Schedule { event, former, by, kind, existing, calendar, warn: warn.unwrap_or(Some(None))? };
             self.schedules.borrow_mut().push(schedule);
         }
         Some(Some(trigger))

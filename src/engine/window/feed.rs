@@ -153,7 +153,8 @@ pub(in crate::engine) fn value(
 }
 
 fn whom(draft: &Deciding<'_>, arrived: &Arrived<'_>, window: &Window) -> Result<String, Stop> {
-    match (&window.by, &draft.event.record) {
+    // What has waited at a gate is about its own record; the timer that ended the wait is about none.
+    match (&window.by, arrived.record.as_ref().map(|(at, _)| at).or(draft.event.record.as_ref())) {
         (None, Some(record)) => Ok(record.to_string()),
         (None, None) => Err(Stop::Unevaluable("this event is about no record".into())),
         (Some(by), _) => {
