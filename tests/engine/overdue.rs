@@ -3,11 +3,12 @@
 
 use std::convert::Infallible;
 
-use ifthen::engine::event::{Body, Draft, Event, RecordRef, Upsert};
+use ifthen::engine::event::{Body, Command, Draft, Event, RecordRef, Upsert};
+use ifthen::engine::silence::Ask;
 use ifthen::engine::state::{Entry, Key, State};
 use ifthen::engine::sweep;
 use ifthen::engine::value::{Map, Value};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::world::World;
 
@@ -155,4 +156,50 @@ flows: { 跟进: { record: lead, when: { record: lead, while: \"stage == '谈判
     w.pass("2h");
     let said = w.said();
     assert!(said.iter().any(|l| l.contains("流程")) && said.iter().all(|l| !l.contains("规则")), "{said:?}");
+}
+
+#[test]
+fn what_keeps_a_rule_silent_keeps_its_warning_silent() {
+    let rules = "
+rules:
+  停留:
+    when: { record: lead, while: \"stage == '谈判'\", for: 24h }
+    warn: { before: 1h, then: [ { email: { to: a@example.com, subject: 快到了, text: '{{ id }}' } } ] }
+    active: { from: 2026-09-23 }
+    quiet: { from: 09:00, to: 12:00, zone: UTC }
+    tags: 商机
+    then: [ { log: 停留 } ]
+";
+    let mut w = World::new(rules);
+    load(&mut w, rules);
+    let hold = |w: &mut World, id: &str| {
+        tell(w, id, &[("stage", "谈判")], false);
+        w.pass("23h");
+        mails(w)
+    };
+    tell(&mut w, "L0", &[("stage", "谈判")], false);
+    w.pass("23h"); // the 22nd
+    assert_eq!(w.said()[0], "停留.warn rule suppressed reason=inactive");
+    w.pass("10h");
+    for pattern in ["停留", "tag:商机", "停*"] {
+        let ask = Ask {
+            rule: pattern.into(),
+            record: None,
+            until: w.now + SignedDuration::from_mins(24 * 60 + 30),
+            comment: String::new(),
+            by: String::new(),
+        };
+        w.own(Body::Command(Command::Silence(ask)));
+        hold(&mut w, pattern);
+        w.pass("1h");
+        w.pass("1h");
+    }
+    let said = w.said();
+    assert!(said.iter().all(|l| !l.contains("fired")), "{said:?}");
+    // Due at 10:00: what it sends waits for the end of the quiet hours.
+    w.now = "2026-09-30T11:00:00Z".parse().unwrap();
+    assert_eq!(hold(&mut w, "L9"), ["停留.warn email fired text=L9 to=a@example.com"]);
+    let Some(Key::Call(call)) = w.state.scan("call/", None, 1).pop() else { panic!("nothing waits") };
+    w.own(Body::Start(vec![call]));
+    assert_eq!(w.said(), ["停留.warn email suppressed reason=quiet"]);
 }

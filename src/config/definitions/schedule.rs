@@ -14,8 +14,9 @@ use crate::engine::definition::{Rule, Zone};
 use crate::engine::duration;
 use crate::engine::entity::{Entity, FieldKind};
 use crate::engine::expression::Expr;
+use crate::engine::gate::Gates;
 use crate::engine::schedule::cron::{Cron, CronFault};
-use crate::engine::schedule::{Each, Every, Existing, FLOW, Kind, Missed, Offset, Policy, Schedule, Warn};
+use crate::engine::schedule::{Each, Every, Existing, FLOW, Kind, Missed, Offset, Policy, Schedule, WARN, Warn};
 use crate::engine::span::Span;
 use crate::engine::trigger::Trigger;
 
@@ -270,7 +271,8 @@ impl Compiler<'_> {
     }
 
     /// The rule that a `warn` is: woken by the warning of each of the triggers.
-    pub(super) fn warning(&self, item: Item<'_>) -> Option<Rule> {
+    /// It counts no firings, but otherwise goes by the rule's gates: what keeps the rule silent keeps its warning silent.
+    pub(super) fn warning(&self, item: Item<'_>, gates: Gates) -> Option<Rule> {
         let warn = item.node.get("warn")?;
         let events: Vec<(String, String)> = self
             .schedules
@@ -290,8 +292,9 @@ impl Compiler<'_> {
         }
         let of = self.entities_of(&when);
         let then = self.actions(warn.get("then"), &of, None)?;
+        let Gates { from, until, quiet, imports, tags, .. } = gates;
         (!when.is_empty()).then(|| Rule {
-            id: format!("{}.warn", item.id),
+            id: format!("{}{WARN}", item.id),
             title: item.node.text_at("title").map(str::to_owned),
             place: self.place(warn.at),
             when,
@@ -299,6 +302,8 @@ impl Compiler<'_> {
             priority: item.node.get("priority").and_then(scalar::count).unwrap_or(0),
             enabled: true,
             deliver: super::rule::deliver(item.node),
+            calendar: item.node.text_at("calendar").map(str::to_owned),
+            gates: Gates { from, until, quiet, imports, tags, ..Gates::default() },
             ..Rule::default()
         })
     }

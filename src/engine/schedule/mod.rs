@@ -30,6 +30,9 @@ use cron::{Cron, Tick};
 /// What stands before a flow's id in its events: ids of rules hold no colon.
 pub const FLOW: &str = "flow:";
 
+/// What stands behind a rule's id in the id of its warning.
+pub const WARN: &str = ".warn";
+
 /// What a rule or flow waits for when it waits for a time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
