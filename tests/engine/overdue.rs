@@ -203,3 +203,25 @@ rules:
     w.own(Body::Start(vec![call]));
     assert_eq!(w.said(), ["停留.warn email suppressed reason=quiet"]);
 }
+
+#[test]
+fn what_aged_out_is_known_behind_a_gate() {
+    let rules = "
+rules:
+  冷清:
+    when: { aged: 次数 }
+    let: { 次数: { count: page.viewed, by: event.page, within: 1h } }
+    if: 次数 < 2
+    debounce: 5m
+    then: [ { log: '{{ event.by }} {{ 次数 }}' } ]
+";
+    let mut w = World::new(rules);
+    load(&mut w, rules);
+    w.event("page.viewed", Value::from([("page", "首页".into())]));
+    w.pass("30m");
+    w.event("page.viewed", Value::from([("page", "首页".into())]));
+    w.pass("30m");
+    assert_eq!(w.said(), ["冷清 rule suppressed reason=debounce"]);
+    w.pass("5m");
+    assert_eq!(w.said(), ["冷清 rule fired", "冷清 log done text=首页 1"]);
+}

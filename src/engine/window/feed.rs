@@ -159,7 +159,13 @@ fn whom(draft: &Deciding<'_>, arrived: &Arrived<'_>, window: &Window) -> Result<
         (None, None) => Err(Stop::Unevaluable("this event is about no record".into())),
         (Some(by), _) => {
             // Something aged out: the event says for whom, in a window that is kept by the same.
-            let aged = draft.event.name.strip_prefix(AGED).and_then(|id| draft.definitions.windows.find(id));
+            // Behind a gate only its data is left, which names the window.
+            let windows = &draft.definitions.windows;
+            let waited = || match (&draft.event.body, arrived.data.at(&["window"])) {
+                (Body::Due(_), Some(Value::Text(text))) => windows.all().find(|w| w.to_string() == *text),
+                _ => None,
+            };
+            let aged = draft.event.name.strip_prefix(AGED).and_then(|id| windows.find(id)).or_else(waited);
             match (aged.filter(|w| w.by.as_ref() == Some(by)), arrived.data.at(&["by"])) {
                 (Some(_), Some(Value::Text(subject))) => Ok(subject.clone()),
                 _ => subject(by, &View::on_arrival(draft, arrived)),
