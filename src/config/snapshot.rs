@@ -231,7 +231,7 @@ connections:
 
     const RULES: &str = r#"
 constants: { 门槛: 1, 名称: x, 别名: [] }
-entities: { lead: { fields: { id: text, 姓名: text, score: number, owner: { type: person, from: ifthen } } } }
+entities: { lead: { fields: { id: text, 姓名: text, score: number, 见面: time, owner: { type: person, from: ifthen } } } }
 people: { 张三: { email: zhang@example.com, channels: [mail] } }
 teams: { 销售: [张三] }
 tables: { 区域: { file: 数据/区域.csv, key: 城市 } }
@@ -243,8 +243,21 @@ rules:
       - assign: { team: 销售 }
       - http: { post: /hook, connection: 内部, json: { 姓名: "{{ 姓名 }}" } }
       - emit: { event: crm.note }
+  停留:
+    when: { record: lead, while: score > 60, for: 2 working days, since: 见面 }
+    was: 久留
+    calendar: 客服
+    let: { 次数: { count: crm.note, where: event.n > 60, within: 3 months }, 双倍: '= 次数 * 2' }
+    once: { rearm: score < 1 }
+    limit: 3 per day
+    group: { within: 10m, by: owner }
+    warn: { before: 2h, then: [ { log: 快到了 } ] }
+    existing: spread over 2h
+    then: [ { log: '{{ 双倍 }}' } ]
+  周报: { when: { cron: '0 9 * * 1', each: { record: lead, if: score > 1 }, missed: all within 1d }, then: [ { log: 周报 } ] }
+calendars: { 客服: { base: CN, hours: { mon-fri: '09:00-18:00' } } }
 flows:
-  跟进: { record: lead, steps: [ { log: 开始 }, { wait: 2h } ] }
+  跟进: { record: lead, when: { record: lead, at: 见面, offset: -1d }, steps: [ { log: 开始 }, { wait: 2h } ] }
 tests:
   一条: { given: [], when: [ { at: 2026-09-21T09:00:00, event: crm.note } ], then: [] }
 "#;

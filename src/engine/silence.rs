@@ -7,6 +7,7 @@ use super::decide::{By, Deciding};
 use super::definition::Definitions;
 use super::event::RecordRef;
 use super::log::Outcome;
+use super::schedule::WARN;
 use super::state::{Entry, Key, Need};
 use super::trigger::glob;
 use super::value::{Map, Value};
@@ -69,7 +70,8 @@ pub fn meets(definitions: &Definitions, pattern: &str) -> bool {
 fn means(pattern: &str, id: &str, tags: &[String]) -> bool {
     match pattern.strip_prefix("tag:") {
         Some(tag) => tags.iter().any(|t| glob(tag, t)),
-        None => glob(pattern, id),
+        // A rule's warning with the rule.
+        None => glob(pattern, id) || id.strip_suffix(WARN).is_some_and(|id| glob(pattern, id)),
     }
 }
 

@@ -5,6 +5,7 @@ mod calendar;
 mod flow;
 mod gate;
 mod outbox;
+mod overdue;
 mod quarantine;
 mod rule;
 mod schedule;

@@ -157,7 +157,12 @@ pub(super) fn compile(
     let templates = with.read_templates(&items["templates"]);
     gate::former_ids(items, sink);
     with.read_named(&items["actions"]);
-    let rules = items["rules"].iter().flat_map(|i| [with.rule(*i), with.warning(*i)]).flatten().collect();
+    let warned = |i: &Item<'_>| {
+        let rule = with.rule(*i);
+        let gates = rule.as_ref().map(|r| r.gates.clone()).unwrap_or_default();
+        [rule, with.warning(*i, gates)]
+    };
+    let rules = items["rules"].iter().flat_map(warned).flatten().collect();
     let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
     let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();

@@ -14,8 +14,9 @@ use crate::engine::definition::{Rule, Zone};
 use crate::engine::duration;
 use crate::engine::entity::{Entity, FieldKind};
 use crate::engine::expression::Expr;
+use crate::engine::gate::Gates;
 use crate::engine::schedule::cron::{Cron, CronFault};
-use crate::engine::schedule::{Each, Every, Existing, Kind, Missed, Offset, Policy, Schedule, Warn};
+use crate::engine::schedule::{Each, Every, Existing, FLOW, Kind, Missed, Offset, Policy, Schedule, WARN, Warn};
 use crate::engine::span::Span;
 use crate::engine::trigger::Trigger;
 
@@ -37,10 +38,22 @@ pub(super) struct Waiting<'a> {
 
 impl Waiting<'_> {
     fn event(&self, kind: &str) -> String {
+        self.event_of(kind, self.id)
+    }
+
+    /// A rule and a flow may have one id: each has events of its own.
+    fn event_of(&self, kind: &str, id: &str) -> String {
+        let flow = if self.node.has("steps") { FLOW } else { "" };
         match self.place {
-            1 => format!("ifthen.{kind}.{}", self.id),
-            n => format!("ifthen.{kind}.{}.{n}", self.id),
+            1 => format!("ifthen.{kind}.{flow}{id}"),
+            n => format!("ifthen.{kind}.{flow}{id}.{n}"),
         }
+    }
+
+    /// What it said under the former ids of its rule or flow.
+    fn former(&self, kind: &str) -> Vec<String> {
+        let was = self.node.get("was").map(Node::one_or_more).unwrap_or_default();
+        was.iter().filter_map(Node::text).map(|id| self.event_of(kind, id)).collect()
     }
 }
 
@@ -65,8 +78,8 @@ impl Compiler<'_> {
         let trigger = Trigger::Timed { event: event.clone(), text: kind.to_string() };
         if waiting.node.get("enabled").and_then(scalar::boolean).unwrap_or(true) {
             let calendar = waiting.node.text_at("calendar").map(str::to_owned);
-            let schedule =
-                Schedule { event, by: waiting.id.to_owned(), kind, existing, calendar, warn: warn.unwrap_or(Some(None))? };
+            let (by, former) = (waiting.id.to_owned(), waiting.former(word));
+            let schedule = Schedule { event, former, by, kind, existing, calendar, warn: warn.unwrap_or(Some(None))? };
             self.schedules.borrow_mut().push(schedule);
         }
         Some(Some(trigger))
@@ -258,7 +271,8 @@ impl Compiler<'_> {
     }
 
     /// The rule that a `warn` is: woken by the warning of each of the triggers.
-    pub(super) fn warning(&self, item: Item<'_>) -> Option<Rule> {
+    /// It counts no firings, but otherwise goes by the rule's gates: what keeps the rule silent keeps its warning silent.
+    pub(super) fn warning(&self, item: Item<'_>, gates: Gates) -> Option<Rule> {
         let warn = item.node.get("warn")?;
         let events: Vec<(String, String)> = self
             .schedules
@@ -278,8 +292,9 @@ impl Compiler<'_> {
         }
         let of = self.entities_of(&when);
         let then = self.actions(warn.get("then"), &of, None)?;
+        let Gates { from, until, quiet, imports, tags, .. } = gates;
         (!when.is_empty()).then(|| Rule {
-            id: format!("{}.warn", item.id),
+            id: format!("{}{WARN}", item.id),
             title: item.node.text_at("title").map(str::to_owned),
             place: self.place(warn.at),
             when,
@@ -287,6 +302,8 @@ impl Compiler<'_> {
             priority: item.node.get("priority").and_then(scalar::count).unwrap_or(0),
             enabled: true,
             deliver: super::rule::deliver(item.node),
+            calendar: item.node.text_at("calendar").map(str::to_owned),
+            gates: Gates { from, until, quiet, imports, tags, ..Gates::default() },
             ..Rule::default()
         })
     }

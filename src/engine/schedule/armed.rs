@@ -44,6 +44,12 @@ pub struct Armed {
     /// It has come, and was said.
     #[serde(default)]
     pub said: bool,
+    /// Its time was over when that became known: as of when it is told instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
+    /// The import by which that became known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
 }
 
 /// When a record's time is, by its schedule.
@@ -55,9 +61,8 @@ struct Time {
 /// A record came to be or changed: its timers follow.
 pub(in crate::engine) fn changed(draft: &mut Deciding<'_>, at: &RecordRef, created: bool) -> Result<(), Need> {
     for schedule in draft.definitions.schedules.armed(&at.entity) {
-        let key = key(schedule, at);
         // Nothing can be armed for a record that has just come to be.
-        let before = if created { None } else { self::armed(draft, &key)? };
+        let before = if created { None } else { armed(draft, schedule, at)? };
         follow(draft, schedule, at, before.as_ref())?;
     }
     Ok(())
@@ -67,11 +72,21 @@ fn key(schedule: &Schedule, at: &RecordRef) -> Key {
     Key::Armed { schedule: schedule.event.clone(), subject: at.to_string() }
 }
 
-fn armed(draft: &Deciding<'_>, key: &Key) -> Result<Option<Armed>, Need> {
-    Ok(match draft.get(key)?.as_deref() {
-        Some(Entry::Armed(armed)) => Some(armed.clone()),
-        _ => None,
-    })
+/// What is armed for a record; what was armed under a former id of the rule is taken over.
+fn armed(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef) -> Result<Option<Armed>, Need> {
+    let own = key(schedule, at);
+    if let Some(Entry::Armed(armed)) = draft.get(&own)?.as_deref() {
+        return Ok(Some(armed.clone()));
+    }
+    for former in &schedule.former {
+        let key = Key::Armed { schedule: former.clone(), subject: at.to_string() };
+        if let Some(Entry::Armed(armed)) = draft.get(&key)?.as_deref() {
+            draft.remove(key);
+            draft.put(own, Entry::Armed(armed.clone()));
+            return Ok(Some(armed.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Sets, moves or clears what is armed for a record, by how the record is now.
@@ -112,7 +127,7 @@ pub(in crate::engine) fn sweep(
     began: Timestamp,
     counts: &mut Counts,
 ) -> Result<(), Need> {
-    let before = armed(draft, &key(schedule, at))?;
+    let before = armed(draft, schedule, at)?;
     let since = before.as_ref().filter(|_| keep).map(|b| b.since);
     let Some(time) = time(draft, schedule, at, since, began)? else {
         if let Some(before) = before {
@@ -121,15 +136,20 @@ pub(in crate::engine) fn sweep(
         }
         return Ok(());
     };
+    // What was said for this instant before is not said again.
+    let over = |b: &Armed| b.said && b.since == time.since && (b.due == time.due || time.due < began);
+    if let Some(before) = before.as_ref().filter(|b| over(b)) {
+        counts.skipped += 1;
+        draft.put(key(schedule, at), Entry::Armed(Armed { due: time.due, ..before.clone() }));
+        return Ok(());
+    }
     if time.due >= began {
         counts.waiting += 1;
         set(draft, schedule, at, before.as_ref(), &time, Some(time.due));
         return Ok(());
     }
-    // Its time has come and gone: what was said for this instant before is not said again.
-    let said = before.as_ref().is_some_and(|b| b.said && b.since == time.since);
+    // Its time has come and gone.
     let fire = match schedule.existing {
-        _ if said => None,
         Existing::Skip => None,
         Existing::Fire => Some(began),
         Existing::Spread(length) => Some(began.saturating_add(share(length, at)).unwrap_or(began)),
@@ -226,13 +246,16 @@ fn set(
     let wake = |warn| Wake::Armed { schedule: schedule.event.clone(), record: at.clone(), warn };
     let lateness = draft.definitions.lateness.get(&at.entity).copied().unwrap_or_default();
     let timer = fire.map(|due| timer(draft, due.saturating_add(lateness).unwrap_or(due), wake(false)));
+    // Gates, windows and messages go by when it is told: by then, what counted long ago is not kept any more.
+    let told = fire.map(|fire| fire.max(draft.event.at)).filter(|told| *told > time.due);
+    let batch = told.and(draft.batch.clone());
     let warned = fire.filter(|due| *due == time.due).and_then(|due| {
         let warn = schedule.warn.as_ref()?;
         let early = warn.before.before(due, &draft.definitions.zone.0, schedule.calendar(draft.definitions))?;
         // What is counted from later than its warning needs none.
         (early > time.since).then(|| self::timer(draft, early.max(draft.event.at), wake(true)))
     });
-    let armed = Armed { since: time.since, due: time.due, timer, warn: warned, said: false };
+    let armed = Armed { since: time.since, due: time.due, timer, warn: warned, said: false, told, batch };
     draft.put(key(schedule, at), Entry::Armed(armed));
 }
 
@@ -251,9 +274,9 @@ pub(in crate::engine) fn due(
     warn: bool,
 ) -> Result<(), Need> {
     let definitions = draft.definitions;
-    let Some(schedule) = definitions.schedules.get(schedule) else { return Ok(()) };
+    let Some(schedule) = definitions.schedules.heir(schedule) else { return Ok(()) };
     let key = key(schedule, at);
-    let Some(mut armed) = armed(draft, &key)? else { return Ok(()) };
+    let Some(mut armed) = armed(draft, schedule, at)? else { return Ok(()) };
     let which = if warn { &mut armed.warn } else { &mut armed.timer };
     if *which != Some(timer) {
         return Ok(());
@@ -264,17 +287,18 @@ pub(in crate::engine) fn due(
     if let Some(left) = left {
         draft.remove(Key::Timer(left));
     }
-    let (since, due) = (armed.since, armed.due);
+    let (since, due, told) = (armed.since, armed.due, armed.told);
+    draft.batch.clone_from(&armed.batch);
     draft.put(key, Entry::Armed(armed));
     let (event, instant) = match &schedule.warn {
         Some(warning) if warn => (&warning.event, draft.event.at),
-        _ => (&schedule.event, due),
+        _ => (&schedule.event, told.unwrap_or(due)),
     };
     let data = Value::Map(Map::from([("since".into(), since.into()), ("due".into(), due.into())]));
     say(draft, schedule, event, Some(at.clone()), instant, data);
     if !warn {
         // What came in since then may have begun another hold, or ended this one.
-        let before = self::armed(draft, &self::key(schedule, at))?;
+        let before = self::armed(draft, schedule, at)?;
         follow(draft, schedule, at, before.as_ref())?;
     }
     Ok(())

@@ -27,11 +27,19 @@ use super::sweep::{Over, Sweep, What};
 use super::value::Value;
 use cron::{Cron, Tick};
 
+/// What stands before a flow's id in its events: ids of rules hold no colon.
+pub const FLOW: &str = "flow:";
+
+/// What stands behind a rule's id in the id of its warning.
+pub const WARN: &str = ".warn";
+
 /// What a rule or flow waits for when it waits for a time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     /// The event it says: `ifthen.held.recycle-hot-lead`.
     pub event: String,
+    /// Its events under the former ids of its rule: what was armed under them goes on.
+    pub former: Vec<String>,
     /// The rule or flow it is for.
     pub by: String,
     /// When.
@@ -298,6 +306,11 @@ impl Schedules {
         self.all.get(event)
     }
 
+    /// The one that says this event, or that said it under a former id.
+    pub(super) fn heir(&self, event: &str) -> Option<&Arc<Schedule>> {
+        self.get(event).or_else(|| self.iter().find(|s| s.former.iter().any(|f| f == event)))
+    }
+
     /// All, by their events.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Schedule>> {
         self.all.values()
@@ -326,6 +339,7 @@ pub(super) fn loaded(draft: &mut Deciding<'_>) -> Result<(), Need> {
         if before == Some(print) {
             continue;
         }
+        let before = before.or_else(|| schedule.former.iter().find_map(|former| known.get(former)));
         match schedule.kind.entity().filter(|_| schedule.kind.is_armed()) {
             None => tick::arm(draft, schedule)?,
             Some(entity) => {
@@ -346,8 +360,8 @@ pub(super) fn loaded(draft: &mut Deciding<'_>) -> Result<(), Need> {
 }
 
 /// Whom the lines in the log are about.
-fn by(definitions: &Definitions, schedule: &Schedule) -> By {
-    if definitions.flows.contains_key(&schedule.by) && !definitions.rules.iter().any(|r| r.id == schedule.by) {
+pub(super) fn by(definitions: &Definitions, schedule: &Schedule) -> By {
+    if definitions.flows.contains_key(&schedule.by) && schedule.event.contains(FLOW) {
         By { flow: Some(schedule.by.clone()), ..By::default() }
     } else {
         By { rule: Some(schedule.by.clone()), ..By::default() }

@@ -153,12 +153,19 @@ pub(in crate::engine) fn value(
 }
 
 fn whom(draft: &Deciding<'_>, arrived: &Arrived<'_>, window: &Window) -> Result<String, Stop> {
-    match (&window.by, &draft.event.record) {
+    // What has waited at a gate is about its own record; the timer that ended the wait is about none.
+    match (&window.by, arrived.record.as_ref().map(|(at, _)| at).or(draft.event.record.as_ref())) {
         (None, Some(record)) => Ok(record.to_string()),
         (None, None) => Err(Stop::Unevaluable("this event is about no record".into())),
         (Some(by), _) => {
             // Something aged out: the event says for whom, in a window that is kept by the same.
-            let aged = draft.event.name.strip_prefix(AGED).and_then(|id| draft.definitions.windows.find(id));
+            // Behind a gate only its data is left, which names the window.
+            let windows = &draft.definitions.windows;
+            let waited = || match (&draft.event.body, arrived.data.at(&["window"])) {
+                (Body::Due(_), Some(Value::Text(text))) => windows.all().find(|w| w.to_string() == *text),
+                _ => None,
+            };
+            let aged = draft.event.name.strip_prefix(AGED).and_then(|id| windows.find(id)).or_else(waited);
             match (aged.filter(|w| w.by.as_ref() == Some(by)), arrived.data.at(&["by"])) {
                 (Some(_), Some(Value::Text(subject))) => Ok(subject.clone()),
                 _ => subject(by, &View::on_arrival(draft, arrived)),
