@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::decide::{By, Deciding};
+use super::decide::Deciding;
 use super::event::{Body, Draft, Event, RecordRef};
 use super::log::Outcome;
 use super::schedule::{armed, tick};
@@ -212,7 +212,11 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
 /// What a sweep came to, for people.
 fn tell(draft: &mut Deciding<'_>, sweep: &Sweep, schedule: &super::schedule::Schedule) {
     let Counts { seen, waiting, skipped, fired } = sweep.counts;
-    let by = By { rule: Some(schedule.by.clone()), ..By::default() };
+    // A new rule over no records at all: there is nothing to tell.
+    if seen == 0 && matches!(sweep.what, What::Arm { .. }) {
+        return;
+    }
+    let by = super::schedule::by(draft.definitions, schedule);
     let mut detail = vec![("records", Value::from(seen)), ("schedule", schedule.kind.to_string().into())];
     match sweep.what {
         What::Arm { .. } => detail.extend([("waiting", waiting.into()), ("skipped", skipped.into()), ("fired", fired.into())]),

@@ -346,7 +346,7 @@ pub(super) fn loaded(draft: &mut Deciding<'_>) -> Result<(), Need> {
 }
 
 /// Whom the lines in the log are about.
-fn by(definitions: &Definitions, schedule: &Schedule) -> By {
+pub(super) fn by(definitions: &Definitions, schedule: &Schedule) -> By {
     if definitions.flows.contains_key(&schedule.by) && !definitions.rules.iter().any(|r| r.id == schedule.by) {
         By { flow: Some(schedule.by.clone()), ..By::default() }
     } else {
