@@ -11,7 +11,7 @@ use ifthen::engine::call::{Call, CallId, Email, Request, Status};
 use ifthen::engine::event::{Body, Cause, Draft, Event, RecordRef, Upsert};
 use ifthen::engine::log::{Line, Outcome};
 use ifthen::engine::record::{Record, Told};
-use ifthen::engine::state::{Change, Entry, Key};
+use ifthen::engine::state::{Change, Entry, Key, TimerId, Wake};
 use ifthen::engine::value::{Map, Value};
 use ifthen::store::sqlite::{Options, Sqlite};
 use ifthen::store::{Batch, Store as _};
@@ -117,6 +117,7 @@ fn help() {
         "calls",
         "calls edit",
         "records",
+        "schedule next",
         "functions",
         "schema",
         "backup",
@@ -395,6 +396,55 @@ fn events_records_and_calls() {
             "--lang en calls discard c2-1",
         ])
     );
+}
+
+const TIMES: &str = "\
+rules:
+  夜间核对:
+    when: { cron: 30 2 * * *, zone: Europe/Berlin }
+    then: [ { log: x } ]
+  周报:
+    when: { cron: 0 9 * * 1 }
+    then: [ { log: x } ]
+  超时回收:
+    when: { record: lead, while: not is_empty(name), for: 24h }
+    then: [ { tag: 回收 } ]
+";
+
+#[test]
+fn what_is_to_come() {
+    let here = Here::configured();
+    here.put("rules/times.yaml", TIMES);
+    let ticks = here.all(&[
+        "schedule next --from 2026-03-27T12:00:00Z --count 4",
+        "--lang en schedule next --from 2026-10-24T12:00:00Z --until 3d",
+        "schedule next 周报 --from 2026-10-24T12:00:00Z --count 1 --json",
+        "schedule next 超时回收",
+        "schedule next 没有",
+    ]);
+    let mut store = Sqlite::open(&here.path().join("data/ifthen.db"), Options::default()).unwrap();
+    let timer = |due: i64, event: &str, record: &str| {
+        let record = RecordRef { entity: "lead".into(), id: record.into() };
+        let wake = Wake::Armed { schedule: event.into(), record, warn: false };
+        Change { key: Key::Timer(TimerId { due, seq: 1, n: 1 }), entry: Some(Arc::new(Entry::Timer(wake))) }
+    };
+    let tick = Wake::Tick("ifthen.cron.周报".into());
+    let changes = vec![
+        timer(1_790_000_000_000, "ifthen.held.超时回收", "刘洋"),
+        timer(1_790_000_060_000, "ifthen.held.已删除", "L2"),
+        Change { key: Key::Timer(TimerId { due: 1, seq: 1, n: 1 }), entry: Some(Arc::new(Entry::Timer(tick))) },
+        timer(1_790_000_120_000, "ifthen.held.超时回收", "L3"),
+    ];
+    let changes = changes.into_iter().map(|change| (2, change)).collect();
+    store.commit(&Batch { definitions: "0123456789ab".into(), events: events(), changes, log: vec![] }).unwrap();
+    drop(store);
+    let waiting = here.all(&[
+        "schedule next --from 2026-10-24T12:00:00Z --count 1",
+        "--lang en schedule next 超时回收",
+        "schedule next 超时回收 --count 1 --json",
+        "schedule next 超时回收 --until 2026-09-01",
+    ]);
+    insta::assert_snapshot!("schedule", format!("{ticks}\n{waiting}"));
 }
 
 #[test]

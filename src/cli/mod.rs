@@ -24,6 +24,7 @@ mod quarantine;
 mod records;
 mod restore;
 mod run;
+mod schedule;
 mod schema;
 mod silence;
 mod table;
@@ -90,6 +91,8 @@ enum Command {
     Quarantine(quarantine::Args),
     /// Show records
     Records(records::Args),
+    /// Show what will come by itself: ticks of `cron` and `every`, and what waits for its time
+    Schedule(schedule::Args),
     /// Print the functions that conditions can call, each with an example
     Functions(functions::Args),
     /// Print the JSON Schema of the YAML files, for editors
@@ -166,6 +169,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
+        Command::Schedule(args) => schedule::run(context, args, out),
         Command::Functions(args) => functions::run(context, args, out),
         Command::Schema(args) => schema::run(args, out),
         Command::Backup(args) => backup::run(context, args, out),

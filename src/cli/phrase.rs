@@ -120,6 +120,9 @@ impl Saying<'_> {
             }
             "record" => self.merged(),
             "reload" => self.reloaded(),
+            "existing" => self.existing(),
+            "each" => self.each(),
+            "schedule" => self.missed(),
             "start" => {
                 let flow = line.flow.as_ref().filter(|_| line.rule.is_some()).map(|flow| format!("→ {}", clip(flow, TEXT)));
                 self.parts.extend(flow.into_iter().chain(line.run.clone()));
@@ -220,6 +223,74 @@ impl Saying<'_> {
         if let Some(entity) = self.take("entity") {
             self.say(clip(&entity, TEXT));
         }
+    }
+
+    /// What became of the records there were when a rule with a time came into force.
+    fn existing(&mut self) {
+        let lang = self.speech.lang;
+        let mut count = |name: &str| self.take(name).unwrap_or_else(|| "0".into());
+        let [records, waiting, skipped, fired] = ["records", "waiting", "skipped", "fired"].map(&mut count);
+        let many = if records == "1" { "record" } else { "records" };
+        let head = lang.pick(format!("{records} existing {many}: "), format!("已有记录 {records} 条:"));
+        let parts = [
+            (&waiting, lang.pick(format!("{waiting} waiting"), format!("等待 {waiting}"))),
+            (
+                &skipped,
+                lang.pick(
+                    format!("{skipped} past, not fired (existing: skip)"),
+                    format!("已过时 {skipped} 未触发(existing: skip)"),
+                ),
+            ),
+            (&fired, lang.pick(format!("{fired} past, made up for"), format!("已过时 {fired} 补做"))),
+        ];
+        let told: Vec<String> = parts.into_iter().filter(|(n, _)| *n != "0").map(|(_, text)| text).collect();
+        let none = lang.pick("none concerned", "均不涉及");
+        self.say(head + &if told.is_empty() { none.to_owned() } else { told.join(lang.pick(", ", ",")) });
+        self.of_schedule();
+    }
+
+    /// What a tick came to that goes over all records.
+    fn each(&mut self) {
+        let lang = self.speech.lang;
+        let tick = self.moment("tick").unwrap_or_default();
+        let [records, fired] = ["records", "fired"].map(|name| self.take(name).unwrap_or_else(|| "0".into()));
+        let many = if records == "1" { "record" } else { "records" };
+        self.say(lang.pick(
+            format!("tick of {tick}: {fired} fired of {records} {many}"),
+            format!("{tick} 的时刻:记录 {records} 条,触发 {fired}"),
+        ));
+        self.of_schedule();
+    }
+
+    /// Which of a rule's triggers it is about.
+    fn of_schedule(&mut self) {
+        if let Some(schedule) = self.take("schedule") {
+            self.say(format!("[{}]", clip(&schedule, TEXT)));
+        }
+    }
+
+    /// Ticks that passed while nothing ran, and that are let go.
+    fn missed(&mut self) {
+        match self.members.get("reason").and_then(Value::as_text) {
+            Some("missed") => {}
+            Some("past") => return self.past(),
+            _ => return,
+        }
+        self.members.remove("reason");
+        let lang = self.speech.lang;
+        let (count, since) = (self.take("count").unwrap_or_default(), self.moment("since").unwrap_or_default());
+        let many = if count == "1" { "tick" } else { "ticks" };
+        self.say(lang.pick(
+            format!("{count} {many} missed since {since}, not made up for"),
+            format!("错过 {count} 次(自 {since}),不再补做"),
+        ));
+    }
+
+    /// A time that was over when it became known.
+    fn past(&mut self) {
+        self.members.remove("reason");
+        let (past, due) = (self.said("past"), self.moment("due").unwrap_or_default());
+        self.say(format!("{past} ({due})"));
     }
 
     fn reloaded(&mut self) {
@@ -524,6 +595,25 @@ mod tests {
         check("reload", Failed, &broken, &zh, &en);
         let one = r#"{"reason":"does not compile","problems":{"problems":[{}],"summary":"…"}}"#;
         check("reload", Failed, one, "1 个问题,继续使用旧定义", "1 problem, the old definitions stay");
+        let swept = r#"{"records":40000,"schedule":"lead: level == 'A' for 24h","waiting":3,"skipped":39997,"fired":0}"#;
+        let zh = "已有记录 40000 条:等待 3,已过时 39997 未触发(existing: skip) [lead: level == 'A' for 24h]";
+        let en = "40000 existing records: 3 waiting, 39997 past, not fired (existing: skip) [lead: level == 'A' for 24h]";
+        check("existing", Done, swept, zh, en);
+        let none = r#"{"records":1,"waiting":0,"skipped":0,"fired":0}"#;
+        check("existing", Done, none, "已有记录 1 条:均不涉及", "1 existing record: none concerned");
+        let made_up = r#"{"records":5,"waiting":0,"skipped":0,"fired":2}"#;
+        check("existing", Done, made_up, "已有记录 5 条:已过时 2 补做", "5 existing records: 2 past, made up for");
+        let each = r#"{"records":120,"fired":3,"schedule":"cron 0 9 * * 1 each lead","tick":{"$time":"2026-09-21T01:00:00Z"}}"#;
+        let zh = "09:00:00 的时刻:记录 120 条,触发 3 [cron 0 9 * * 1 each lead]";
+        check("each", Done, each, zh, "tick of 09:00:00: 3 fired of 120 records [cron 0 9 * * 1 each lead]");
+        let missed = r#"{"reason":"missed","count":12,"since":{"$time":"2026-09-20T02:00:00Z"}}"#;
+        let en = "12 ticks missed since 09-20 10:00, not made up for";
+        check("schedule", Suppressed, missed, "错过 12 次(自 09-20 10:00),不再补做", en);
+        let past = r#"{"reason":"past","due":{"$time":"2026-09-20T02:00:00Z"}}"#;
+        let en = "its time was over already, not made up for (09-20 10:00)";
+        check("schedule", Suppressed, past, "时间已过,不再补做 (09-20 10:00)", en);
+        let unread = r#"{"reason":"unevaluable","error":"level is missing"}"#;
+        check("schedule", Failed, unread, "无法判断: level 没有值", "cannot be evaluated: level is missing");
         check("new-thing", Done, r#"{"a":1,"b":{"c":"d"}}"#, r#"a=1 b={"c":"d"}"#, r#"a=1 b={"c":"d"}"#);
     }
 }

@@ -97,6 +97,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("no change", "no change", "无变化"),
     ("refused", "not taken over", "未采纳"),
     ("unevaluable", "cannot be evaluated", "无法判断"),
+    ("past", "its time was over already, not made up for", "时间已过,不再补做"),
     ("no address", "no address to send to", "没有收件地址"),
     ("no channel", "no channel reaches them", "没有可用的通知渠道"),
     ("parked", "stopped here", "停在此步"),

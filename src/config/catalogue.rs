@@ -45,6 +45,8 @@ texts! {
     EXISTING_HELP "" "`skip` (unless said), `fire`, or `spread over 2h`" "可写 `skip`(默认)、`fire` 或 `spread over 2h`"
     WARN_TOO_EARLY "E0SD" "a warning {0} before the end of {1} comes before its beginning" "提前 {0} 预警早于 {1} 的起点"
     WARN_OF_WHAT "E0SE" "there is nothing to warn of: no trigger with `for` or `at`" "没有可预警的时间：触发条件中没有 `for` 或 `at`"
+    WHILE_LET "E0SG" "`{0}` is a name of `let:`, which cannot be asked for here: only the record itself counts" "`{0}` 是 `let:` 中的名字，这里不能使用：只看记录本身"
+    WHILE_LET_HELP "" "ask for it in the rule's `if:`, judged when the time has come; `when: { aged: … }` waits for what ages out of a window" "写在规则的 `if:` 里，到时再判断；要等统计因过期而变化，用 `when: { aged: … }`"
     EXISTING_OF_WHAT "E0SF" "`existing` says nothing here: no trigger with `for` or `at`" "`existing` 在此无效：触发条件中没有 `for` 或 `at`"
 
     // The report itself.

@@ -224,6 +224,10 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
 /// What a sweep came to, for people.
 fn tell(draft: &mut Deciding<'_>, sweep: &Sweep, schedule: &super::schedule::Schedule) {
     let Counts { seen, waiting, skipped, fired } = sweep.counts;
+    // A new rule over no records at all: there is nothing to tell.
+    if seen == 0 && matches!(sweep.what, What::Arm { .. }) {
+        return;
+    }
     let by = super::schedule::by(draft.definitions, schedule);
     let mut detail = vec![("records", Value::from(seen)), ("schedule", schedule.kind.to_string().into())];
     match sweep.what {

@@ -67,7 +67,8 @@ impl Compiler<'_> {
         let each = node.one_or_more().iter().enumerate();
         let found: Vec<_> =
             each.map(|(n, one)| self.trigger(one, Waiting { id: item.id, node: item.node, place: n + 1 })).collect();
-        let timed = |t: &Trigger| matches!(t, Trigger::Timed { .. });
+        // A tick is about no record that was there before.
+        let timed = |t: &Trigger| matches!(t, Trigger::Timed { event, .. } if ["ifthen.held.", "ifthen.at."].iter().any(|kind| event.starts_with(kind)));
         if let (Some(existing), false) = (item.node.get("existing"), found.iter().flatten().any(timed))
             && found.iter().all(Option::is_some)
         {

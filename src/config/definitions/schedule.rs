@@ -61,13 +61,13 @@ impl Compiler<'_> {
     /// A trigger with `while`, `at`, `cron` or `every`; `None` inside: it is none of those.
     pub(super) fn timed(&self, node: &Node, waiting: Waiting<'_>) -> Option<Option<Trigger>> {
         let (word, kind) = if node.has("cron") {
-            ("cron", self.cron(node))
+            ("cron", self.cron(node, waiting))
         } else if node.has("every") {
-            ("every", self.every(node))
+            ("every", self.every(node, waiting))
         } else if node.has("at") {
             ("at", self.at(node))
         } else if node.has("while") || node.has("for") || node.has("record") {
-            ("held", self.lasts(node))
+            ("held", self.lasts(node, waiting))
         } else {
             return Some(None);
         };
@@ -85,9 +85,9 @@ impl Compiler<'_> {
         Some(Some(trigger))
     }
 
-    fn lasts(&self, node: &Node) -> Option<Kind> {
+    fn lasts(&self, node: &Node, waiting: Waiting<'_>) -> Option<Kind> {
         let entity = self.entity_name(node.get("record")?);
-        let condition = node.get("while").and_then(|w| self.lasting(w, entity.as_deref()));
+        let condition = node.get("while").and_then(|w| self.lasting(w, entity.as_deref(), waiting));
         let length = node.get("for").and_then(|n| self.span(n));
         let since: Vec<_> = match (&entity, node.get("since")) {
             (Some(entity), Some(since)) => since.one_or_more().iter().map(|n| self.time_field(n, entity)).collect(),
@@ -98,10 +98,8 @@ impl Compiler<'_> {
     }
 
     /// A condition that changes of its record alone make true or false.
-    fn lasting(&self, node: &Node, entity: Option<&str>) -> Option<Expr> {
-        let of: Vec<String> = entity.iter().map(|e| (*e).to_owned()).collect();
-        let known = self.known(&of, None);
-        let expr = self.condition(node, &known)?;
+    fn lasting(&self, node: &Node, entity: Option<&str>, waiting: Waiting<'_>) -> Option<Expr> {
+        let expr = self.of_record(node, entity, waiting)?;
         let mut right = true;
         let mut refuse = |from: usize, to: usize, what: Said, help: Said| {
             let at = self.texts.get(node.at.file).map_or(node.at, |text| locate(text, node, from, to));
@@ -120,6 +118,24 @@ impl Compiler<'_> {
                 let whole = name.path.join(".");
                 refuse(name.at.start, name.at.end, t::WHILE_REFERENCE.with([whole.into()]), t::WHILE_REFERENCE_HELP.with([]));
             }
+        }
+        right.then_some(expr)
+    }
+
+    /// A condition about a record alone: what a rule's `let:` names does not count.
+    fn of_record(&self, node: &Node, entity: Option<&str>, waiting: Waiting<'_>) -> Option<Expr> {
+        let of: Vec<String> = entity.iter().map(|e| (*e).to_owned()).collect();
+        let field = |name: &str| entity.and_then(|e| self.entities.get(e)).is_some_and(|e| names::field(e, name).is_some());
+        let lets = waiting.node.get("let").map(Node::entries).unwrap_or_default();
+        let mut known = self.known(&of, None);
+        known.lets = lets.iter().map(|l| l.key.clone()).filter(|name| !field(name)).collect();
+        let expr = self.condition(node, &known)?;
+        let mut right = true;
+        for name in expr.names().iter().filter(|n| known.lets.contains(&n.path[0])) {
+            let at = self.texts.get(node.at.file).map_or(node.at, |text| locate(text, node, name.at.start, name.at.end));
+            let what = t::WHILE_LET.with([name.path[0].as_str().into()]);
+            self.sink.add(Problem::new(at, what).help(t::WHILE_LET_HELP.with([])));
+            right = false;
         }
         right.then_some(expr)
     }
@@ -148,7 +164,10 @@ impl Compiler<'_> {
         match names::field(found, name).as_deref() {
             Some(FieldKind::Time | FieldKind::Date | FieldKind::Any) => Some(name.to_owned()),
             Some(_) => {
-                self.sink.say(node.at, &t::NOT_A_TIME, [name.into()]);
+                let times = found.fields.iter().filter(|(_, f)| matches!(f.kind, FieldKind::Time | FieldKind::Date));
+                let times: Vec<&str> = times.map(|(name, _)| name.as_str()).collect();
+                let help = (!times.is_empty()).then(|| t::KNOWN_KEYS.with([list(times).into()]));
+                self.sink.add(Problem::new(node.at, t::NOT_A_TIME.with([name.into()])).help(help));
                 None
             }
             None if self.vague.contains(entity) => Some(name.to_owned()),
@@ -160,39 +179,44 @@ impl Compiler<'_> {
         }
     }
 
-    fn cron(&self, node: &Node) -> Option<Kind> {
+    fn cron(&self, node: &Node, waiting: Waiting<'_>) -> Option<Kind> {
         let at = node.get("cron")?;
         let text = at.text()?;
         let cron = match Cron::parse(text) {
             Ok(cron) => Some(cron),
             Err(fault) => {
                 let (what, help) = cron_words(text, &fault);
-                self.sink.add(Problem::new(at.at, what).help(help));
+                let place = match &fault {
+                    CronFault::Part(field, part) => part_of(text, *field, part),
+                    _ => None,
+                };
+                let file = self.texts.get(at.at.file);
+                let place = place.zip(file).map_or(at.at, |((from, to), file)| locate(file, at, from, to));
+                self.sink.add(Problem::new(place, what).help(help));
                 None
             }
         };
-        self.ticks(node, cron.map(Every::Cron))
+        self.ticks(node, cron.map(Every::Cron), waiting)
     }
 
-    fn every(&self, node: &Node) -> Option<Kind> {
+    fn every(&self, node: &Node, waiting: Waiting<'_>) -> Option<Kind> {
         let at = node.get("every")?;
         let length = scalar::duration(at)?;
         if length < SHORTEST {
             self.sink.say(at.at, &t::TOO_OFTEN, []);
             return None;
         }
-        self.ticks(node, Some(Every::Length(length)))
+        self.ticks(node, Some(Every::Length(length)), waiting)
     }
 
-    fn ticks(&self, node: &Node, every: Option<Every>) -> Option<Kind> {
+    fn ticks(&self, node: &Node, every: Option<Every>, waiting: Waiting<'_>) -> Option<Kind> {
         let zone = match node.text_at("zone") {
             Some(zone) => jiff::tz::TimeZone::get(zone).ok()?,
             None => self.around.zone.clone(),
         };
         let each = node.get("each").map(|each| {
             let entity = self.entity_name(each.get("record").unwrap_or(each));
-            let of: Vec<String> = entity.iter().cloned().collect();
-            let condition = each.get("if").map(|n| self.condition(n, &self.known(&of, None)));
+            let condition = each.get("if").map(|n| self.of_record(n, entity.as_deref(), waiting));
             match condition {
                 None => Some(Each { entity: entity?, condition: None }),
                 Some(condition) => Some(Each { entity: entity?, condition: Some(condition?) }),
@@ -316,6 +340,15 @@ impl Compiler<'_> {
         }
         Some(span)
     }
+}
+
+/// Where in a cron expression a part of its field stands, in characters.
+fn part_of(text: &str, field: usize, part: &str) -> Option<(usize, usize)> {
+    let whole = text.split_whitespace().nth(field)?;
+    // Fields are parts of the same text: how far in is a matter of bytes.
+    let from = whole.as_ptr() as usize - text.as_ptr() as usize + whole.find(part)?;
+    let from = text.get(..from)?.chars().count();
+    Some((from, from + part.chars().count()))
 }
 
 /// A cron expression's fault, and what would be right.
