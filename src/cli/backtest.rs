@@ -88,8 +88,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 /// Whether something differs.
 fn attempt(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<bool> {
     let (place, new) = defined(context)?;
-    let zone = &place.speech.zone;
-    let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, Timestamp::now(), zone)).transpose();
+    let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, Timestamp::now(), &place.speech)).transpose();
     let (since, until) = (at(&args.since)?, at(&args.until)?);
     let state = args.state.unwrap_or(if args.from_file.is_some() { State::Empty } else { State::Store });
     let reader = (args.from_file.is_none() || state == State::Store).then(|| place.reader()).transpose()?;

@@ -117,7 +117,9 @@ impl<'a> Control<'a> {
                 // Another daemon has the address by now.
                 return Err(stopped(self.place).into());
             }
-            anyhow::bail!("the daemon refuses ({}): {detail}", status.as_u16());
+            let (lang, code) = (self.place.lang(), status.as_u16());
+            let detail = lang.said(detail);
+            anyhow::bail!(lang.pick(format!("the daemon refuses ({code}): {detail}"), format!("程序拒绝({code}):{detail}")));
         }
         Ok(answer)
     }

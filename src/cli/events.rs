@@ -96,7 +96,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     let reader = place.reader()?;
-    let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech.zone)).transpose()?;
+    let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech)).transpose()?;
     let count = args.count.unwrap_or(if since.is_some() { usize::MAX } else { COUNT });
     let passes = |stored: &Stored| {
         let event = &stored.event;

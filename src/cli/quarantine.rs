@@ -241,7 +241,10 @@ fn fix(place: &Place, args: &Fix, out: &mut Out) -> anyhow::Result<Exit> {
     };
     for set in &args.set {
         let Some((member, value)) = set.split_once('=') else {
-            bail!("--set {set}: MEMBER=VALUE is expected: 手机=13800138000")
+            bail!(place.lang().pick(
+                format!("--set {set}: MEMBER=VALUE is expected: 手机=13800138000"),
+                format!("--set {set}:应写成 名称=值,如 手机=13800138000"),
+            ))
         };
         put(&mut item, member.trim(), value).map_err(|why| anyhow::anyhow!("--set {set}: {why}"))?;
     }

@@ -104,10 +104,16 @@ fn begin(place: &Place, args: &Begin, out: &mut Out) -> anyhow::Result<Exit> {
     let until = match (&args.span, &args.until) {
         (Some(span), _) => match duration::parse(span) {
             Some(span) => now.checked_add(span)?,
-            None => bail!("`{span}` is no duration: write 30m, 2h, 3d"),
+            None => bail!(
+                place
+                    .lang()
+                    .pick(format!("`{span}` is no duration: write 30m, 2h, 3d"), format!("`{span}` 不是时长:可写 30m、2h、3d"),)
+            ),
         },
         (None, Some(text)) => end(text, now, place)?,
-        (None, None) => bail!("say for how long: --for 2h, or --until 18:00"),
+        (None, None) => {
+            bail!(place.lang().pick("say for how long: --for 2h, or --until 18:00", "请说明多久:--for 2h 或 --until 18:00"))
+        }
     };
     // The service's user is not who asks.
     let by = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
@@ -125,10 +131,14 @@ fn begin(place: &Place, args: &Begin, out: &mut Out) -> anyhow::Result<Exit> {
 /// A moment to come: a time of day that is over today is meant for tomorrow.
 fn end(text: &str, now: Timestamp, place: &Place) -> anyhow::Result<Timestamp> {
     if duration::parse(text).is_some() {
-        bail!("`{text}` is a duration: write --for {text}");
+        bail!(
+            place
+                .lang()
+                .pick(format!("`{text}` is a duration: write --for {text}"), format!("`{text}` 是时长:请写 --for {text}"))
+        );
     }
     let zone = &place.speech.zone;
-    let at = when::since(text, now, zone)?;
+    let at = when::since(text, now, &place.speech)?;
     let clock = text.contains(':') && !text.contains('-');
     Ok(if clock && at <= now { at.to_zoned(zone.clone()).checked_add(1.day())?.timestamp() } else { at })
 }

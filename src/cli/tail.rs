@@ -103,7 +103,7 @@ fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {
         record: args.record.clone(),
         action: args.action.clone(),
         outcome: args.outcome,
-        since: args.since.as_ref().map(|t| when::since(t, now, &place.speech.zone)).transpose()?,
+        since: args.since.as_ref().map(|t| when::since(t, now, &place.speech)).transpose()?,
         event: args.event,
     })
 }

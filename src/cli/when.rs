@@ -4,11 +4,14 @@ use anyhow::bail;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
+use super::phrase::Speech;
+use super::words::Words as _;
 use crate::engine::value::Value;
 use crate::engine::{duration, entity};
 
 /// What `--since` means: so long before now, a time of today, or a moment.
-pub(crate) fn since(text: &str, now: Timestamp, zone: &TimeZone) -> anyhow::Result<Timestamp> {
+pub(crate) fn since(text: &str, now: Timestamp, speech: &Speech) -> anyhow::Result<Timestamp> {
+    let zone = &speech.zone;
     if let Some(ago) = duration::parse(text) {
         return Ok(now.checked_sub(ago)?);
     }
@@ -19,7 +22,10 @@ pub(crate) fn since(text: &str, now: Timestamp, zone: &TimeZone) -> anyhow::Resu
     }
     match entity::time(&Value::from(text), zone) {
         Some(at) => Ok(at),
-        None => bail!("`{text}` is no time: write 2h, 30m, 09:00, 2026-11-21 or 2026-11-21T09:00"),
+        None => bail!(speech.lang.pick(
+            format!("`{text}` is no time: write 2h, 30m, 09:00, 2026-11-21 or 2026-11-21T09:00"),
+            format!("`{text}` 不是时间:可写 2h、30m、09:00、2026-11-21 或 2026-11-21T09:00"),
+        )),
     }
 }
 
@@ -49,10 +55,11 @@ pub(crate) fn full(at: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::words::Lang;
 
     #[test]
     fn since_takes_what_people_write() {
-        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let speech = |lang| Speech { lang, zone: TimeZone::get("Asia/Shanghai").unwrap() };
         let now = "2026-11-21T06:30:00Z".parse().unwrap();
         for (text, expect) in [
             ("2h", "2026-11-21T04:30:00Z"),
@@ -63,8 +70,10 @@ mod tests {
             ("2026-11-20", "2026-11-19T16:00:00Z"),
             ("2026-11-20T09:00:00Z", "2026-11-20T09:00:00Z"),
         ] {
-            assert_eq!(since(text, now, &zone).unwrap().to_string(), expect, "{text}");
+            assert_eq!(since(text, now, &speech(Lang::En)).unwrap().to_string(), expect, "{text}");
         }
-        assert!(since("yesterday", now, &zone).is_err());
+        let refused = |text, lang| since(text, now, &speech(lang)).unwrap_err().to_string();
+        assert!(refused("yesterday", Lang::En).starts_with("`yesterday` is no time: write 2h"));
+        assert!(refused("2026-02-30", Lang::Zh).starts_with("`2026-02-30` 不是时间"));
     }
 }

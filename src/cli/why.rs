@@ -114,7 +114,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 /// The last events of a record, or those that may concern a rule.
 fn several(history: &History<'_>, place: &Place, args: &Args, record: Option<&RecordRef>) -> anyhow::Result<Vec<Why>> {
-    let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech.zone)).transpose()?;
+    let since = args.since.as_ref().map(|t| when::since(t, jiff::Timestamp::now(), &place.speech)).transpose()?;
     let some = if record.is_some() { OF_RECORD } else { OF_RULE };
     let range = (args.count.unwrap_or(if since.is_some() { usize::MAX } else { some }), since);
     Ok(match (record, &args.rule) {

@@ -4,7 +4,7 @@ use ifthen::engine::event::{Body, Command, Draft, RecordRef};
 use ifthen::engine::silence::Ask;
 use ifthen::engine::state::{Entry, Key, Wake};
 use ifthen::engine::value::Value;
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 
 use super::world::{World, check};
 
@@ -347,6 +347,32 @@ rules:
     w.pass("1m");
     assert_eq!(w.said(), ["digest rule fired", "digest log done text=2: 客户3 客户5"]);
     assert!(w.timers.is_empty());
+}
+
+#[test]
+fn late_news_waits_from_when_it_came() {
+    let mut w = World::new(
+        "
+rules:
+  digest: { when: wanted, group: { within: 10m }, then: [ { log: '{{ event.count }} 条' } ] }
+  calm: { when: wanted, debounce: { wait: 5m, by: event.by }, then: [ { log: '{{ event.by }} {{ event.count }}' } ] }
+",
+    );
+    let late = |w: &mut World| {
+        let (at, now) = (w.now - 2.hours(), w.now);
+        let data = Value::from([("by", "刘洋".into())]);
+        w.decide(Draft { at, origin: "crm".into(), ..Draft::own("wanted", now, Body::Happened { data, upsert: None }) });
+    };
+    late(&mut w);
+    w.pass("1m");
+    late(&mut w);
+    w.pass("4m");
+    late(&mut w);
+    w.said();
+    w.pass("4m");
+    assert!(w.said().is_empty());
+    w.pass("1m");
+    assert_eq!(w.said(), ["digest rule fired", "digest log done text=3 条", "calm rule fired", "calm log done text=刘洋 3"]);
 }
 
 #[test]

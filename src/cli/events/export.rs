@@ -40,7 +40,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &mut Out) -> anyhow::Result<E
     let lang = place.lang();
     let reader = place.reader()?;
     let now = jiff::Timestamp::now();
-    let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, now, &place.speech.zone)).transpose();
+    let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, now, &place.speech)).transpose();
     let asked = export::Asked {
         since: at(&args.since)?,
         until: at(&args.until)?,

@@ -104,8 +104,14 @@ fn taken(draft: &mut Deciding<'_>, rule: &Rule, key: &Key) -> Result<Option<Wait
     Ok(Some(waiting.clone()))
 }
 
+/// When the event came. Late news (a mended item, a list told afterwards) waits from then on: by its own time the wait would be
+/// over already, and every one of many would fire by itself.
+fn came(draft: &Deciding<'_>) -> jiff::Timestamp {
+    draft.event.received
+}
+
 fn begun(draft: &Deciding<'_>) -> Waiting {
-    let at = draft.event.at;
+    let at = came(draft);
     Waiting {
         timer: TimerId { due: 0, seq: 0, n: 0 },
         first: at,
@@ -123,7 +129,7 @@ fn begun(draft: &Deciding<'_>) -> Waiting {
 /// The last event is the one that fires.
 fn add(draft: &Deciding<'_>, waiting: &mut Waiting, firing: &Firing<'_>) {
     waiting.count += 1;
-    waiting.last = waiting.last.max(draft.event.at);
+    waiting.last = waiting.last.max(came(draft));
     waiting.record.clone_from(&firing.about);
     waiting.data = firing.arrived.data.as_ref().clone();
     waiting.old = firing.arrived.old.cloned();
