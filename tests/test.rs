@@ -62,11 +62,11 @@ fn everything_shipped_has_tests_and_they_pass() {
     assert!(out.status.success() && text.ends_with(" passed, 0 failed\n") && !text.starts_with("0 "), "{text}");
 }
 
-/// The first block of YAML that begins with `tests:`.
-fn example(readme: &str) -> String {
+/// The blocks of YAML that hold tests, each of which is a file that could stand below `rules/`.
+fn examples(readme: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(readme)).unwrap();
-    let (_, rest) = text.split_once("```yaml\ntests:").unwrap();
-    format!("tests:{}", rest.split("```").next().unwrap())
+    let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    blocks.filter(|block| block.lines().any(|line| line.trim() == "tests:")).collect()
 }
 
 #[test]
@@ -82,9 +82,11 @@ fn the_examples_of_the_readmes_pass() {
             }
         }
         std::fs::copy(root.join("config.example.yaml"), folder.path().join("config.yaml")).unwrap();
-        std::fs::write(folder.path().join("rules/readme.yaml"), example(readme)).unwrap();
-        let out = run(folder.path().to_str().unwrap(), "test readme.yaml");
-        assert_eq!(String::from_utf8(out.stdout).unwrap(), "1 passed, 0 failed\n", "{readme}");
+        for (n, example) in examples(readme).into_iter().enumerate() {
+            std::fs::write(folder.path().join(format!("rules/readme{n}.yaml")), example).unwrap();
+        }
+        let out = run(folder.path().to_str().unwrap(), "test rules/readme");
+        assert_eq!(String::from_utf8(out.stdout).unwrap(), "2 passed, 0 failed\n", "{readme}");
     }
 }
 
