@@ -119,7 +119,6 @@ impl Saying<'_> {
                 }
             }
             "record" => self.merged(),
-            "existing" | "each" => self.swept(),
             "reload" => self.reloaded(),
             "existing" => self.existing(),
             "each" => self.each(),
@@ -145,28 +144,6 @@ impl Saying<'_> {
             self.members.remove("branch");
             self.say(self.pick("else", "else 分支"));
         }
-    }
-
-    /// What a schedule found when it looked at all records: `lead: level == 'A' for 24h · 3 records, 2 waiting, 1 skipped`.
-    fn swept(&mut self) {
-        if let Some(schedule) = self.take("schedule") {
-            self.say(format!("{} ·", clip(&schedule, TEXT)));
-        }
-        let lang = self.speech.lang;
-        let mut counts = Vec::new();
-        for (name, en, zh) in [
-            ("records", "records", "条记录"),
-            ("waiting", "waiting", "条等待"),
-            ("skipped", "skipped", "条跳过"),
-            ("fired", "fired", "条触发"),
-        ] {
-            // Beside the first, what there is none of is not worth saying.
-            match self.take(name) {
-                Some(n) if n != "0" || name == "records" => counts.push(lang.pick(format!("{n} {en}"), format!("{n} {zh}"))),
-                _ => {}
-            }
-        }
-        self.say(counts.join(&self.pick(", ", ",")));
     }
 
     fn arrow(&mut self, name: &str) {
@@ -493,14 +470,6 @@ mod tests {
         check("log", Done, r#"{"text":"一\n二\u001b[2J"}"#, "一⏎二\\u{1b}[2J", "一⏎二\\u{1b}[2J");
         check("emit", Done, r#"{"event":"lead.qualified"}"#, "→ lead.qualified", "→ lead.qualified");
         check("replay", Done, r#"{"of":"e1042"}"#, "原事件 e1042", "of e1042");
-        let existing = r#"{"schedule":"lead: level == 'A' for 24h","records":3,"waiting":2,"skipped":1,"fired":0}"#;
-        let (zh, en) = (
-            "lead: level == 'A' for 24h · 3 条记录,2 条等待,1 条跳过",
-            "lead: level == 'A' for 24h · 3 records, 2 waiting, 1 skipped",
-        );
-        check("existing", Done, existing, zh, en);
-        let each = r#"{"schedule":"0 9 * * 1","records":0,"fired":0}"#;
-        check("each", Done, each, "0 9 * * 1 · 0 条记录", "0 9 * * 1 · 0 records");
         check("create", Suppressed, r#"{"reason":"exists"}"#, "已存在", "is there already");
         let cooldown = r#"{"reason":"cooldown","until":{"$time":"2026-10-21T06:03:22Z"}}"#;
         check("rule", Suppressed, cooldown, "冷却中 到 10-21 14:03", "cooling down until 10-21 14:03");

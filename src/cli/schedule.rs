@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::output::{Look, Out, clip};
+use super::phrase::Speech;
 use super::place::Place;
 use super::table::Table;
 use super::words::{Lang, Words as _};
@@ -68,10 +69,9 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         );
         return Ok(Exit::Failed);
     }
-    let zone = &place.speech.zone;
     let now = Timestamp::now();
-    let from = args.from.as_ref().map_or(Ok(now), |text| when::since(text, now, zone))?;
-    let until = args.until.as_ref().map(|text| until(text, from, zone)).transpose()?;
+    let from = args.from.as_ref().map_or(Ok(now), |text| when::since(text, now, &place.speech))?;
+    let until = args.until.as_ref().map(|text| until(text, from, &place.speech)).transpose()?;
     let ticks = definitions.as_ref().map(|d| ticks(d, args, from, until)).unwrap_or_default();
     let waiting = waiting(&place, definitions.as_ref(), args, until)?;
     if args.json {
@@ -95,10 +95,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 }
 
 /// So long from then on, or a time.
-fn until(text: &str, from: Timestamp, zone: &TimeZone) -> anyhow::Result<Timestamp> {
+fn until(text: &str, from: Timestamp, speech: &Speech) -> anyhow::Result<Timestamp> {
     match duration::parse(text) {
         Some(length) => Ok(from.checked_add(length)?),
-        None => when::since(text, from, zone),
+        None => when::since(text, from, speech),
     }
 }
 

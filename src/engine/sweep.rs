@@ -19,7 +19,7 @@ use super::window;
 /// Records of one slice: few enough that a webhook behind it hardly notices.
 const RECORDS: usize = 200;
 /// Records of one slice for each of which an event is said: what follows from them is decided in the same turn.
-const EACH: usize = 25;
+const EACH: usize = 10;
 /// Events of one slice.
 const EVENTS: usize = 50;
 

@@ -227,6 +227,26 @@ tests:
 }
 
 #[test]
+fn working_hours_are_those_of_the_calendar() {
+    check(
+        "Asia/Shanghai",
+        "
+rules:
+  退回: { when: { record: deal, while: not is_empty(owner), for: 8 working hours, since: owner_at }, warn: { before: 2 working hours, then: [ { log: 快到了 } ] }, then: [ { log: 退回 } ] }
+tests:
+  改为 8 个工作小时 (DOMAIN D):
+    steps:
+      # 09-25..27 中秋放假。
+      - { at: 2026-09-24 16:00, tell: { deal: { id: D1, owner: 张三, owner_at: 2026-09-24 16:00 } } }
+      - { at: 2026-09-28 13:59:59, never: [ log ] }
+      - { at: 2026-09-28 14:00, expect: [ { log: 快到了, times: 1 } ] }
+      - { at: 2026-09-28 15:59:59, never: [ log ] }
+      - { at: 2026-09-28 16:00, expect: [ { log: 退回, times: 1 } ] }
+",
+    );
+}
+
+#[test]
 fn each_record_of_a_tick() {
     check(
         "Asia/Shanghai",

@@ -128,8 +128,10 @@ impl<'a> Tells<'a> {
         if !others.is_empty() {
             let hashes = others.iter().map(|h| clean(h)).collect::<Vec<_>>().join(", ");
             self.out.line(lang.pick(
-                format!("note: some of what was recorded was decided by other definitions: {hashes}"),
-                format!("注意:部分记录当时由其他定义判定:{hashes}"),
+                format!(
+                    "note: some of what was recorded was decided by other definitions: {hashes}; `--old-hash` compares with those"
+                ),
+                format!("注意:部分记录当时由其他定义判定:{hashes};用 `--old-hash` 与其比较"),
             ))?;
         }
         Ok(self.out.line("")?)
