@@ -50,7 +50,7 @@ fn shown(place: &Place, out: &mut Out) -> anyhow::Result<Exit> {
     };
     let length = duration::text(SignedDuration::from_secs(pause.by.abs()));
     let (en, zh) = if pause.by < 0 { ("back", "往回") } else { ("forward", "往前") };
-    out.line(&lang.pick(
+    out.line(lang.pick(
         format!("the clock was set {en} by {length}: what is driven by time waits; if it is right: `ifthen clock confirm`"),
         format!("时钟被{zh}拨了 {length}:定时动作已暂停;确认时间正确请运行 `ifthen clock confirm`"),
     ))?;

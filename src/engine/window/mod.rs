@@ -4,7 +4,7 @@
 //! learnt of it); the event itself counts, since windows are fed before anything is woken. Months go by the calendar in the zone
 //! of the definitions: `3 months` from November 30th end on February 28th (29th) at the same time of day.
 //!
-//! Reading order: here what a window is, [`kept`] what is kept of it, [`feed`] how events get in and age out, [`fill`] how a new
+//! Reading order: here what a window is, `kept` what is kept of it, `feed` how events get in and age out, `fill` how a new
 //! one is filled from history. Architecture invariant: no value is ever found by reading events.
 
 mod feed;
