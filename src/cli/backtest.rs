@@ -143,7 +143,9 @@ impl Old<'_> {
             (None, Some(_), _) | (None, None, None) => first.definitions.clone(),
             (None, None, Some(store)) => {
                 let last = store.event(store.last()?.event)?;
-                last.map_or_else(|| first.definitions.clone(), |last| last.definitions)
+                let last = last.map_or_else(|| first.definitions.clone(), |last| last.definitions);
+                // A daemon that reloads on change has put the new ones in force by now: then those before them.
+                if last == new.hash { before(store, first, &last)?.unwrap_or(last) } else { last }
             }
         };
         if hash == new.hash {
@@ -161,6 +163,23 @@ impl Old<'_> {
         let rebuilt = Snapshot::of_text(&text).and_then(|snapshot| snapshot.rebuild(&hash));
         Ok(Some(rebuilt.map_err(|why| lost(format!(" ({why})")))?.definitions))
     }
+}
+
+/// Changes of definitions that are looked through.
+const MOST_RELOADS: usize = 10_000;
+
+/// The last definitions, from the first event on, that are others than these.
+fn before(store: &dyn crate::store::Read, first: &Stored, new: &str) -> anyhow::Result<Option<String>> {
+    let (mut seq, mut hash) = (first.event.seq, first.definitions.clone());
+    let mut found = None;
+    for _ in 0..MOST_RELOADS {
+        if hash != new {
+            found = Some(hash.clone());
+        }
+        let Some(next) = store.decided_otherwise(seq, &hash)? else { break };
+        (seq, hash) = (next.event.seq, next.definitions);
+    }
+    Ok(found)
 }
 
 /// Where things are, and the definitions there.

@@ -225,3 +225,23 @@ rules:
     w.pass("5m");
     assert_eq!(w.said(), ["冷清 rule fired", "冷清 log done text=首页 1"]);
 }
+
+#[test]
+fn a_timer_of_before_waits_for_the_sweep_that_looks_again() {
+    let mut w = World::new(HELD);
+    load(&mut w, HELD);
+    tell(&mut w, "L1", &[("stage", "谈判"), ("owner_at", "2026-09-21T00:00:00Z")], false);
+    tell(&mut w, "L2", &[("stage", "谈判"), ("owner_at", "2026-09-21T00:00:00Z")], false);
+    // Switched off, the rule does not see that one of them is no longer negotiated.
+    let off = HELD.replace("then:", "enabled: false, then:");
+    load(&mut w, &off);
+    tell(&mut w, "L1", &[("stage", "赢单")], false);
+    // Switched on again; their time is over before the sweep has come to them.
+    w.definitions = World::new(HELD).definitions;
+    w.own(Body::Loaded { hash: "新".into(), detail: Value::Null });
+    w.pass("24h");
+    assert_eq!(mails(&mut w), [""; 0], "nobody has looked at them yet");
+    load(&mut w, HELD);
+    w.pass("10s");
+    assert_eq!(w.state.scan("armed/", None, 9).len(), 1, "what is no longer negotiated waits for nothing");
+}

@@ -247,6 +247,27 @@ tests:
 }
 
 #[test]
+fn a_warning_is_for_those_triggers_that_have_a_time() {
+    check(
+        "Asia/Shanghai",
+        "
+rules:
+  到期:
+    when: [ { record: deal, at: starts_at }, { cron: '0 9 * * 1', each: deal } ]
+    warn: { before: 1h, then: [ { log: 快到了 } ] }
+    then: [ { log: 开始 } ]
+tests:
+  一个规则,两个触发:
+    steps:
+      - { at: 2026-09-24 16:00, tell: { deal: { id: D1, starts_at: 2026-09-25 10:00 } } }
+      - { at: 2026-09-25 09:00, expect: [ { log: 快到了, times: 1 } ], never: [ { log: 开始 } ] }
+      - { at: 2026-09-25 10:00, expect: [ { log: 开始, times: 1 } ] }
+      - { at: 2026-09-28 09:00, expect: [ { log: 开始, times: 1 } ], never: [ { log: 快到了 } ] }
+",
+    );
+}
+
+#[test]
 fn each_record_of_a_tick() {
     check(
         "Asia/Shanghai",

@@ -278,10 +278,8 @@ impl Compiler<'_> {
                 }
             }
             Some(Kind::At { .. }) => {}
-            Some(Kind::Ticks { .. }) => {
-                self.sink.say(warn.at, &t::WARN_OF_WHAT, []);
-                return None;
-            }
+            // One that stands beside others: they are what is warned of.
+            Some(Kind::Ticks { .. }) => return Some(None),
             None => return None,
         }
         Some(Some(Warn { event: waiting.event("warn"), before }))
@@ -307,9 +305,10 @@ impl Compiler<'_> {
             .collect();
         let when: Vec<Trigger> = events.into_iter().map(|(event, text)| Trigger::Timed { event, text }).collect();
         if when.is_empty() {
-            let timed = item.node.get("when").is_some_and(|w| {
-                w.one_or_more().iter().any(|n| ["while", "at", "cron", "every", "for", "record"].iter().any(|k| n.has(k)))
-            });
+            let timed = item
+                .node
+                .get("when")
+                .is_some_and(|w| w.one_or_more().iter().any(|n| ["while", "at", "for", "record"].iter().any(|k| n.has(k))));
             if !timed {
                 self.sink.say(warn.at, &t::WARN_OF_WHAT, []);
             }

@@ -18,13 +18,16 @@ use crate::engine::log::Outcome;
 use crate::engine::record::Record;
 use crate::engine::scope::Stop;
 use crate::engine::state::{Entry, Key, Need, TimerId, Wake};
-use crate::engine::sweep::Counts;
+use crate::engine::sweep::{Counts, Over};
 use crate::engine::value::{Map, Value};
 use crate::engine::view::View;
 
 /// A time in a field that was over by more than this when it became known is not made up for: the reminder of a meeting that is
 /// over helps nobody.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a timer that is due waits while its schedule's sweep is under way.
+const SWEEPING: SignedDuration = SignedDuration::from_secs(1);
 
 /// A record that a schedule's time is set for, or has come for.
 ///
@@ -252,8 +255,12 @@ fn set(
     let warned = fire.filter(|due| *due == time.due).and_then(|due| {
         let warn = schedule.warn.as_ref()?;
         let early = warn.before.before(due, &draft.definitions.zone.0, schedule.calendar(draft.definitions))?;
-        // What is counted from later than its warning needs none.
-        (early > time.since).then(|| self::timer(draft, early.max(draft.event.at), wake(true)))
+        // What is counted from later than its warning needs none, and one that is over helps nobody.
+        let worth = match schedule.kind {
+            Kind::At { .. } => early.saturating_add(GRACE).unwrap_or(early) >= draft.now,
+            _ => early > time.since,
+        };
+        worth.then(|| self::timer(draft, early.max(draft.event.at), wake(true)))
     });
     let armed = Armed { since: time.since, due: time.due, timer, warn: warned, said: false, told, batch };
     draft.put(key(schedule, at), Entry::Armed(armed));
@@ -277,10 +284,19 @@ pub(in crate::engine) fn due(
     let Some(schedule) = definitions.schedules.heir(schedule) else { return Ok(()) };
     let key = key(schedule, at);
     let Some(mut armed) = armed(draft, schedule, at)? else { return Ok(()) };
-    let which = if warn { &mut armed.warn } else { &mut armed.timer };
-    if *which != Some(timer) {
+    if (if warn { armed.warn } else { armed.timer }) != Some(timer) {
         return Ok(());
     }
+    if is_before_sweep(draft, schedule, at)? {
+        // What it waits for has changed, and this record was not looked at yet: the sweep goes first.
+        let wake = Wake::Armed { schedule: schedule.event.clone(), record: at.clone(), warn };
+        let later = draft.now.saturating_add(SWEEPING).unwrap_or(draft.now);
+        let again = self::timer(draft, later, wake);
+        *(if warn { &mut armed.warn } else { &mut armed.timer }) = Some(again);
+        draft.put(key, Entry::Armed(armed));
+        return Ok(());
+    }
+    let which = if warn { &mut armed.warn } else { &mut armed.timer };
     *which = None;
     armed.said |= !warn;
     let left = armed.warn.take_if(|_| !warn); // too late for a warning
@@ -302,6 +318,17 @@ pub(in crate::engine) fn due(
         follow(draft, schedule, at, before.as_ref())?;
     }
     Ok(())
+}
+
+/// Whether a sweep is under way for the schedule that has not come to this record yet.
+fn is_before_sweep(draft: &Deciding<'_>, schedule: &Schedule, at: &RecordRef) -> Result<bool, Need> {
+    Ok(match draft.get(&Key::Sweep(schedule.event.clone()))?.as_deref() {
+        Some(Entry::Sweep(sweep)) => match &sweep.over {
+            Over::Records { after, .. } => after.as_ref().is_none_or(|after| at.id > *after),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 /// A schedule's time has come: its event, decided next.
