@@ -202,3 +202,46 @@ fn a_clock_that_is_set_holds_what_is_driven_by_time() {
     daemon.accepted("/in/crm", &[], &json!({ "items": [{ "id": "L4", "姓名": "韩梅" }] }));
     assert_eq!((fired(&daemon), waiting(&daemon).len()), (1, 0));
 }
+
+#[test]
+fn after_downtime_sources_catch_up_before_overdue_timers() {
+    let config = "
+sources:
+  erp:
+    poll: { sqlite: ./erp.db, query: 'SELECT n, id, open, at FROM lead', cursor: [n], every: 1s }
+    time: at
+    record: { entity: lead, fields: { id: id, open: open } }
+";
+    let rules = hold("2s", "").replace(", since: followed", "");
+    let folder = Folder::new(&[("config.yaml", config), ("rules/a.yaml", &rules)]);
+    let erp = rusqlite::Connection::open(folder.path("erp.db")).unwrap();
+    erp.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE lead (n INTEGER PRIMARY KEY, id TEXT, open TEXT, at TEXT)")
+        .unwrap();
+    let say = |id: &str, open: &str, at: jiff::Timestamp| {
+        erp.execute("INSERT INTO lead (id, open, at) VALUES (?1, ?2, ?3)", (id, open, at.to_string())).unwrap();
+    };
+    let opened = jiff::Timestamp::now();
+    for id in ["关了", "还开着"] {
+        say(id, "true", opened);
+    }
+    let daemon = folder.start();
+    wait("both are known", || (daemon.events().iter().filter(|e| e.event.name == "lead.created").count() == 2).then_some(()));
+    daemon.kill();
+    // Closed in time, while nobody was there; both holds are over by now.
+    say("关了", "false", opened + jiff::SignedDuration::from_millis(500));
+    wait("it is overdue", || (jiff::Timestamp::now() > opened + jiff::SignedDuration::from_secs(3)).then_some(()));
+    let daemon = folder.start();
+    let lines = daemon.wait_lines("log", Outcome::Done, 1);
+    let records: Vec<String> = lines.iter().map(|l| l.record.as_ref().unwrap().id.clone()).collect();
+    // Had the daemon been killed late, the first one would have come before.
+    assert!(records.contains(&"还开着".to_owned()));
+    wait("the rest is read", || {
+        let changed = daemon.events().iter().any(|e| e.event.name == "lead.changed");
+        changed.then_some(())
+    });
+    let early = daemon
+        .events()
+        .iter()
+        .any(|e| e.event.name.starts_with("ifthen.held") && e.event.received < opened + jiff::SignedDuration::from_secs(2));
+    assert!(early || fired(&daemon) == 1, "{records:?}");
+}
