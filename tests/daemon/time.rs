@@ -227,21 +227,18 @@ sources:
     let daemon = folder.start();
     wait("both are known", || (daemon.events().iter().filter(|e| e.event.name == "lead.created").count() == 2).then_some(()));
     daemon.kill();
+    // Where this machine was so slow that both came before the kill, there is nothing left to hold back.
+    let before = fired_in(&Reader::open(&folder.path("data/ifthen.db")).unwrap());
     // Closed in time, while nobody was there; both holds are over by now.
     say("关了", "false", opened + jiff::SignedDuration::from_millis(500));
     wait("it is overdue", || (jiff::Timestamp::now() > opened + jiff::SignedDuration::from_secs(3)).then_some(()));
     let daemon = folder.start();
     let lines = daemon.wait_lines("log", Outcome::Done, 1);
     let records: Vec<String> = lines.iter().map(|l| l.record.as_ref().unwrap().id.clone()).collect();
-    // Had the daemon been killed late, the first one would have come before.
     assert!(records.contains(&"还开着".to_owned()));
     wait("the rest is read", || {
         let changed = daemon.events().iter().any(|e| e.event.name == "lead.changed");
         changed.then_some(())
     });
-    let early = daemon
-        .events()
-        .iter()
-        .any(|e| e.event.name.starts_with("ifthen.held") && e.event.received < opened + jiff::SignedDuration::from_secs(2));
-    assert!(early || fired(&daemon) == 1, "{records:?}");
+    assert_eq!(fired(&daemon), before.max(1), "{records:?}");
 }
