@@ -301,6 +301,8 @@ pub enum Entry {
     Parked(String),
     /// Under [`Key::Window`].
     Window(Arc<super::window::kept::Head>),
+    /// Under [`Key::Items`] of number 0: what is known of the others.
+    Chunks(Arc<Vec<super::window::kept::Chunk>>),
     /// Under [`Key::Items`].
     Items(Arc<Vec<super::window::kept::Item>>),
     /// Under [`Key::Windows`].

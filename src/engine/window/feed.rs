@@ -88,7 +88,7 @@ fn subject(by: &Expr, view: &View<'_>) -> Result<String, Stop> {
 pub(super) fn keep(draft: &mut Deciding<'_>, window: &Window, subject: String, item: Item, live: bool) -> Result<(), Stop> {
     let key = Key::Window { window: window.id.clone(), subject: subject.clone() };
     let mut head = match of_this_life(draft, window, &key)? {
-        Ok(head) => (*head).clone(),
+        Ok(head) => head,
         Err(life) => Head::new(life),
     };
     let of = window.of.as_ref();
@@ -105,7 +105,7 @@ pub(super) fn keep(draft: &mut Deciding<'_>, window: &Window, subject: String, i
     let (gone, crowded) = head.drop_aged(at, &reach);
     written.extend(gone);
     write(draft, window, &subject, written);
-    draft.put(key, Entry::Window(Arc::new(head)));
+    save(draft, window, key, head)?;
     if crowded {
         let reason = format!("more than {MAX_ITEMS} items would have to be kept");
         let detail = [("reason", reason.into()), ("for", subject.into()), ("window", window.to_string().into())];
@@ -125,12 +125,42 @@ fn write(draft: &mut Deciding<'_>, window: &Window, subject: &str, written: Vec<
 }
 
 /// What is kept for a subject; otherwise the life that a new one belongs to.
-fn of_this_life(draft: &Deciding<'_>, window: &Window, key: &Key) -> Result<Result<Arc<Head>, u64>, Need> {
+fn of_this_life(draft: &Deciding<'_>, window: &Window, key: &Key) -> Result<Result<Head, u64>, Need> {
     let life = fill::life(draft, &window.id)?;
     Ok(match draft.get(key)?.as_deref() {
-        Some(Entry::Window(head)) if head.life == life => Ok(Arc::clone(head)),
+        Some(Entry::Window(head)) if head.life == life && head.indexed => {
+            let chunks = draft.get(&index(window, key))?;
+            let chunks =
+                chunks.as_deref().and_then(|e| if let Entry::Chunks(chunks) = e { Some(chunks.as_slice()) } else { None });
+            Ok((**head).clone().with(chunks.unwrap_or_default()))
+        }
+        Some(Entry::Window(head)) if head.life == life => Ok((**head).clone()),
         _ => Err(life),
     })
+}
+
+/// Where it is kept what is known of the chunks of a head: beside them, under the number that none of them has.
+fn index(window: &Window, head: &Key) -> Key {
+    let subject = if let Key::Window { subject, .. } = head { subject.clone() } else { String::new() };
+    Key::Items { window: window.id.clone(), n: 0, subject }
+}
+
+/// Writes a head, and what is known of its chunks where that has changed.
+fn save(draft: &mut Deciding<'_>, window: &Window, key: Key, head: Head) -> Result<(), Need> {
+    let (head, chunks) = head.apart();
+    let index = index(window, &key);
+    let was = matches!(draft.get(&key)?.as_deref(), Some(Entry::Window(before)) if before.indexed);
+    if chunks.is_empty() && was {
+        draft.remove(index);
+    } else if !chunks.is_empty() {
+        // What is under it may be of a life before: it is never read unless the head says so.
+        let before = draft.get(&index)?;
+        if !matches!(before.as_deref(), Some(Entry::Chunks(known)) if **known == chunks) {
+            draft.put(index, Entry::Chunks(Arc::new(chunks)));
+        }
+    }
+    draft.put(key, Entry::Window(Arc::new(head)));
+    Ok(())
 }
 
 fn read(draft: &Deciding<'_>, window: &Window, subject: &str, n: u32) -> Result<Option<Arc<Vec<Item>>>, Need> {
@@ -198,7 +228,7 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, subject: &str, 
     if head.timer != Some(timer) {
         return Ok(());
     }
-    let mut head = (*head).clone();
+    let mut head = head;
     head.timer = None;
     let told = head.told.map_or(draft.event.at, |told| told.max(draft.event.at));
     head.told = Some(told);
@@ -208,7 +238,7 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, subject: &str, 
         Ok(None) | Err(Stop::Unevaluable(_)) => {}
         Err(Stop::Need(need)) => return Err(need),
     }
-    draft.put(key, Entry::Window(Arc::new(head)));
+    save(draft, window, key, head)?;
     let record = match &window.by {
         None => subject.split_once('/').map(|(entity, id)| RecordRef { entity: entity.into(), id: id.into() }),
         Some(_) => None,

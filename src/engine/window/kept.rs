@@ -63,9 +63,13 @@ pub struct Head {
     /// The life of the window that it belongs to; see [`super::Life`].
     #[serde(default)]
     pub life: u64,
-    /// Items that are in entries of their own, oldest first; the times of two chunks do not overlap.
+    /// Items that are in entries of their own, oldest first; the times of two chunks do not overlap. Kept in an entry of its own,
+    /// which is written only when it changes: the head is written with every event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     chunks: Vec<Chunk>,
+    /// There are chunks, and what is known of them is in that entry.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) indexed: bool,
     /// The youngest items, by time, then as they came.
     #[serde(default)]
     tail: Vec<Item>,
@@ -87,8 +91,10 @@ pub struct Head {
 }
 
 /// What is known of a chunk without reading it.
+///
+/// Stored format: JSON; new fields need `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Chunk {
+pub struct Chunk {
     n: u32,
     from: Timestamp,
     to: Timestamp,
@@ -107,6 +113,10 @@ struct Totals {
     least: Value,
     #[serde(default, skip_serializing_if = "Value::is_empty")]
     most: Value,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn zero() -> Value {
@@ -217,6 +227,20 @@ fn read(load: Read<'_>, n: u32) -> Result<Arc<Vec<Item>>, Stop> {
 
 impl Head {
     /// Nothing yet, in this life of the window.
+    /// As it is stored: apart from what is known of its chunks.
+    pub(super) fn apart(mut self) -> (Self, Vec<Chunk>) {
+        let chunks = std::mem::take(&mut self.chunks);
+        self.indexed = !chunks.is_empty();
+        (self, chunks)
+    }
+
+    /// With what is known of its chunks.
+    pub(super) fn with(mut self, chunks: &[Chunk]) -> Self {
+        self.chunks = chunks.to_vec();
+        self.indexed = false;
+        self
+    }
+
     pub(super) fn new(life: u64) -> Self {
         Self { life, ..Self::default() }
     }

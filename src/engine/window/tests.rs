@@ -441,23 +441,30 @@ fn a_busy_subject_costs_a_bounded_write_and_says_when_it_is_too_much() {
                 engine.state.load(key, items.map(|i| Arc::new(Entry::Items(Arc::new(i)))));
             }
         }
+        let (head, chunks) = head.apart();
+        let index = Key::Items { window: window.id.clone(), n: 0, subject: subject.clone() };
+        engine.state.load(index, Some(Arc::new(Entry::Chunks(Arc::new(chunks)))));
         engine.state.load(Key::Window { window: window.id.clone(), subject }, Some(Arc::new(Entry::Window(Arc::new(head)))));
     }
-    let (mut most, mut entries, mut last) = (0, 0, None);
+    let (mut most, mut entries, mut last, mut all) = (0, 0, None, Vec::new());
     for n in full..MAX_ITEMS + 50 {
         engine.now = minute(n);
         let (_, root) = engine.paid(1, engine.now, 100, "线上");
         let bytes = |e: &Arc<Entry>| serde_json::to_string(e).unwrap().len();
-        most = most.max(root.changes.iter().filter_map(|(_, c)| c.entry.as_ref()).map(bytes).sum::<usize>());
+        let written = root.changes.iter().filter_map(|(_, c)| c.entry.as_ref()).map(bytes).sum::<usize>();
+        (most, all) = (most.max(written), [all, vec![written]].concat());
         entries = entries.max(root.changes.len());
         last = said(&root, "all");
         if n + 1 == MAX_ITEMS {
             assert_eq!(last, Some(Ok(format!("{MAX_ITEMS} {MAX_ITEMS}.00 "))));
         }
     }
-    // Two windows: a head each, and now and then a chunk each, one written and one dropped.
-    assert!(entries <= 6, "{entries} entries");
+    // Two windows: a head each, and now and then a chunk each, one written and one dropped, and what is known of them.
+    assert!(entries <= 8, "{entries} entries");
     assert!(most < 2 * 48 * 1024, "{most} bytes");
+    all.sort_unstable();
+    let usual = all[all.len() / 2];
+    assert!(usual < 2 * 8 * 1024, "{usual} bytes with every event");
     assert!(last.unwrap().unwrap_err().contains("more than 20000"));
     assert_eq!(engine.log.iter().filter(|l| l.action == "window").count(), 2, "once each");
 }
