@@ -4,16 +4,14 @@ use clap::Subcommand;
 use jiff::SignedDuration;
 
 use super::control::Control;
-use super::line::View;
 use super::output::Out;
 use super::place::Place;
-use super::tail::Printer;
+use super::tail;
 use super::words::Words as _;
 use super::{Context, Exit};
 use crate::engine::duration;
-use crate::engine::log::Outcome;
 use crate::engine::state::{Entry, Key};
-use crate::store::{Filter, Read as _};
+use crate::store::Read as _;
 
 /// Options of `clock`.
 #[derive(Debug, clap::Args)]
@@ -33,9 +31,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     match args.what {
         Some(What::Confirm) => {
             let event = Control::find(&place)?.post("clock/confirm", None)?;
-            let lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, 10)?;
-            Printer { view: View::new(place.speech.clone(), out.style), json: false }.print(&lines, out)?;
-            Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed) { Exit::Failed } else { Exit::Done })
+            tail::told(&place, event, false, out)
         }
         None => shown(&place, out),
     }

@@ -7,23 +7,18 @@ use clap::Subcommand;
 use jiff::{Timestamp, ToSpan};
 
 use super::control::Control;
-use super::line::View;
 use super::output::{Look, Out, clip};
 use super::place::Place;
 use super::records::record_ref;
 use super::table::Table;
-use super::tail::Printer;
+use super::tail;
 use super::words::Words as _;
 use super::{Context, Exit, when};
 use crate::engine::duration;
 use crate::engine::event::RecordRef;
-use crate::engine::log::Outcome;
 use crate::engine::silence::{self, Ask, Silence};
 use crate::engine::state::Key;
-use crate::store::{Filter, Read};
-
-/// Log lines of one command.
-const PAGE: usize = 100;
+use crate::store::Read;
 
 /// Options of `silence`.
 #[derive(Debug, clap::Args)]
@@ -92,7 +87,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         (Some(What::List(args)), _) => list(&place, args, out),
         (Some(What::End(args)), _) => {
             let event = Control::find(&place)?.post(&format!("silences/s{}/end", args.id), None)?;
-            told(&place, event, args.json, out)
+            tail::told(&place, event, args.json, out)
         }
         (None, Some(args)) => begin(&place, args, out),
         (None, None) => bail!("name a rule: `ifthen silence RULE --for 2h --comment TEXT`"),
@@ -125,7 +120,7 @@ fn begin(place: &Place, args: &Begin, out: &mut Out) -> anyhow::Result<Exit> {
         by: by.unwrap_or_default(),
     };
     let event = Control::find(place)?.post("silences", Some(serde_json::to_string(&ask)?))?;
-    told(place, event, args.json, out)
+    tail::told(place, event, args.json, out)
 }
 
 /// A moment to come: a time of day that is over today is meant for tomorrow.
@@ -141,13 +136,6 @@ fn end(text: &str, now: Timestamp, place: &Place) -> anyhow::Result<Timestamp> {
     let at = when::since(text, now, &place.speech)?;
     let clock = text.contains(':') && !text.contains('-');
     Ok(if clock && at <= now { at.to_zoned(zone.clone()).checked_add(1.day())?.timestamp() } else { at })
-}
-
-/// What the daemon said to it.
-fn told(place: &Place, event: u64, json: bool, out: &mut Out) -> anyhow::Result<Exit> {
-    let lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
-    Printer { view: View::new(place.speech.clone(), out.style), json }.print(&lines, out)?;
-    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed) { Exit::Failed } else { Exit::Done })
 }
 
 fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {

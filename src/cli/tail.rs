@@ -108,6 +108,13 @@ fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {
     })
 }
 
+/// What the daemon said to a command, which is that event.
+pub(crate) fn told(place: &Place, event: u64, json: bool, out: &mut Out) -> anyhow::Result<Exit> {
+    let lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
+    Printer { view: View::new(place.speech.clone(), out.style), json }.print(&lines, out)?;
+    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed) { Exit::Failed } else { Exit::Done })
+}
+
 /// Writes lines in the form asked for.
 pub(crate) struct Printer {
     pub(crate) view: View,

@@ -379,8 +379,6 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         return Ok(());
     }
     match command {
-        // Decided where it belongs.
-        Command::ConfirmClock => {}
         Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
         Command::Edit(_, request) => {
             if request.action() != call.request.action() {
@@ -397,7 +395,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         Command::Discard(_) => {
             return withdraw(draft, &call, "discarded");
         }
-        Command::Silence(_) | Command::EndSilence(_) => {} // not about calls
+        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;
