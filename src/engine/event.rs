@@ -262,6 +262,10 @@ pub enum Command {
     EndSilence(u64),
     /// The clock is right as it is: what is driven by time goes on.
     ConfirmClock,
+    /// About what people are asked to decide or to answer.
+    Task(Box<super::approval::Ask>),
+    /// About a run.
+    Run(Box<super::flow::Ask>),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

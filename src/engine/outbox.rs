@@ -81,7 +81,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         attempt: 0,
         due: draft.now,
         error: None,
-        retry: retry.unwrap_or_else(|| connection.retry.clone()),
+        retry: doing.retry.map(<[Retry]>::to_vec).or(retry).unwrap_or_else(|| connection.retry.clone()),
     };
     draft.put(Key::Call(id), Entry::Call(call));
     Ok(Some(id))
@@ -395,7 +395,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         Command::Discard(_) => {
             return withdraw(draft, &call, "discarded");
         }
-        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
+        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock | Command::Task(_) | Command::Run(_) => {} // not about calls
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;
