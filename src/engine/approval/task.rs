@@ -145,6 +145,12 @@ pub struct Codes {
     pub at: Option<Timestamp>,
     /// Wrong tries with it.
     pub wrong: u32,
+    /// It was given rightly: it counts no more.
+    #[serde(default)]
+    pub used: bool,
+    /// When the last ones were sent, oldest first: no more than so many an hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lately: Vec<Timestamp>,
 }
 
 /// How a seat stands.
@@ -271,4 +277,6 @@ pub enum Act {
     SendCode,
     /// Gave a wrong code.
     WrongCode,
+    /// Gave the right code: it counts once.
+    RightCode,
 }
