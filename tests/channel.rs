@@ -24,6 +24,7 @@ fn settings(connections: impl IntoIterator<Item = (&'static str, Connection)>, a
     Settings {
         path: "config.yaml".into(),
         listen: ([127, 0, 0, 1], 0).into(),
+        public_url: None,
         data: "data".into(),
         definitions: Vec::new(),
         sources: BTreeMap::new(),
@@ -49,7 +50,7 @@ fn call(connection: &str, request: Value) -> Call {
 
 /// The outcome as a word: `done`, `unknown`, or the class; and what was said.
 async fn perform(performer: &Performer, call: &Call) -> (String, String) {
-    match performer.perform(call, "i7-c1042-2").await {
+    match performer.perform(call, "i7-c1042-2", None).await {
         Outcome::Done(value) => ("done".into(), serde_json::to_string(&value.plain()).unwrap()),
         Outcome::Unknown { detail } => ("unknown".into(), detail),
         Outcome::Failed { class, detail } => (

@@ -293,10 +293,14 @@ fn events() -> Vec<Event> {
 }
 
 fn call(n: u32, status: Status, error: Option<&str>) -> Call {
-    let mail =
-        Email {
-            to: format!("user{n}@example.com"), subject: "刘洋,欢迎".into(), text: "您好:\n第一行\n".into(), html: None
-        };
+    let mail = Email {
+        to: format!("user{n}@example.com"),
+        subject: "刘洋,欢迎".into(),
+        text: "您好:\n第一行\n".into(),
+        html: None,
+        marketing: false,
+        track: false,
+    };
     Call {
         id: CallId { seq: 2, n },
         connection: "mail".into(),

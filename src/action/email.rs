@@ -10,9 +10,10 @@ use lettre::message::{Mailbox, Message, MultiPart, MultiPartKind, SinglePart};
 use sha2::{Digest, Sha256};
 
 use crate::config::settings;
-use crate::engine::call::{Class, Email, Outcome};
+use crate::engine::call::{CallId, Class, Email, Outcome};
 use crate::engine::value::Value;
 
+use super::letter::{Letter, Links, letter};
 use super::secret::{Secrets, shorten};
 use super::smtp::{Cause, Phase, Server, Trouble};
 use super::{Clock, failed, unreached};
@@ -35,13 +36,14 @@ impl Mailer {
         Ok(Self { server: Server::new(smtp)?, from, secrets, clock })
     }
 
-    pub(super) async fn send(&self, email: &Email, key: &str) -> Outcome {
-        let outcome = match compose(&self.from, email, key, (self.clock)()) {
+    pub(super) async fn send(&self, email: &Email, call: CallId, key: &str, links: Option<&Links>) -> Outcome {
+        let composed = letter(email, call, links).and_then(|l| compose(&self.from, email, &l, (call, key), (self.clock)()));
+        let outcome = match composed {
             Err(detail) => failed(Class::Permanent, detail),
             Ok((to, message)) => match self.server.send(&self.from.email, &to, &message).await {
                 Ok(reply) => Outcome::Done(Value::from([
                     ("reply", shorten(&reply, 300).into()),
-                    ("message_id", message_id(&self.from, key).into()),
+                    ("message_id", message_id(&self.from, call, key).into()),
                 ])),
                 Err(trouble) => judge(&trouble),
             },
@@ -51,26 +53,35 @@ impl Mailer {
 }
 
 /// The recipient's address and the bytes of the message.
-fn compose(from: &Mailbox, email: &Email, key: &str, now: Timestamp) -> Result<(Address, Vec<u8>), String> {
+fn compose(
+    from: &Mailbox,
+    email: &Email,
+    letter: &Letter,
+    (call, key): (CallId, &str),
+    now: Timestamp,
+) -> Result<(Address, Vec<u8>), String> {
     let to = mailbox(&email.to).map_err(|e| format!("to: {e}"))?;
     one_line("subject", &email.subject)?;
     one_line("key", key)?;
     let address = to.email.clone();
-    let builder = Message::builder()
+    let mut builder = Message::builder()
         .from(from.clone())
         .to(to)
         .subject(email.subject.as_str())
         .date(now.into())
-        .message_id(Some(message_id(from, key)))
+        .message_id(Some(message_id(from, call, key)))
         .raw_header(raw("Auto-Submitted", "auto-generated")?)
         .raw_header(raw("X-Ifthen-Key", key)?);
-    let message = match &email.html {
-        None => builder.singlepart(SinglePart::plain(email.text.clone())),
+    for (name, value) in &letter.headers {
+        builder = builder.raw_header(raw(name, value)?);
+    }
+    let message = match &letter.html {
+        None => builder.singlepart(SinglePart::plain(letter.text.clone())),
         Some(html) => builder.multipart(
             MultiPart::builder()
                 .kind(MultiPartKind::Alternative)
                 .boundary(format!("=_{}", digest(key)))
-                .singlepart(SinglePart::plain(email.text.clone()))
+                .singlepart(SinglePart::plain(letter.text.clone()))
                 .singlepart(SinglePart::html(html.clone())),
         ),
     };
@@ -78,9 +89,9 @@ fn compose(from: &Mailbox, email: &Email, key: &str, now: Timestamp) -> Result<(
     Ok((address, message.formatted()))
 }
 
-/// `<` what the key gives `@` the sender's domain `>`.
-fn message_id(from: &Mailbox, key: &str) -> String {
-    format!("<{}@{}>", digest(key), from.email.domain())
+/// `<` what the key gives `.` the call `@` the sender's domain `>`: the call, so that a bounce that knows nothing else leads back.
+fn message_id(from: &Mailbox, call: CallId, key: &str) -> String {
+    format!("<{}.{call}@{}>", digest(key), from.email.domain())
 }
 
 fn digest(key: &str) -> String {
@@ -156,12 +167,15 @@ mod tests {
     use super::*;
 
     fn email(to: &str, subject: &str) -> Email {
-        Email { to: to.into(), subject: subject.into(), text: "您好\n再见".into(), html: Some("<p>您好</p>".into()) }
+        let html = Some("<p>您好</p>".into());
+        Email { to: to.into(), subject: subject.into(), text: "您好\n再见".into(), html, marketing: false, track: false }
     }
 
     fn composed(email: &Email) -> Result<String, String> {
         let from = mailbox("某公司 <noreply@example.com>").unwrap();
-        compose(&from, email, "i7:c1-1", "2026-11-21T08:00:00Z".parse().unwrap()).map(|(_, m)| String::from_utf8(m).unwrap())
+        let (id, now) = (CallId { seq: 1, n: 1 }, "2026-11-21T08:00:00Z".parse().unwrap());
+        let composed = compose(&from, email, &letter(email, id, None)?, (id, "i7:c1-1"), now);
+        composed.map(|(_, m)| String::from_utf8(m).unwrap())
     }
 
     #[test]
@@ -186,9 +200,10 @@ mod tests {
     #[test]
     fn the_message_id_is_the_keys() {
         let from = mailbox("a@example.com").unwrap();
-        assert_eq!(message_id(&from, "k"), message_id(&from, "k"));
-        assert_ne!(message_id(&from, "k"), message_id(&from, "l"));
-        assert!(message_id(&from, "k").ends_with("@example.com>"));
+        let id = CallId { seq: 12, n: 1 };
+        assert_eq!(message_id(&from, id, "k"), message_id(&from, id, "k"));
+        assert_ne!(message_id(&from, id, "k"), message_id(&from, id, "l"));
+        assert!(message_id(&from, id, "k").ends_with(".c12-1@example.com>"));
     }
 
     fn refused(to: &str, subject: &str, expect: &str) {

@@ -8,9 +8,12 @@ mod dingtalk;
 mod email;
 mod guard;
 mod http;
+mod letter;
+mod marked;
 mod robot;
 mod secret;
 mod smtp;
+mod track;
 mod wecom;
 
 use std::collections::BTreeMap;
@@ -24,6 +27,7 @@ use crate::config::settings::{self, Connection, Settings};
 use crate::engine::call::{Call, Class, Outcome, Request};
 
 pub use http::answered;
+pub use letter::Links;
 pub use robot::{Kind, limit};
 
 /// Tells the time: the system's, or a test's.
@@ -99,10 +103,15 @@ impl Performer {
     }
 
     /// Makes one attempt at a call. `key` is the call's idempotency key, the same in every attempt.
-    pub async fn perform(&self, call: &Call, key: &str) -> Outcome {
+    /// `links` are for mails that need some.
+    pub async fn perform(&self, call: &Call, key: &str, links: Option<&Links>) -> Outcome {
         let id = &call.connection;
-        match (&call.request, self.channels.get(id)) {
-            (Request::Email(mail), Some(Channel::Smtp(mailer))) => mailer.send(mail, key).await,
+        let request = match marked::filled(call, links) {
+            Ok(request) => request,
+            Err(why) => return failed(Class::Configuration, why),
+        };
+        match (request.as_ref(), self.channels.get(id)) {
+            (Request::Email(mail), Some(Channel::Smtp(mailer))) => mailer.send(mail, call.id, key, links).await,
             (Request::Http(http), Some(Channel::Http(service))) => service.send(http, key).await,
             (Request::Dingtalk(message), Some(Channel::Dingtalk(robot))) => robot.send(message, key).await,
             (Request::Wecom(message), Some(Channel::Wecom(robot))) => robot.send(message, key).await,

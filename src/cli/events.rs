@@ -167,6 +167,10 @@ fn body(body: &Body) -> String {
         Body::Command(Command::Silence(ask)) => format!("silence {} until {}", ask.rule, ask.until),
         Body::Command(Command::Task(ask)) => format!("{} {}", ask.task, ask.person),
         Body::Command(Command::Run(ask)) => format!("{} {}", ask.run, ask.by),
+        Body::Command(Command::Contact(ask)) => {
+            format!("{} {}", if ask.subscribe { "resubscribe" } else { "unsubscribe" }, ask.address)
+        }
+        Body::Mail(told) => told.what.event().into(),
         Body::Command(Command::ConfirmClock) => "the clock is right".into(),
         Body::Command(Command::EndSilence(id)) => format!("end silence s{id}"),
         Body::Loaded { hash, .. } => hash.clone(),

@@ -382,6 +382,16 @@ texts! {
     BAD_KEY "E09G" "the secret is not Base64 behind `whsec_`" "机密不是 `whsec_` 后接 Base64 的形式"
     SIGNED_HELP "" "`{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`" "可用 `{body}`、`{timestamp}`、`{id}`、`{method}`、`{path}`"
     SIGNED_WITHOUT_BODY "E09F" "what is signed must hold `{body}`" "签名内容必须包含 `{body}`"
+    PUBLIC_URL "E09J" "`{0}` cannot stand before links that people receive" "`{0}` 不能用作对外链接的开头"
+    PUBLIC_URL_HELP "" "write `https://mail.example.com`, without `?` and `#`" "请写 `https://mail.example.com`，不带 `?` 和 `#`"
+    BOUNCES_UNVERIFIED "E09K" "whoever may tell of bounces must prove who it is" "能上报退信的来源必须有身份校验"
+    BOUNCES_UNVERIFIED_HELP "" "say `verify:` with `hmac`, `bearer` or `basic` under `webhook:`" "请在 `webhook:` 下写 `verify:`，用 `hmac`、`bearer` 或 `basic`"
+    BOUNCES_ALONE "E09L" "`{0}` says nothing beside `bounces`: what it tells is known" "写了 `bounces` 时 `{0}` 无效：它上报的内容是固定的"
+    BOUNCES_POLLED "E09M" "bounces are posted to us; a poll cannot tell them" "退信由对方推送，不能用轮询"
+
+    // Mail that is marketing.
+    CONSENT_FIELD "E0M0" "`{0}` is no field that is true or false" "`{0}` 不是布尔字段"
+    CONSENT_HELP "" "consent is a field of type `boolean`" "`consent` 应是类型为 `boolean` 的字段"
 
     // Calendars.
     UNKNOWN_CALENDAR "E0D0" "there is no calendar `{0}` in `calendars:`, and none of that name is shipped" "`calendars:` 中没有工作日历 `{0}`，也没有内置的同名日历"

@@ -265,6 +265,9 @@ fn hash(texts: &[Text], definitions: &Definitions) -> String {
     if let Some(quiet) = &definitions.quiet {
         sha.update(format!("\0{quiet:?}"));
     }
+    if let Some(marketing) = &definitions.marketing {
+        sha.update(format!("\0{marketing:?}"));
+    }
     digest::hex(sha.finalize().as_slice())
 }
 

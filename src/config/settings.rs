@@ -17,6 +17,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// Where HTTP is served; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// What stands before links that people receive, without a slash at its end; `http://<listen>` unless said.
+    pub public_url: Option<String>,
     /// The folder of the store, made when absent.
     pub data: PathBuf,
     /// The folders of the definitions, absolute; every `*.yaml` below them is read.
@@ -112,6 +114,21 @@ pub struct Source {
     pub map: Mapping,
     /// How late it may tell what happened.
     pub lateness: SignedDuration,
+    /// It tells of mails that came back, in this form; nothing else.
+    pub bounces: Option<Bounces>,
+}
+
+/// The forms in which providers tell of bounces and complaints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounces {
+    /// Ours: `{"event": "bounced", "kind": "hard", "mail": …, "address": …}`.
+    Generic,
+    /// One object a request, `RecordType`.
+    Postmark,
+    /// `{"type": "email.bounced", "data": {…}}`.
+    Resend,
+    /// An array, `event`.
+    Sendgrid,
 }
 
 /// How a source tells.

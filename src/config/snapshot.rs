@@ -150,7 +150,7 @@ pub(super) fn bare(config: &Node) -> Bared {
 }
 
 /// What only the shell knows.
-const SHELL: [&str; 7] = ["listen", "data", "definitions", "log", "limits", "retention", "allow_networks"];
+const SHELL: [&str; 8] = ["listen", "public_url", "data", "definitions", "log", "limits", "retention", "allow_networks"];
 
 /// What is said of a connection besides how it is reached.
 const PUBLIC: [&str; 6] = ["deliver", "rate", "retry", "concurrency", "quiet", "breaker"];

@@ -47,6 +47,12 @@ static ENTITY: Keys = Keys {
         may("key", Name, "The field that identifies a record; `id` unless said", "主键字段,默认 `id`"),
         may("title", Text, "For people", "显示名称"),
         must("fields", Ids(&ScalarOr(&Word(FIELD_KINDS), &Object(&FIELD))), "By name", "字段"),
+        may(
+            "consent",
+            Name,
+            "The boolean field that must be true for marketing mail to leave; not asked unless said",
+            "布尔字段,为真时才发送营销邮件;不写则不检查",
+        ),
     ]],
     one_of: &[],
     later: &["dedupe"],
@@ -245,10 +251,17 @@ static EMAIL: Keys = Keys {
             ),
             must("to", OneOrMore(&Text), "Addresses; several separated by commas", "收件人,多个用逗号分开"),
             may("template", Name, "Of `templates:`", "`templates:` 中的模板"),
+            may(
+                "marketing",
+                Bool,
+                "Marketing: with a way to unsubscribe (`{{ unsubscribe_url }}`), not to those who do not want it",
+                "营销邮件:带退订链接(`{{ unsubscribe_url }}`),不发给已退订、退信或投诉的地址",
+            ),
+            may("track", Bool, "Openings and clicks become events", "跟踪打开和点击"),
         ],
     ],
     one_of: &[&["template", "subject"]],
-    later: &["attach", "cc", "bcc", "from", "reply_to", "track", "marketing"],
+    later: &["attach", "cc", "bcc", "from", "reply_to"],
 };
 
 static HTTP: Keys = Keys {

@@ -13,11 +13,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::warn;
 
 use super::turn::{Accepted, Refusal, Submission};
-use crate::action::{self, Performer};
+use crate::action::{self, Links, Performer};
 use crate::config::settings::Settings;
 use crate::config::{Loaded, Snapshot, Summary};
 use crate::engine::definition::Definitions;
 use crate::engine::event::Draft;
+use crate::engine::link::Key;
 use crate::engine::value::Value;
 use crate::store::{Error, Store};
 
@@ -112,12 +113,19 @@ struct Shared {
     instance: String,
     file: PathBuf,
     token: OnceLock<SecretString>,
+    /// What signs links, and where HTTP is really served.
+    links: (Key, SocketAddr),
     gone: Notify,
     reloads: watch::Sender<u64>,
 }
 
 impl Handle {
-    pub(super) fn new(live: Arc<Live>, instance: String, file: PathBuf) -> (Self, mpsc::Receiver<Message>) {
+    pub(super) fn new(
+        live: Arc<Live>,
+        instance: String,
+        file: PathBuf,
+        links: (Key, SocketAddr),
+    ) -> (Self, mpsc::Receiver<Message>) {
         let (sender, mailbox) = mpsc::channel();
         let queue = Arc::new(Semaphore::new(live.settings.limits.queue));
         let status = Status::default();
@@ -129,6 +137,7 @@ impl Handle {
             instance,
             file,
             token: OnceLock::new(),
+            links,
             gone: Notify::new(),
             reloads: watch::channel(0).0,
         };
@@ -206,6 +215,20 @@ impl Handle {
     /// The store's file, for readers.
     pub fn file(&self) -> &Path {
         &self.0.file
+    }
+
+    /// What signs the links that people receive.
+    pub fn key(&self) -> &Key {
+        &self.0.links.0
+    }
+
+    /// How links that people receive are made, as of now.
+    pub fn links(&self) -> Links {
+        let (key, address) = &self.0.links;
+        match &self.live().settings.public_url {
+            Some(base) => Links::new(key.clone(), base),
+            None => Links::new(key.clone(), &format!("http://{address}")),
+        }
     }
 
     /// Free places in the queue of submissions.

@@ -6,6 +6,7 @@ mod clock;
 pub mod handle;
 mod held;
 mod housekeeping;
+pub mod links;
 mod poll;
 mod reload;
 mod serve;
@@ -45,6 +46,12 @@ pub enum Error {
     /// A connection cannot be set up.
     #[error(transparent)]
     Action(#[from] crate::action::Error),
+    /// The key of links cannot be used.
+    #[error(
+        "{0} cannot be used: {1}; it signs the links in mails: bring it back from a backup, or move it away for a new one, after which \
+         no link that was sent works / 无法使用该文件:它用于签名邮件中的链接,请从备份恢复;若移走它,程序会生成新的密钥,但已发出的链接将全部失效"
+    )]
+    Links(PathBuf, std::io::Error),
     /// Anything of the operating system's.
     #[error("{0}: {1}")]
     System(String, std::io::Error),
@@ -64,6 +71,7 @@ where
     let live = Arc::new(Live::new(loaded)?);
     let data = live.settings.data.clone();
     std::fs::create_dir_all(&data).map_err(|e| Error::System(format!("cannot make {}", data.display()), e))?;
+    let key = links::key(&data)?;
     let file = store_file(&data);
     let mut store = Sqlite::open(&file, sqlite::Options { dedupe: live.settings.limits.dedupe })?;
     // Before anything is decided; on a full disk, which passes, with the message that they are in force.
@@ -78,7 +86,7 @@ where
 
     let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions), jiff::Timestamp::now())?;
     let (stop, stopped) = watch::channel(false);
-    let (handle, mailbox) = Handle::new(live, instance, file);
+    let (handle, mailbox) = Handle::new(live, instance, file, (key, address));
     for draft in cut_off {
         handle.tell(vec![draft]); // one by one: each stands or falls alone
     }

@@ -227,8 +227,8 @@ impl Shell {
         self.runtime.spawn(async move {
             let live = handle.live();
             let key = call.idempotency_key(handle.instance());
-            let (request, performer) = (call.clone(), Arc::clone(&live));
-            let attempt = tokio::spawn(async move { performer.performer.perform(&request, &key).await });
+            let (request, performer, links) = (call.clone(), Arc::clone(&live), handle.links());
+            let attempt = tokio::spawn(async move { performer.performer.perform(&request, &key, Some(&links)).await });
             // A channel that breaks down must not leave its call on its way for ever.
             let outcome = attempt.await.unwrap_or_else(|e| Outcome::Unknown { detail: format!("the channel failed: {e}") });
             metrics::counter!("ifthen_attempts_total", "channel" => call.request.action(), "outcome" => word(&outcome))

@@ -244,7 +244,14 @@ fn email(draft: &mut Deciding<'_>, what: &EmailAction, doing: &Doing<'_>) -> Res
     }
     let mut calls = Vec::new();
     for address in addresses {
-        let mail = Email { to: address.into(), subject: subject.clone(), text: text.clone(), html: html.clone() };
+        let mail = Email {
+            to: address.into(),
+            subject: subject.clone(),
+            text: text.clone(),
+            html: html.clone(),
+            marketing: what.marketing,
+            track: what.track,
+        };
         let lane = doing.record.map_or_else(|| address.to_owned(), ToString::to_string);
         calls.extend(outbox::order(draft, Order::new(&what.connection, lane, Request::Email(mail)), doing)?);
     }
@@ -377,7 +384,8 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
     }
     let subject = one_line(title.as_deref().unwrap_or_else(|| text.lines().next().unwrap_or_default()));
     for (connection, to) in mails {
-        let mail = Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None };
+        let mail =
+            Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None, marketing: false, track: false };
         let lane = if what.urgent { format!("{to}!") } else { to };
         let order = Order::new(&connection, lane, Request::Email(mail)).urgent(what.urgent);
         calls.extend(outbox::order(draft, order, doing)?);

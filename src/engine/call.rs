@@ -162,6 +162,21 @@ pub struct Email {
     /// The HTML part, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// It asks for something that its recipient may not want: how to unsubscribe is in it, and whether it may leave is asked at the
+    /// moment of sending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketing: bool,
+    /// Openings and clicks are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub track: bool,
+}
+
+impl Email {
+    /// Whether links of ours are in it, so that something may be told about it once it left.
+    pub fn is_followed(&self) -> bool {
+        let linked = |text: &str| text.contains(super::mail::UNSUBSCRIBE);
+        self.marketing || self.track || linked(&self.text) || self.html.as_deref().is_some_and(linked)
+    }
 }
 
 /// An HTTP request, rendered.

@@ -20,7 +20,7 @@ use super::calendar::Calendar;
 use super::call::Retry;
 use super::entity::{Entity, FieldKind};
 use super::expression::Expr;
-use super::gate::{Gates, Hours};
+use super::gate::{Gates, Hours, Limit};
 use super::schedule::Schedules;
 use super::trigger::{Index, Trigger};
 use super::value::Map;
@@ -59,6 +59,8 @@ pub struct Definitions {
     pub rearming: Vec<usize>,
     /// When messages are held unless a rule or flow says otherwise.
     pub quiet: Option<Hours>,
+    /// How much marketing mail an address gets.
+    pub marketing: Option<Limit>,
     /// What conditions look up, by id.
     pub tables: BTreeMap<String, super::lookup::Table>,
     /// Forms, by id.

@@ -18,6 +18,8 @@ pub struct Entity {
     pub key: String,
     /// By name.
     pub fields: BTreeMap<String, Field>,
+    /// The field that says whether marketing mail is wanted; none: it need not be said.
+    pub consent: Option<String>,
 }
 
 /// One field.
@@ -150,7 +152,7 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// Full-width digits, letters and signs to their half-width form.
-fn half_width(text: &str) -> String {
+pub(super) fn half_width(text: &str) -> String {
     text.trim()
         .chars()
         .map(|c| match c {

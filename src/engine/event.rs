@@ -223,6 +223,8 @@ pub enum Body {
         /// What it comes to; nothing: it is discarded.
         told: Vec<super::quarantine::Retold>,
     },
+    /// Something was told about a mail that left.
+    Mail(Box<super::mail::Told>),
     /// What it was is no longer kept; its name, times and record are.
     Forgotten,
     /// Something a person asked for from the command line or the API.
@@ -266,6 +268,8 @@ pub enum Command {
     Task(Box<super::approval::Ask>),
     /// About a run.
     Run(Box<super::flow::Ask>),
+    /// An address is to get marketing mail, or none.
+    Contact(super::mail::Ask),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

@@ -9,6 +9,7 @@ use super::action::Doing;
 use super::approval::Marker;
 use super::budget::{Budget, after};
 use super::call::{Call, CallId, Class, Outcome as Ended, Request, Retry, Status};
+use super::consent;
 use super::decide::{By, Deciding};
 use super::definition::{Connection, Deliver};
 use super::event::{Body, Command};
@@ -131,10 +132,15 @@ fn budget(draft: &Deciding<'_>, connection: &str) -> Result<Budget, Need> {
 }
 
 fn by_of(call: &Call) -> By {
-    let mut by = By { run: call.run.clone(), ..By::default() };
-    if let Some(rule) = call.by.strip_prefix("rule:") {
+    By { run: call.run.clone(), ..by_text(&call.by) }
+}
+
+/// Who is meant by [`By::text`].
+pub(super) fn by_text(text: &str) -> By {
+    let mut by = By::default();
+    if let Some(rule) = text.strip_prefix("rule:") {
         by.rule = Some(rule.to_owned());
-    } else if let Some(flow) = call.by.strip_prefix("flow:") {
+    } else if let Some(flow) = text.strip_prefix("flow:") {
         let (flow, step) = flow.rsplit_once('/').unwrap_or((flow, ""));
         by.flow = Some(flow.to_owned());
         by.step = Some(step.to_owned());
@@ -159,7 +165,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     let connection: Option<&Connection> = draft.definitions.connections.get(&call.connection);
     let rate = connection.and_then(|c| c.rate);
     if connection.is_some_and(|c| c.deliver == Deliver::Preview) {
-        return withdraw(draft, &call, "preview");
+        return withdraw(draft, &call, vec![("reason", "preview".into())], After::Goes(Value::Null));
     }
     if call.due > now {
         return Ok(()); // told too early; it is told again
@@ -177,6 +183,11 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
         draft.put(Key::Call(*first), Entry::Call(call));
         return Ok(());
     }
+    if let Some(refusal) = consent::refused(draft, &call)? {
+        // The run goes on: what to do about it is for its flow to say.
+        let reason = refusal.first().map(|(_, reason)| reason.clone()).unwrap_or_default();
+        return withdraw(draft, &call, refusal, After::Goes(Value::from([("suppressed", reason)])));
+    }
     // One that was tried before may have arrived: its content, like its key, stays as it was.
     if !call.tried && call.markers.is_empty() && budget.room(rate, now) <= waiting.len() {
         carry(draft, &mut call, waiting)?;
@@ -187,6 +198,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
     }
     call.status = Status::Started;
     call.attempt += 1;
+    consent::leaves(draft, &call)?;
     draft.put(Key::Call(*first), Entry::Call(call));
     Ok(())
 }
@@ -231,20 +243,29 @@ fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     Ok(())
 }
 
-/// Takes a call, and what it carries, out of the outbox without sending it.
-fn withdraw(draft: &mut Deciding<'_>, call: &Call, reason: &str) -> Result<(), Need> {
+/// What becomes of a run whose call is not sent.
+enum After {
+    /// It goes on with this as the answer.
+    Goes(Value),
+    /// It ends.
+    Ends,
+}
+
+/// Takes a call, and what it carries, out of the outbox without sending it; why, `reason` among it.
+fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, after: After) -> Result<(), Need> {
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Suppressed, vec![("reason", reason.into()), ("merged", call.id.to_string().into())]);
+            let merged = [("merged", call.id.to_string().into())];
+            say(draft, &carried, Outcome::Suppressed, why.iter().cloned().chain(merged).collect());
         }
         draft.remove(Key::Call(*id));
     }
-    say(draft, call, Outcome::Suppressed, vec![("reason", reason.into())]);
+    say(draft, call, Outcome::Suppressed, why);
     draft.remove(Key::Call(call.id));
-    match &call.run {
-        Some(run) if reason == "preview" => flow::answered(draft, run, call.id, Ok(&Value::Null)),
-        Some(run) => flow::abandon(draft, run),
-        None => Ok(()),
+    match (&call.run, after) {
+        (Some(run), After::Goes(answer)) => flow::answered(draft, run, call.id, Ok(&answer)),
+        (Some(run), After::Ends) => flow::abandon(draft, run),
+        (None, _) => Ok(()),
     }
 }
 
@@ -290,6 +311,7 @@ fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need
     }
     let status = answer.at(&["status"]).cloned();
     say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect());
+    consent::delivered(draft, &call, answer)?;
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
             say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())]);
@@ -398,9 +420,10 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
             say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
         }
         Command::Discard(_) => {
-            return withdraw(draft, &call, "discarded");
+            return withdraw(draft, &call, vec![("reason", "discarded".into())], After::Ends);
         }
-        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock | Command::Task(_) | Command::Run(_) => {} // not about calls
+        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
+        Command::Task(_) | Command::Run(_) | Command::Contact(_) => {}
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;

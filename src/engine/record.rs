@@ -160,7 +160,7 @@ mod tests {
         let field = |from| Field { kind: FieldKind::Text, from };
         let fields =
             [("stage", From::Anyone), ("owner", From::Anyone), ("pool", From::Ifthen), ("erp_no", From::Source("erp".into()))];
-        Entity { key: "id".into(), fields: fields.map(|(n, f)| (n.to_owned(), field(f))).into(), title: None }
+        Entity { key: "id".into(), fields: fields.map(|(n, f)| (n.to_owned(), field(f))).into(), ..Entity::default() }
     }
 
     /// What `source` tells, and which fields then changed to what.

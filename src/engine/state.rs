@@ -113,6 +113,10 @@ pub enum Key {
     Schedules,
     /// What a source told and that was not understood, by the number of its event.
     Quarantine(u64),
+    /// A mail that left, by the call that sent it.
+    Sent(CallId),
+    /// What is known of a mail address.
+    Contact(String),
 }
 
 /// A timer's place: due time in milliseconds, then the event that set it and a number within that event.
@@ -155,6 +159,8 @@ impl Key {
             Self::Schedules => "schedules/",
             Self::Paused => prefix::PAUSED,
             Self::Quarantine(_) => prefix::QUARANTINE,
+            Self::Sent(_) => "sent/",
+            Self::Contact(_) => "contact/",
         }
     }
 }
@@ -206,9 +212,10 @@ impl fmt::Display for Key {
             | Self::Budget(id)
             | Self::Cursor(id)
             | Self::Tick(id)
-            | Self::Sweep(id) => f.write_str(id),
+            | Self::Sweep(id)
+            | Self::Contact(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
-            Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
+            Self::Call(id) | Self::Sent(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Task(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
             Self::Window { window, subject } => write!(f, "{window}/{subject}"),
@@ -238,10 +245,12 @@ impl FromStr for Key {
             }
             "silence" => Self::Silences,
             "pointer" => Self::Pointer(own()),
-            "call" => {
+            "call" | "sent" => {
                 let (seq, n) = rest.split_once('-').ok_or(())?;
-                Self::Call(CallId { seq: number(seq)?, n: number(n)? })
+                let id = CallId { seq: number(seq)?, n: number(n)? };
+                if kind == "call" { Self::Call(id) } else { Self::Sent(id) }
             }
+            "contact" => Self::Contact(own()),
             "timer" => {
                 let mut parts = rest.splitn(3, '-');
                 let mut next = || parts.next().ok_or(());
@@ -356,6 +365,10 @@ pub enum Entry {
     Schedules(BTreeMap<String, (String, String)>),
     /// Under [`Key::Quarantine`].
     Quarantine(super::quarantine::Held),
+    /// Under [`Key::Sent`].
+    Sent(Box<super::mail::Sent>),
+    /// Under [`Key::Contact`].
+    Contact(super::contact::Contact),
 }
 
 /// Whom a timer wakes.
@@ -384,6 +397,8 @@ pub enum Wake {
     Tick(String),
     /// What waits at a rule's gate, under this key.
     Gate(Key),
+    /// Nobody: what is kept under this key is forgotten.
+    Forget(Key),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
@@ -507,6 +522,8 @@ mod tests {
             "schedules/",
             "paused/",
             "quarantine/0000000000000042",
+            "sent/0000000000001042-0002",
+            "contact/o'neil/x@example.com",
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }

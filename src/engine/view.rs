@@ -66,6 +66,9 @@ impl Scope for View<'_> {
                 };
             }
         }
+        if first == "unsubscribe_url" && rest.is_empty() {
+            return Ok(Cow::Owned(super::mail::UNSUBSCRIBE.into())); // only mails know the name
+        }
         let constant = self.deciding.definitions.constants.get(first);
         Ok(constant.and_then(|c| c.at(rest)).map_or_else(null, Cow::Borrowed))
     }

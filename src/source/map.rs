@@ -14,6 +14,7 @@ use crate::config::settings::{Delivery, Imported, Mapping, RecordMapping};
 use crate::engine::definition::Definitions;
 use crate::engine::entity::{self, Entity};
 use crate::engine::event::{Body, Draft, RecordRef, Upsert};
+use crate::engine::mail;
 use crate::engine::scope::{Scope, Stop};
 use crate::engine::value::{Map, Value};
 
@@ -136,6 +137,10 @@ pub fn check_name(name: &str, definitions: &Definitions) -> Result<(), String> {
     if reserved || name == "ifthen" || name.starts_with("ifthen.") {
         let why = "only ifthen itself says so, when a record really changes";
         return Err(format!("event name `{shown}` is reserved: {why}; say another name in `event:` of the source's map"));
+    }
+    if mail::EVENTS.contains(&name) {
+        let why = "only ifthen itself says so, of mails that it sent; bounces come by a source with `bounces:`";
+        return Err(format!("event name `{name}` is reserved: {why}; say another name in `event:` of the source's map"));
     }
     Ok(())
 }
@@ -291,7 +296,7 @@ mod tests {
             ("tags", FieldKind::List),
         ];
         let field = |kind| Field { kind, from: From::Anyone };
-        let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), title: None };
+        let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }
     }
 

@@ -25,6 +25,7 @@ use self::side::Side;
 use super::world::World;
 use crate::engine::definition::Definitions;
 use crate::engine::event::{self, Body, Command, Draft, Event};
+use crate::engine::mail::About;
 use crate::store::scratch::Below;
 use crate::store::{self, Read, export};
 
@@ -235,7 +236,9 @@ fn is_told(body: &Body) -> bool {
         Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
         Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
         Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
-        Body::Command(Command::Silence(_) | Command::EndSilence(_)) => true,
+        Body::Command(Command::Silence(_) | Command::EndSilence(_) | Command::Contact(_)) => true,
+        // Of a mail of the recorded history: neither side has sent just that one.
+        Body::Mail(told) => matches!(told.about, About::Address(_)),
         // Runs and tasks are numbered by the events that began them: what was said about those of then fits none here.
         Body::Command(Command::Task(_) | Command::Run(_)) => false,
         // Here the clock is never wrong.

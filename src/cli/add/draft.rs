@@ -461,7 +461,7 @@ record:
         use crate::engine::entity::{Field, FieldKind, From};
         let field = || Field { kind: FieldKind::Text, from: From::Anyone };
         let fields = [("no".to_owned(), field()), ("name".to_owned(), field())].into();
-        let lead = Entity { key: "no".into(), fields, title: None };
+        let lead = Entity { key: "no".into(), fields, ..Entity::default() };
         let definitions = Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() };
         let payload = Payload::read(r#"{"编号":"L1","姓名":"刘洋","城市":"上海"}"#.as_bytes()).unwrap();
         let draft = Draft::new(&payload, "crm", None, &definitions).unwrap();

@@ -169,7 +169,14 @@ mod tests {
     use crate::engine::call::{Email, Http, HttpBody};
 
     fn mail(to: &str) -> Request {
-        Request::Email(Email { to: to.into(), subject: "刘洋: 欢迎".into(), text: "一\n二".into(), html: None })
+        Request::Email(Email {
+            to: to.into(),
+            subject: "刘洋: 欢迎".into(),
+            text: "一\n二".into(),
+            html: None,
+            marketing: false,
+            track: false,
+        })
     }
 
     #[test]

@@ -30,8 +30,24 @@ impl Compiler<'_> {
             // The key is a field whether it is listed or not.
             let key = Field { kind: FieldKind::Text, from: From::Anyone };
             entity.fields.entry(entity.key.clone()).or_insert(key);
+            entity.consent = item.node.get("consent").and_then(|n| self.consent(n, &entity));
             self.entities.insert(item.id.to_owned(), entity);
         }
+    }
+
+    /// The field by which marketing mail is wanted: one that is true or false.
+    fn consent(&self, node: &Node, entity: &Entity) -> Option<String> {
+        let name = node.text()?;
+        match entity.fields.get(name).map(|f| &f.kind) {
+            Some(FieldKind::Boolean | FieldKind::Any) => return Some(name.to_owned()),
+            Some(_) => self.sink.add(Problem::new(node.at, t::CONSENT_FIELD.with([name.into()])).help(t::CONSENT_HELP.with([]))),
+            None => {
+                let near = scalar::nearest(name, entity.fields.keys().map(String::as_str));
+                let help = near.map(|n| t::DID_YOU_MEAN.with([n.into()]));
+                self.sink.add(Problem::new(node.at, t::CONSENT_FIELD.with([name.into()])).help(help));
+            }
+        }
+        None
     }
 
     fn field(&self, entry: &Entry) -> Option<Field> {

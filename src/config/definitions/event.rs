@@ -10,6 +10,7 @@ use super::super::scalar::nearest;
 use super::super::tree::Node;
 use super::Compiler;
 use super::rule::{RESERVED, is_event};
+use crate::engine::mail;
 
 /// What record changes say in this version.
 const SAID: &[&str] = &["created", "changed"];
@@ -65,7 +66,8 @@ impl Compiler<'_> {
     /// The names that are known for certain: of record changes, of `emit`, of the engine.
     fn all_events(&self) -> Vec<String> {
         let own = self.entities.keys().flat_map(|e| SAID.iter().map(move |verb| format!("{e}.{verb}")));
-        own.chain(self.events.iter().cloned()).chain(OWN.iter().map(|o| (*o).to_owned())).collect()
+        let told = OWN.iter().chain(&mail::EVENTS).map(|o| (*o).to_owned());
+        own.chain(self.events.iter().cloned()).chain(told).collect()
     }
 
     /// What was meant by a name that nothing says; `None` where it may yet be right.

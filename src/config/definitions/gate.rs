@@ -137,6 +137,16 @@ impl Compiler<'_> {
     }
 }
 
+/// `limit: 3 per week` of config.yaml: per address.
+pub(in crate::config) fn limit(node: &Node, sink: &Sink) -> Option<Limit> {
+    let text = node.text()?;
+    let Some((count, per)) = said_limit(text) else {
+        sink.add(Problem::new(node.at, t::BAD_LIMIT.with([text.into()])).help(t::BAD_LIMIT_HELP.with([])));
+        return None;
+    };
+    Some(Limit { count, per, by: None })
+}
+
 /// `3 per day`, `3/24h`
 fn said_limit(text: &str) -> Option<(u32, Per)> {
     let (count, length) = text.split_once('/').or_else(|| text.split_once(" per "))?;

@@ -41,7 +41,9 @@ impl Compiler<'_> {
                 self.mail(node, of, steps).map(MailContent::Inline)
             }
         };
-        Some(EmailAction { connection: connection?, to: to?, content: content? })
+        let said = |key: &str| node.get(key).and_then(scalar::boolean).unwrap_or(false);
+        let (marketing, track) = (said("marketing"), said("track"));
+        Some(EmailAction { connection: connection?, to: to?, content: content?, marketing, track })
     }
 
     /// One address or several; each may be a template.

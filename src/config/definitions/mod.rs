@@ -22,7 +22,7 @@ mod term;
 mod who;
 mod window;
 
-pub(super) use gate::hours;
+pub(super) use gate::{hours, limit};
 pub(super) use message::PLAIN_HTTP;
 
 use std::cell::RefCell;
@@ -40,7 +40,7 @@ use super::text::Text;
 use super::tree::{Kind, Node};
 use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
 use crate::engine::entity::Entity;
-use crate::engine::gate::Hours;
+use crate::engine::gate::{Hours, Limit};
 use crate::engine::lookup::Table;
 use crate::engine::schedule::{Schedule, Schedules};
 use crate::engine::value::Map;
@@ -56,6 +56,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) connections: &'a BTreeMap<String, Connection>,
     /// When messages are held.
     pub(super) quiet: Option<Hours>,
+    /// How much marketing mail an address gets.
+    pub(super) marketing: Option<Limit>,
     /// HTTP connections without a `base`.
     pub(super) baseless: BTreeSet<String>,
     /// Ids of the sources.
@@ -181,6 +183,7 @@ pub(super) fn compile(
         flows,
         flow_gates,
         quiet: around.quiet.clone(),
+        marketing: around.marketing.clone(),
         tables: with.tables,
         templates,
         connections: around.connections.clone(),

@@ -100,7 +100,8 @@ impl Compiler<'_> {
 
     /// The content of a mail: subject, text, HTML.
     pub(super) fn mail(&self, node: &Node, of: &[String], steps: Option<&std::collections::BTreeSet<String>>) -> Option<Mail> {
-        let names = self.known(of, steps);
+        let mut names = self.known(of, steps);
+        names.lets.push("unsubscribe_url".into());
         let subject = node.get("subject").and_then(|n| self.template(n, &names));
         let text = node.get("text").and_then(|n| self.template(n, &names));
         let html = node.get("html").map(|n| self.html(n, &names));

@@ -132,7 +132,7 @@ impl Compiler<'_> {
             return None;
         }
         let reserved = name.rsplit_once('.').is_some_and(|(e, verb)| RESERVED.contains(&verb) && self.entities.contains_key(e));
-        if reserved || name.starts_with("ifthen.") {
+        if reserved || name.starts_with("ifthen.") || crate::engine::mail::EVENTS.contains(&name) {
             self.sink.say(node.at, &t::RESERVED_EVENT, [name.into()]);
             return None;
         }

@@ -76,6 +76,11 @@ impl File<'_> {
             calendar: self.node.get("calendar").cloned(),
             connections,
             quiet: self.node.get("quiet").and_then(|n| super::definitions::hours(n, self.sink)),
+            marketing: self
+                .node
+                .get("marketing")
+                .and_then(|n| n.get("limit"))
+                .and_then(|n| super::definitions::limit(n, self.sink)),
             baseless: connection::baseless(self),
             sources: entries("sources").iter().map(|e| e.key.clone()).collect::<BTreeSet<_>>(),
             events: entries("sources").iter().filter_map(source::event_pattern).collect(),
@@ -91,6 +96,7 @@ impl File<'_> {
         Settings {
             path: absolute(self.path),
             listen: self.node.text_at("listen").and_then(|a| a.parse().ok()).unwrap_or_else(|| ([127, 0, 0, 1], 8780).into()),
+            public_url: self.node.get("public_url").and_then(|n| self.public_url(n)),
             data: absolute(&self.folder().join(self.node.text_at("data").unwrap_or("data"))),
             definitions: folders,
             sources: sources.collect(),
@@ -100,6 +106,17 @@ impl File<'_> {
             allow_networks: networks.iter().filter_map(|n| super::grammar::network(n.text()?)).collect(),
             log: if self.node.text_at("log") == Some("json") { LogFormat::Json } else { LogFormat::Text },
         }
+    }
+
+    /// Without the slash at its end; what links are put behind can have no query.
+    fn public_url(&self, node: &Node) -> Option<String> {
+        let text = node.text()?;
+        let parsed = url::Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+        if parsed.is_none_or(|u| u.query().is_some() || u.fragment().is_some() || !u.username().is_empty()) {
+            self.sink.add(Problem::new(node.at, t::PUBLIC_URL.with([text.into()])).help(t::PUBLIC_URL_HELP.with([])));
+            return None;
+        }
+        Some(text.trim_end_matches('/').to_owned())
     }
 
     fn limits(&self) -> Limits {

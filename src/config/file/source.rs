@@ -11,8 +11,8 @@ use super::super::catalogue as t;
 use super::super::problem::Problem;
 use super::super::scalar::{self, nearest};
 use super::super::settings::{
-    Algorithm, Ask, Delivery, Encoding, Hmac, Imported, KeyForm, Mapping, Poll, RecordMapping, Source, SourceKind, StampAt, Unit,
-    Verify, Webhook,
+    Algorithm, Ask, Bounces, Delivery, Encoding, Hmac, Imported, KeyForm, Mapping, Poll, RecordMapping, Source, SourceKind,
+    StampAt, Unit, Verify, Webhook,
 };
 use super::super::tree::{Entry, Node};
 use super::{File, absolute};
@@ -22,6 +22,9 @@ use crate::engine::template::Template;
 /// The pattern of the events that a source tells: what its template inserts may be anything.
 pub(super) fn event_pattern(entry: &Entry) -> Option<String> {
     let Some(text) = entry.value.text_at("event") else {
+        if entry.value.has("bounces") {
+            return None; // what it tells, everybody knows
+        }
         // CloudEvents bring their own names.
         let any = entry.value.has("webhook");
         return Some(if any { "*".into() } else { format!("{}.received", entry.key) });
@@ -50,7 +53,32 @@ pub(super) fn source(file: &File<'_>, entry: &Entry, definitions: &Definitions) 
         _ => return None,
     };
     let lateness = node.get("lateness").and_then(scalar::duration).unwrap_or_default();
-    Some(Source { kind, map, lateness })
+    let bounces = node.get("bounces").and_then(|n| bounces(file, node, n, &kind));
+    Some(Source { kind, map, lateness, bounces })
+}
+
+/// The form in which a source tells of bounces. Whoever tells them takes addresses off every list: it must prove who it is.
+fn bounces(file: &File<'_>, source: &Node, node: &Node, kind: &SourceKind) -> Option<Bounces> {
+    for key in ["event", "each", "delivery", "record", "time", "imports"] {
+        if let Some(other) = source.get(key) {
+            file.sink.say(other.at, &t::BOUNCES_ALONE, [key.into()]);
+        }
+    }
+    match kind {
+        SourceKind::Poll(_) => file.sink.say(node.at, &t::BOUNCES_POLLED, []),
+        SourceKind::Webhook(Webhook { verify, .. }) => {
+            if verify.hmac.is_none() && verify.bearer.is_empty() && verify.basic.is_none() {
+                let problem = Problem::new(node.at, t::BOUNCES_UNVERIFIED.with([]));
+                file.sink.add(problem.help(t::BOUNCES_UNVERIFIED_HELP.with([])));
+            }
+        }
+    }
+    Some(match node.text()? {
+        "postmark" => Bounces::Postmark,
+        "resend" => Bounces::Resend,
+        "sendgrid" => Bounces::Sendgrid,
+        _ => Bounces::Generic,
+    })
 }
 
 fn verify(file: &File<'_>, node: &Node) -> Verify {

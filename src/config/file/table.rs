@@ -36,6 +36,13 @@ static FILE_KEYS: Keys = Keys {
             "When messages to people are held",
             "静默时段,发给人的消息推迟到时段结束",
         ),
+        may(
+            "public_url",
+            Url,
+            "What stands before links that people receive; `http://` and `listen` unless said",
+            "对外链接的地址前缀，默认 `http://` 加监听地址",
+        ),
+        may("marketing", Object(&MARKETING), "How much marketing mail an address gets", "营销邮件"),
         may("limits", Object(&LIMITS), "On everything that could grow", "各种上限"),
         may("retention", Object(&RETENTION), "For how long what happened is kept", "历史的保留时间"),
         may("allow_networks", OneOrMore(&Network), "Private networks that `http` may reach", "允许 `http` 访问的内网网段"),
@@ -44,6 +51,18 @@ static FILE_KEYS: Keys = Keys {
     ]],
     one_of: &[],
     later: &["tls", "store", "database", "access", "tokens", "roles", "console", "mailbox", "metrics", "cluster"],
+};
+
+static MARKETING: Keys = Keys {
+    what: &("`marketing`", "`marketing`"),
+    keys: &[&[must(
+        "limit",
+        Text,
+        "The most that one address gets: `3 per week`, `1/24h`; what is beyond is never sent",
+        "每个地址最多收到几封,如 `3 per week`、`1/24h`,超出的不再发送",
+    )]],
+    one_of: &[],
+    later: &[],
 };
 
 static LIMITS: Keys = Keys {
@@ -107,6 +126,12 @@ static SOURCE: Keys = Keys {
         may("webhook", Object(&WEBHOOK), "It posts to `/in/<id>`; `{}` for no demands", "推送到 `/in/<id>`；没有要求时写 `{}`"),
         may("poll", Object(&POLL), "We ask it", "由我们轮询"),
         may("event", Text, "The event's name; a template over the payload", "事件名，可用模板"),
+        may(
+            "bounces",
+            Word(BOUNCES),
+            "It tells of mails that came back or were called spam, in this provider's form",
+            "上报退信和投诉，按此服务商的格式",
+        ),
         may("each", Name, "The path of the list of items", "列表所在的路径"),
         may("delivery", ScalarOr(&Name, &Object(&DELIVERY)), "Where the delivery's id is", "投递标识所在的位置"),
         may("time", Name, "The path of the time at which it happened", "发生时间的路径"),
@@ -127,6 +152,9 @@ static SOURCE: Keys = Keys {
     one_of: &[&["webhook", "poll"]],
     later: &["mailbox", "stream", "form", "import", "schedule"],
 };
+
+/// The forms in which bounces are told.
+pub(super) const BOUNCES: &[&str] = &["generic", "postmark", "resend", "sendgrid"];
 
 static WEBHOOK: Keys = Keys {
     what: &("a webhook", "webhook"),

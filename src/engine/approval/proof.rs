@@ -162,7 +162,7 @@ fn message(definitions: &Definitions, task: TaskId, subject: &str, to: &str, mar
         );
         ("您的验证码".to_owned(), text)
     };
-    Email { to: to.to_owned(), subject, text, html: None }
+    Email { to: to.to_owned(), subject, text, html: None, marketing: false, track: false }
 }
 
 #[cfg(test)]

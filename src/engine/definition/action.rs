@@ -151,6 +151,12 @@ pub struct EmailAction {
     pub to: Template,
     /// What it says.
     pub content: MailContent,
+    /// It is marketing: whoever does not want it does not get it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketing: bool,
+    /// Openings and clicks are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub track: bool,
 }
 
 /// Where a mail's content is from.

@@ -289,7 +289,7 @@ mod tests {
     fn definitions() -> Definitions {
         let field = |kind| Field { kind, from: From::Anyone };
         let fields = [("id", FieldKind::Text), ("mobile", FieldKind::Phone("CN".into()))];
-        let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), title: None };
+        let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }
     }
 
@@ -300,6 +300,7 @@ mod tests {
             kind: SourceKind::Poll(Poll { ask, every: SignedDuration::from_secs(30), cursor, batch: 97 }),
             map,
             lateness: SignedDuration::ZERO,
+            bounces: None,
         }
     }
 

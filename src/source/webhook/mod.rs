@@ -306,12 +306,17 @@ mod tests {
 
     fn source(map: Mapping) -> Source {
         let verify = Verify { bearer: vec!["good".into()], from: vec!["10.0.0.0/8".parse().unwrap()], ..Verify::default() };
-        Source { kind: SourceKind::Webhook(Webhook { verify, rate: None }), map, lateness: jiff::SignedDuration::ZERO }
+        Source {
+            kind: SourceKind::Webhook(Webhook { verify, rate: None }),
+            map,
+            lateness: jiff::SignedDuration::ZERO,
+            bounces: None,
+        }
     }
 
     fn definitions() -> Definitions {
         let field = || Field { kind: FieldKind::Number, from: From::Anyone };
-        let lead = Entity { key: "id".into(), fields: [("id".into(), field())].into(), title: None };
+        let lead = Entity { key: "id".into(), fields: [("id".into(), field())].into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }
     }
 

@@ -331,15 +331,15 @@ pub(in crate::store) fn keeps_chain(key: &Key) -> bool {
         Key::Armed { .. } | Key::Tick(_) | Key::Schedules | Key::Paused => true,
         Key::Gate { .. } | Key::Silences => true,
         Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Sweep(_) | Key::Items { .. } => false,
-        Key::Quarantine(_) | Key::Task(_) | Key::Awaiting { .. } => false,
-        Key::Awaits => true,
+        Key::Contact(_) | Key::Awaits => true,
+        Key::Quarantine(_) | Key::Sent(_) | Key::Task(_) | Key::Awaiting { .. } => false,
     }
 }
 
 /// The event that made a short-lived thing, where its key says so.
 fn made(key: &Key) -> Option<u64> {
     match key {
-        Key::Call(id) => Some(id.seq),
+        Key::Call(id) | Key::Sent(id) => Some(id.seq),
         Key::Timer(id) => Some(id.seq),
         Key::Task(id) => Some(id.seq),
         Key::Parked(seq) | Key::Quarantine(seq) => Some(*seq),
