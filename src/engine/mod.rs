@@ -25,6 +25,7 @@ pub mod explain;
 pub mod expression;
 pub mod flow;
 pub mod gate;
+pub mod link;
 pub mod log;
 pub mod lookup;
 mod merging;
