@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::approval::Marker;
 use super::event::RecordRef;
 use super::value::Value;
 
@@ -71,6 +72,9 @@ pub struct Call {
     /// Quiet hours do not hold it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
+    /// What stands in its text for links and codes that are made when it leaves; nothing else is taken for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
     /// What it said before others were merged into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<Box<Request>>,

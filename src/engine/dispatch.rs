@@ -294,6 +294,7 @@ mod tests {
             depth: 0,
             tried: false,
             urgent: false,
+            markers: Vec::new(),
             own: None,
             carries: Vec::new(),
             status,

@@ -38,6 +38,31 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The code of six digits that proves who decides a task: that many were sent to this person by then. Never kept anywhere.
+    pub fn code(&self, task: &str, person: &str, n: u32) -> Option<String> {
+        let hash = self.hash(b"ifthen code\0", &[task, person, &n.to_string()])?;
+        let number = hash.iter().take(8).fold(0, |n: u64, byte| n << 8 | u64::from(*byte));
+        Some(format!("{:06}", number % 1_000_000))
+    }
+
+    /// What a page's form must bring back: bound to its link and to the session in which it was shown.
+    pub fn form(&self, link: &str, session: &str) -> Option<String> {
+        let hash = self.hash(b"ifthen form\0", &[link, session])?;
+        Some(URL_SAFE_NO_PAD.encode(hash.get(..SIGNATURE)?))
+    }
+
+    fn hash(&self, domain: &[u8], parts: &[&str]) -> Option<[u8; 32]> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).ok()?;
+        mac.update(domain);
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes()); // no two lists of parts give the same bytes
+            mac.update(part.as_bytes());
+        }
+        Some(mac.finalize().into_bytes().into())
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(***)")
@@ -115,6 +140,16 @@ pub enum Token {
         #[serde(rename = "m")]
         mail: Mail,
     },
+    /// A browser's cookie: whoever uses it has proved to be this person.
+    #[serde(rename = "s")]
+    Session {
+        /// Who.
+        #[serde(rename = "p")]
+        person: String,
+        /// Until when, in Unix seconds.
+        #[serde(rename = "e")]
+        until: i64,
+    },
 }
 
 /// The kinds of [`Token`].
@@ -126,6 +161,7 @@ pub enum Kind {
     Unsubscribe,
     Task,
     Mail,
+    Session,
 }
 
 impl Kind {
@@ -137,6 +173,7 @@ impl Kind {
             Self::Unsubscribe => b"ifthen link unsubscribe\0",
             Self::Task => b"ifthen link task\0",
             Self::Mail => b"ifthen link mail\0",
+            Self::Session => b"ifthen session\0",
         }
     }
 }
@@ -150,12 +187,13 @@ impl Token {
             Self::Unsubscribe { .. } => Kind::Unsubscribe,
             Self::Task { .. } => Kind::Task,
             Self::Mail { .. } => Kind::Mail,
+            Self::Session { .. } => Kind::Session,
         }
     }
 
-    /// Whether its time is over; only tasks have one, and its last second still counts.
+    /// Whether its time is over; only tasks and sessions have one, and its last second still counts.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        matches!(self, Self::Task { until, .. } if now.as_second() > *until)
+        matches!(self, Self::Task { until, .. } | Self::Session { until, .. } if now.as_second() > *until)
     }
 
     /// As a link carries it; the same token gives the same text. `None`: it would be longer than [`LONGEST`].
@@ -195,7 +233,7 @@ fn signature(key: &Key, kind: Kind, payload: &[u8]) -> Option<[u8; SIGNATURE]> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 5] = [Kind::Open, Kind::Click, Kind::Unsubscribe, Kind::Task, Kind::Mail];
+    const KINDS: [Kind; 6] = [Kind::Open, Kind::Click, Kind::Unsubscribe, Kind::Task, Kind::Mail, Kind::Session];
 
     fn key(n: u8) -> Key {
         Key::new([n; KEY])
@@ -205,13 +243,14 @@ mod tests {
         Mail::new(CallId { seq: 1042, n: 2 }, "liuyang@example.com")
     }
 
-    fn tokens() -> [Token; 5] {
+    fn tokens() -> [Token; 6] {
         [
             Token::Open { mail: mail() },
             Token::Click { mail: mail(), url: "https://example.com/产品?a=1&b=\"x\"#价格".into() },
             Token::Unsubscribe { mail: mail() },
             Token::Task { task: "t7-1".into(), person: "张三".into(), until: 1_800_000_000 },
             Token::Mail { mail: mail() },
+            Token::Session { person: "张三".into(), until: 1_800_000_000 },
         ]
     }
 
@@ -289,6 +328,25 @@ mod tests {
         assert!(
             !task.is_over(at(100)) && task.is_over(at(101)) && !Token::Open { mail: mail() }.is_over(at(i64::from(u32::MAX)))
         );
+    }
+
+    #[test]
+    fn a_code_is_of_one_key_task_person_and_number() {
+        let code = |k, task: &str, person: &str, n| key(k).code(task, person, n).unwrap();
+        assert_eq!(code(7, "t7-1", "张三", 1), code(7, "t7-1", "张三", 1));
+        let all =
+            [code(7, "t7-1", "张三", 1), code(8, "t7-1", "张三", 1), code(7, "t7-2", "张三", 1), code(7, "t7-1", "李四", 1)];
+        let all: std::collections::BTreeSet<String> = all.into_iter().chain([code(7, "t7-1", "张三", 2)]).collect();
+        assert_eq!(all.len(), 5, "{all:?}");
+        assert!(all.iter().all(|c| c.len() == 6 && c.bytes().all(|b| b.is_ascii_digit())), "{all:?}");
+    }
+
+    #[test]
+    fn a_form_is_of_one_link_and_session() {
+        let form = |link, session| key(7).form(link, session).unwrap();
+        assert_eq!(form("a", "b"), form("a", "b"));
+        assert_ne!(form("a", "b"), form("a", ""));
+        assert_ne!(form("ab", ""), form("a", "b"));
     }
 
     #[test]

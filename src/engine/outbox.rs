@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::action::Doing;
+use super::approval::Marker;
 use super::budget::{Budget, after};
 use super::call::{Call, CallId, Class, Outcome as Ended, Request, Retry, Status};
 use super::decide::{By, Deciding};
@@ -29,11 +30,13 @@ pub(super) struct Order<'a> {
     pub(super) retry: Option<Vec<Retry>>,
     /// Quiet hours do not hold it.
     urgent: bool,
+    /// See [`Call::markers`].
+    pub(super) markers: Vec<Marker>,
 }
 
 impl<'a> Order<'a> {
     pub(super) fn new(connection: &'a str, lane: String, request: Request) -> Self {
-        Self { connection, lane, request, emit: None, retry: None, urgent: false }
+        Self { connection, lane, request, emit: None, retry: None, urgent: false, markers: Vec::new() }
     }
 
     pub(super) fn urgent(self, urgent: bool) -> Self {
@@ -43,7 +46,7 @@ impl<'a> Order<'a> {
 
 /// Puts a call into the outbox, or shows it in the log where something is on preview.
 pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_>) -> Result<Option<CallId>, Stop> {
-    let Order { connection: name, lane, request, emit, retry, urgent } = order;
+    let Order { connection: name, lane, request, emit, retry, urgent, markers } = order;
     let connection = draft.definitions.connections.get(name);
     let connection = connection.ok_or_else(|| Stop::Unevaluable(format!("there is no connection {name}")))?;
     let mut detail = shown(&request);
@@ -75,6 +78,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         depth: draft.depth(),
         tried: false,
         urgent,
+        markers,
         own: None,
         carries: Vec::new(),
         status: Status::Queued,
@@ -174,7 +178,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
         return Ok(());
     }
     // One that was tried before may have arrived: its content, like its key, stays as it was.
-    if !call.tried && budget.room(rate, now) <= waiting.len() {
+    if !call.tried && call.markers.is_empty() && budget.room(rate, now) <= waiting.len() {
         carry(draft, &mut call, waiting)?;
     }
     budget.spend(rate, now);
@@ -192,7 +196,8 @@ fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Resul
     for id in waiting {
         let Some(mut next) = load(draft, *id)? else { continue };
         let later = next.due > draft.now || quiet::held(draft.definitions, &next, draft.now).is_some();
-        let alone = next.tried || next.run.is_some() || !next.carries.is_empty() || later;
+        let own = !next.carries.is_empty() || !next.markers.is_empty(); // what becomes of markers is longer than they are
+        let alone = next.tried || next.run.is_some() || own || later;
         if next.status != Status::Queued || alone || next.connection != call.connection {
             break;
         }

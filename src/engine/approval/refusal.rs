@@ -59,12 +59,6 @@ pub(super) enum Refusal {
         /// What is wrong.
         why: String,
     },
-    /// A code cannot reach them alone.
-    NoChannel,
-    /// The last code was sent just now.
-    TooSoon,
-    /// Enough codes for this hour.
-    TooOften,
 }
 
 impl Refusal {
@@ -92,9 +86,6 @@ impl Refusal {
             Self::WrongKind => "wrong-kind",
             Self::NoForm(_) => "no-form",
             Self::WrongAnswer { .. } => "wrong-answer",
-            Self::NoChannel => "no-channel",
-            Self::TooSoon => "too-soon",
-            Self::TooOften => "too-often",
         }
     }
 
@@ -130,9 +121,6 @@ impl Refusal {
             Self::WrongKind => "此任务不能这样处理:表单须填写,审批须同意或驳回".into(),
             Self::NoForm(form) => format!("表单 {form} 已不存在,请联系管理员"),
             Self::WrongAnswer { field, why } => format!("{field}:{why}"),
-            Self::NoChannel => "没有只发给您本人的渠道,无法发送验证码;请登记邮箱".into(),
-            Self::TooSoon => "刚发送过验证码,请一分钟后再试".into(),
-            Self::TooOften => "一小时内发送的验证码太多,请稍后再试".into(),
         }
     }
 
@@ -161,9 +149,6 @@ impl Refusal {
             Self::WrongKind => "not for this task: a form is answered, an approval is approved or rejected".into(),
             Self::NoForm(form) => format!("the form {form} is no longer there; tell whoever keeps the definitions"),
             Self::WrongAnswer { field, why } => format!("{field}: {why}"),
-            Self::NoChannel => "no channel reaches you alone, so no code can be sent; a mail address is needed".into(),
-            Self::TooSoon => "a code was sent just now; try again in a minute".into(),
-            Self::TooOften => "too many codes within an hour; try again later".into(),
         }
     }
 }

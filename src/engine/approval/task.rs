@@ -170,9 +170,12 @@ pub struct Codes {
     pub at: Option<Timestamp>,
     /// Wrong tries with it.
     pub wrong: u32,
-    /// When those of the last hour were sent.
+    /// It was given rightly: it counts no more.
+    #[serde(default)]
+    pub used: bool,
+    /// When the last ones were sent, oldest first: no more than so many an hour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recent: Vec<Timestamp>,
+    pub lately: Vec<Timestamp>,
 }
 
 /// How a seat stands.
@@ -307,4 +310,6 @@ pub enum Act {
     SendCode,
     /// Gave a wrong code.
     WrongCode,
+    /// Gave the right code: it counts once.
+    RightCode,
 }
