@@ -8,6 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::definition::{Own, Signing};
 use crate::engine::event::RecordRef;
 use crate::engine::value::{Map, Value};
 
@@ -72,7 +73,19 @@ pub struct Task {
     #[serde(default)]
     pub links: Vec<(String, String)>,
     /// How they decide, as the step said.
-    pub mode: crate::engine::definition::Signing,
+    pub mode: Signing,
+    /// When the one to decide is the initiator, as the step said.
+    #[serde(default)]
+    pub own: Own,
+    /// The ids of the steps to which whoever rejects may send it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<String>,
+    /// The answers are written into the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set: bool,
+    /// Of a run on preview: nobody is really told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
     /// Everyone who is or was asked, in the order of asking.
     pub seats: Vec<Seat>,
     /// When it was made.
@@ -123,6 +136,9 @@ pub struct Seat {
     /// The seat that waits for this one, or that this one came from: its place in the list.
     #[serde(default)]
     pub of: Option<u32>,
+    /// With whom they were added, or came in when time was over, and how these decide among themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// Since when.
     pub since: Timestamp,
     /// How often they were told.
@@ -134,6 +150,15 @@ pub struct Seat {
     /// Codes that prove who decides: how many were sent, and wrong tries with the last.
     #[serde(default)]
     pub codes: Codes,
+}
+
+/// Those who came in together, later than the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Counts them within the task, from 1.
+    pub n: u32,
+    /// How they decide among themselves.
+    pub mode: Signing,
 }
 
 /// Codes sent to somebody to prove who decides.
@@ -167,8 +192,10 @@ pub enum Seated {
     Rejected,
     /// Somebody else has it now.
     Handed,
-    /// It counts no more.
+    /// It is decided without them.
     Void,
+    /// 减签: taken back out before they decided.
+    Removed,
 }
 
 /// How somebody came by a seat.
@@ -207,6 +234,12 @@ pub struct Decision {
     /// Their answers to the form.
     #[serde(default)]
     pub answers: Map,
+    /// 驳回: to this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// From there it comes straight back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub here: bool,
     /// When.
     pub at: Timestamp,
     /// By which way: `link`, `session`, `api`, `cli`, `policy`, `timeout`.
@@ -267,9 +300,9 @@ pub enum Act {
         before: bool,
         /// How these decide among themselves.
         #[serde(default)]
-        mode: Option<crate::engine::definition::Signing>,
+        mode: Option<Signing>,
     },
-    /// Takes somebody added back out, before they decided (减签).
+    /// Takes somebody whom they added, or asked for an opinion, back out before they decided (减签).
     Remove(String),
     /// 撤回: the own decision, before the next has acted.
     Recall,
