@@ -8,6 +8,7 @@ mod metric;
 mod quarantine;
 mod replay;
 mod silence;
+mod task;
 
 pub use metric::install as install_metrics;
 
@@ -28,6 +29,7 @@ pub fn router(handle: Handle) -> Router {
     Router::new()
         .route("/in/{source}", post(intake::post).options(intake::handshake))
         .with_state(intake)
+        .merge(task::router(handle.clone()))
         .merge(
             Router::new()
                 .route("/", get(index))
@@ -41,6 +43,9 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/clock/confirm", post(control::clock))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
+                .route("/api/tasks", get(task::api::list))
+                .route("/api/tasks/{id}", get(task::api::show))
+                .route("/api/tasks/{id}/{what}", post(task::api::act))
                 .with_state(handle),
         )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "there is nothing here; webhooks go to /in/<source>") })

@@ -3,6 +3,7 @@
 mod marker;
 pub mod proof;
 mod task;
+mod told;
 
 pub use marker::Marker;
 pub use task::*;

@@ -74,9 +74,10 @@ impl Ahead<'_> {
                 lang.pick(format!("视情况:{ways}"), format!("Depending on the data: {ways}"))
             }
             StepKind::Parallel(parallel) => {
-                let ways = parallel.branches.iter().map(|(name, first)| {
-                    first.and_then(|at| self.first(at)).unwrap_or_else(|| name.clone())
-                });
+                let ways = parallel
+                    .branches
+                    .iter()
+                    .map(|(name, first)| first.and_then(|at| self.first(at)).unwrap_or_else(|| name.clone()));
                 let ways = ways.collect::<Vec<_>>().join(lang.pick("、", ", "));
                 lang.pick(format!("同时:{ways}"), format!("At the same time: {ways}"))
             }
