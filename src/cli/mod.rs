@@ -29,6 +29,7 @@ mod schema;
 mod silence;
 mod table;
 mod tail;
+mod tasks;
 mod test;
 mod verdict;
 mod when;
@@ -89,6 +90,8 @@ enum Command {
     Clock(clock::Args),
     /// Show, mend, retry or discard what sources told and what could not be understood
     Quarantine(quarantine::Args),
+    /// Show what people are asked to decide or to answer, and decide it
+    Tasks(tasks::Args),
     /// Show records
     Records(records::Args),
     /// Show what will come by itself: ticks of `cron` and `every`, and what waits for its time
@@ -168,6 +171,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Silence(args) => silence::run(context, args, out),
         Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),
+        Command::Tasks(args) => tasks::run(context, args, out),
         Command::Records(args) => records::run(context, args, out),
         Command::Schedule(args) => schedule::run(context, args, out),
         Command::Functions(args) => functions::run(context, args, out),
