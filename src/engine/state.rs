@@ -384,6 +384,8 @@ pub enum Wake {
     Tick(String),
     /// What waits at a rule's gate, under this key.
     Gate(Key),
+    /// Nobody: what is kept under this key is forgotten.
+    Forget(Key),
 }
 
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
