@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::Marker;
 use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, Retry, RobotMessage};
 use super::decide::{Arrived, By, Deciding};
@@ -344,14 +345,71 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
     if people.is_empty() {
         return Err(unevaluable(format!("nobody to notify ({})", describe(&what.who))));
     }
+    tell(draft, &Message { people: &people, text: &text, title: title.as_deref(), urgent: what.urgent, own: None }, doing)
+}
+
+/// What people are told, ready to leave.
+pub(super) struct Message<'a> {
+    /// Whom.
+    pub(super) people: &'a [String],
+    /// What.
+    pub(super) text: &'a str,
+    /// The subject of a mail; the text's first line unless said.
+    pub(super) title: Option<&'a str>,
+    /// By all of a person's channels.
+    pub(super) urgent: bool,
+    /// The place of a link that is made when it leaves; no run waits for such a message.
+    pub(super) own: Option<Marker>,
+}
+
+/// Tells people, each by their own channels; who cannot be reached is in the log.
+pub(super) fn tell(draft: &mut Deciding<'_>, what: &Message<'_>, doing: &Doing<'_>) -> Result<Vec<CallId>, Stop> {
+    let (groups, mails) = reached(draft, what, doing);
+    let mut calls = Vec::new();
+    for (connection, at) in groups {
+        let kind = draft.definitions.connections.get(&connection).map(|c| c.kind);
+        let message = RobotMessage { format: Format::Text, title: String::new(), text: what.text.to_owned(), at };
+        let request = if kind == Some(ConnectionKind::Wecom) { Request::Wecom(message) } else { Request::Dingtalk(message) };
+        // An urgent one does not wait behind what is held.
+        let lane = if what.urgent { "urgent" } else { "" };
+        calls.extend(outbox::order(draft, leaving(&connection, lane.to_owned(), request, what), doing)?);
+    }
+    let subject = one_line(what.title.unwrap_or_else(|| what.text.lines().next().unwrap_or_default()));
+    for (connection, to) in mails {
+        let mail = Email {
+            to: to.clone(),
+            subject: subject.clone(),
+            text: what.text.to_owned(),
+            html: None,
+            marketing: false,
+            track: false,
+        };
+        let lane = if what.urgent { format!("{to}!") } else { to };
+        calls.extend(outbox::order(draft, leaving(&connection, lane, Request::Email(mail), what), doing)?);
+    }
+    Ok(calls)
+}
+
+fn leaving<'a>(connection: &'a str, lane: String, request: Request, what: &Message<'_>) -> Order<'a> {
+    let mut order = Order::new(connection, lane, request).urgent(what.urgent);
+    order.markers.extend(what.own.clone());
+    order.unwaited = what.own.is_some();
+    order
+}
+
+/// The mentions by group, the addresses by connection.
+type Reached = (BTreeMap<String, Mentions>, Vec<(String, String)>);
+
+fn reached(draft: &mut Deciding<'_>, what: &Message<'_>, doing: &Doing<'_>) -> Reached {
     let mut groups: BTreeMap<String, Mentions> = BTreeMap::new();
     let mut mails: Vec<(String, String)> = Vec::new();
-    for id in &people {
-        let person = &draft.definitions.people[id];
+    for id in what.people {
+        let channels = draft.definitions.people.get(id).map(|p| p.channels.as_slice()).unwrap_or_default();
+        let email = draft.definitions.people.get(id).and_then(|p| p.email.as_ref());
         let mut reached = false;
-        for name in &person.channels {
+        for name in channels {
             let reaches = match draft.definitions.connections.get(name).map(|c| c.kind) {
-                Some(ConnectionKind::Smtp) => person.email.as_ref().map(|e| mails.push((name.clone(), e.clone()))).is_some(),
+                Some(ConnectionKind::Smtp) => email.map(|e| mails.push((name.clone(), e.clone()))).is_some(),
                 Some(ConnectionKind::Dingtalk | ConnectionKind::Wecom) => {
                     let mut at = groups.get(name).cloned().unwrap_or_default();
                     let reaches = mention(draft, id, name, &mut at);
@@ -372,28 +430,11 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
             draft.say_of(doing.by, doing.record.cloned(), "notify", Outcome::Failed, detail);
         }
     }
-    let mut calls = Vec::new();
-    for (connection, at) in groups {
-        let kind = draft.definitions.connections.get(&connection).map(|c| c.kind);
-        let message = RobotMessage { format: Format::Text, title: String::new(), text: text.clone(), at };
-        let request = if kind == Some(ConnectionKind::Wecom) { Request::Wecom(message) } else { Request::Dingtalk(message) };
-        // An urgent one does not wait behind what is held.
-        let lane = if what.urgent { "urgent" } else { "" };
-        let order = Order::new(&connection, lane.to_owned(), request).urgent(what.urgent);
-        calls.extend(outbox::order(draft, order, doing)?);
-    }
-    let subject = one_line(title.as_deref().unwrap_or_else(|| text.lines().next().unwrap_or_default()));
-    for (connection, to) in mails {
-        let mail =
-            Email { to: to.clone(), subject: subject.clone(), text: text.clone(), html: None, marketing: false, track: false };
-        let lane = if what.urgent { format!("{to}!") } else { to };
-        let order = Order::new(&connection, lane, Request::Email(mail)).urgent(what.urgent);
-        calls.extend(outbox::order(draft, order, doing)?);
-    }
-    Ok(calls)
+    (groups, mails)
 }
 
-fn describe(who: &[Who]) -> String {
+/// Whom something is for, in words.
+pub(super) fn describe(who: &[Who]) -> String {
     let one = |w: &Who| match w {
         Who::Field(path) => path.join("."),
         Who::Role(r) => format!("role:{r}"),

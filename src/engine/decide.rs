@@ -17,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{clock, flow, mail, outbox, quarantine, rule, schedule, silence, sweep, window};
+use super::{approval, clock, flow, mail, outbox, quarantine, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -117,6 +117,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Command(Command::ConfirmClock) => clock::confirm(draft)?,
         Body::Command(Command::Contact(ask)) => mail::command(draft, ask)?,
         Body::Mail(told) => mail::told(draft, told)?,
+        Body::Command(Command::Task(ask)) => approval::command(draft, ask)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -145,11 +146,11 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
         Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
-        Wake::Aged { window, subject } => window::due(draft, window, subject, *timer),
         Wake::Forget(key) => {
             draft.remove(key.clone());
             Ok(())
         }
+        Wake::Aged { window, subject } => window::due(draft, window, subject, *timer),
     }
 }
 

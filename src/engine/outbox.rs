@@ -33,11 +33,13 @@ pub(super) struct Order<'a> {
     urgent: bool,
     /// See [`Call::markers`].
     pub(super) markers: Vec<Marker>,
+    /// The run it is part of does not wait for it.
+    pub(super) unwaited: bool,
 }
 
 impl<'a> Order<'a> {
     pub(super) fn new(connection: &'a str, lane: String, request: Request) -> Self {
-        Self { connection, lane, request, emit: None, retry: None, urgent: false, markers: Vec::new() }
+        Self { connection, lane, request, emit: None, retry: None, urgent: false, markers: Vec::new(), unwaited: false }
     }
 
     pub(super) fn urgent(self, urgent: bool) -> Self {
@@ -47,7 +49,7 @@ impl<'a> Order<'a> {
 
 /// Puts a call into the outbox, or shows it in the log where something is on preview.
 pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_>) -> Result<Option<CallId>, Stop> {
-    let Order { connection: name, lane, request, emit, retry, urgent, markers } = order;
+    let Order { connection: name, lane, request, emit, retry, urgent, markers, unwaited } = order;
     let connection = draft.definitions.connections.get(name);
     let connection = connection.ok_or_else(|| Stop::Unevaluable(format!("there is no connection {name}")))?;
     let mut detail = shown(&request);
@@ -72,7 +74,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         lane,
         record,
         by: doing.by.text(),
-        run: doing.by.run.clone(),
+        run: doing.by.run.clone().filter(|_| !unwaited),
         emit,
         request,
         generation: 0,

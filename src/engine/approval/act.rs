@@ -38,7 +38,7 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         Act::Add { people, before, mode } => add(task, ask, people, *before, mode.as_ref(), desk)?,
         Act::Remove(who) => remove(task, ask, who)?,
         Act::Recall => recall::take_back(task, &ask.person)?,
-        Act::SendCode | Act::WrongCode => return Err(Refusal::WrongKind), // they are no part of it
+        Act::SendCode | Act::WrongCode | Act::RightCode => return Err(Refusal::WrongKind), // they are no part of it
     };
     Ok(Done { by, asked: follow(task, desk) })
 }

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Act, Ask, Codes, Marker, Task, TaskId};
+use super::{Act, Ask, Codes, Marker, Task, TaskId, notice};
 use crate::engine::action::Doing;
 use crate::engine::call::{CallId, Email, Request};
 use crate::engine::decide::{By, Deciding};
@@ -68,7 +68,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<(), Need> {
         return refuse(draft, ask, &By::default(), "no such task", None);
     };
     let mut task = task.clone();
-    let by = By { flow: Some(task.flow.clone()), step: Some(task.step.clone()), ..By::default() };
+    let by = notice::by(&task);
     let now = draft.event.at;
     let Some(seat) = task.seats.iter_mut().find(|s| s.person == ask.person) else {
         return refuse(draft, ask, &by, "not asked", None);
@@ -112,7 +112,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<(), Need> {
 
 fn about(ask: &Ask) -> Map {
     let Ask { task, person, way, address, .. } = ask;
-    let members = [("task", task.to_string()), ("person", person.clone()), ("way", way.clone()), ("address", address.clone())];
+    let members = [("task", task.to_string()), ("who", person.clone()), ("way", way.clone()), ("address", address.clone())];
     members.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect()
 }
 
@@ -143,6 +143,7 @@ fn send(draft: &mut Deciding<'_>, task: &Task, ask: &Ask, n: u32, by: &By) -> Re
     let request = Request::Email(message(definitions, task.id, &task.subject, to, &marker));
     let mut order = Order::new(connection, format!("{to}!"), request).urgent(true);
     order.markers = vec![marker];
+    order.unwaited = true;
     let record = task.record.as_ref();
     let doing = Doing { by, record, data: &Value::Null, old: None, local: None, retry: None, calendar: None, letting: None };
     Ok(outbox::order(draft, order, &doing)?.map(|call| (call, connection.to_owned())))

@@ -20,7 +20,8 @@ pub(super) fn take_back(task: &mut Task, person: &str) -> Result<Vec<usize>, Ref
 
 /// The seats on which a person decided last, at once.
 fn decided_by(task: &Task, person: &str) -> Result<Vec<usize>, Refusal> {
-    let own = |s: &Seat| s.decision.as_ref().filter(|d| s.person == person && s.state != Seated::Removed && d.is_own()).map(|d| d.at);
+    let own =
+        |s: &Seat| s.decision.as_ref().filter(|d| s.person == person && s.state != Seated::Removed && d.is_own()).map(|d| d.at);
     match task.seats.iter().filter_map(own).max() {
         Some(last) => Ok((0..task.seats.len()).filter(|at| own(&task.seats[*at]) == Some(last)).collect()),
         None if task.seats.iter().any(|s| s.person == person) => Err(Refusal::NotDecided),

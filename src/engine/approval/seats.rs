@@ -154,7 +154,8 @@ fn seat(seats: &mut [Seat], at: usize, active: bool) -> Option<Verdict> {
 
 /// What whoever has the seat makes of it.
 fn own(seats: &mut [Seat], at: usize, mut turn: bool) -> Verdict {
-    if let Some(next) = children(seats, at).find(|c| seats[*c].is_successor()) {
+    let successor = children(seats, at).find(|c| seats[*c].is_successor());
+    if let Some(next) = successor {
         return seat(seats, next, turn).unwrap_or(Verdict::Pending);
     }
     if let Some(decision) = &seats[at].decision {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::definition::{Own, Signing};
 use crate::engine::event::RecordRef;
+use crate::engine::state::TimerId;
 use crate::engine::value::{Map, Value};
 
 /// The id of a task: the event that made it and a number within that event. Text: `t1042-2`.
@@ -96,6 +97,9 @@ pub struct Task {
     /// How it ended; such a task stays so long that links can say so.
     #[serde(default)]
     pub ended: Option<Ended>,
+    /// When it is forgotten, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget: Option<TimerId>,
 }
 
 /// How a task ended.

@@ -2,9 +2,11 @@
 
 mod local;
 mod run;
+mod task;
 
 pub(super) use local::Local;
 pub use run::*;
+pub(super) use task::{decided, recalled};
 
 use std::sync::Arc;
 
