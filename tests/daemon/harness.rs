@@ -242,7 +242,19 @@ impl Client {
 
     /// One exchange; an error means that no whole answer came.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<(u16, String)> {
+        self.exchange(method, path, headers, body).map(|(status, _, text)| (status, text))
+    }
+
+    /// The same, with the answer's headers, their names in lower case.
+    pub fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> std::io::Result<(u16, Vec<(String, String)>, String)> {
         use std::io::{Error, ErrorKind};
+        let mut told = Vec::new();
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: ifthen\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
@@ -261,13 +273,14 @@ impl Client {
                 return Err(broken());
             }
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            told.push((name.to_lowercase(), value.trim().to_owned()));
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse().map_err(|_| broken())?;
             }
         }
-        let mut text = vec![0; length];
+        let mut text = vec![0; if method == "HEAD" { 0 } else { length }];
         self.stream.read_exact(&mut text)?;
-        Ok((status, String::from_utf8_lossy(&text).into_owned()))
+        Ok((status, told, String::from_utf8_lossy(&text).into_owned()))
     }
 }
 

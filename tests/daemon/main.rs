@@ -15,6 +15,8 @@ mod action;
 mod attack;
 mod backup;
 mod crash;
+mod decision;
+mod desk;
 mod full;
 mod gate;
 mod history;
