@@ -201,7 +201,7 @@ fn wrong_codes_use_up_a_code_even_when_they_come_at_once() {
     assert!(tries.into_iter().all(|t| t.join().unwrap() == 403));
     let lines = daemon.lines("code", Outcome::Suppressed);
     assert_eq!(lines.iter().filter(|l| text(l, "reason") == "wrong code").count(), 5, "more tries than a code has");
-    let page = phone.act(&link, "prove", &[("code", &right)]);
+    let page = phone.act_with(&link, "prove", &[("code", &right)]);
     assert_eq!(page.status, 403);
     page.says(&["验证码已失效"]).hides(&SECRETS);
     assert!(phone.cookie().is_empty());
@@ -221,7 +221,8 @@ fn a_code_counts_once() {
     phone.prove(&desk, "he", &link).says(&SECRETS);
     let code = desk.code("he", 1);
     let mut thief = Phone::new(&daemon);
-    let page = thief.act(&link, "prove", &[("code", &code)]);
+    let form = desk.key().form(link.strip_prefix("/t/").unwrap(), "").unwrap();
+    let page = thief.post(&link, &[("form", &form), ("what", "prove"), ("code", &code)]);
     assert_eq!(page.status, 403);
     page.hides(&SECRETS);
     assert_eq!(daemon.lines("code", Outcome::Done).len(), 1);

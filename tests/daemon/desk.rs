@@ -302,7 +302,7 @@ impl Phone {
             let (name, rest) = value.split_once('=').unwrap();
             self.cookies.insert(name.to_owned(), rest.split(';').next().unwrap().to_owned());
         }
-        Answer { status, headers, text }
+        Answer { status, headers, text: text.replace("&#x2f;", "/") }
     }
 
     /// Has a code sent and gives it.

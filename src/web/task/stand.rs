@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::field::{name, time};
 use super::page::Shown;
-use crate::engine::approval::{Act, End, Ended, Seat, Seated, Task};
+use crate::engine::approval::{Act, End, Ended, Seat, Seated, Task, Why};
 
 /// Something that is said, and how it looks.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -110,7 +110,8 @@ fn other(shown: &Shown<'_>, seat: &Seat) -> Note {
         }
         Seated::Handed => {
             let at = seats.iter().position(|s| std::ptr::eq(s, seat)).and_then(|at| u32::try_from(at).ok());
-            let to = names(&|s| s.of.is_some() && s.of == at);
+            // Those who were only asked as well have not taken it over.
+            let to = names(&|s| s.of.is_some() && s.of == at && !matches!(s.why, Why::Before | Why::After));
             let head = lang.pick(format!("已由 {to} 接手"), format!("{to} decides instead of you"));
             Note::new("wait", head, lang.pick("您无需再处理", "There is nothing left for you to do"))
         }
