@@ -2,9 +2,13 @@
 //!
 //! Architecture invariant: nothing here changes state but by submitting events through the handle.
 
+mod agent;
+mod contact;
 mod control;
 mod intake;
+mod mail;
 mod metric;
+mod preference;
 mod quarantine;
 mod replay;
 mod silence;
@@ -28,6 +32,7 @@ pub fn router(handle: Handle) -> Router {
     Router::new()
         .route("/in/{source}", post(intake::post).options(intake::handshake))
         .with_state(intake)
+        .merge(mail::routes(handle.clone()))
         .merge(
             Router::new()
                 .route("/", get(index))
@@ -39,6 +44,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/clock/confirm", post(control::clock))
+                .route("/api/contacts", post(contact::set))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),
