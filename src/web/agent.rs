@@ -56,8 +56,10 @@ pub(super) fn machine(method: &Method, headers: &HeaderMap) -> Option<String> {
         return Some("prefetch".into());
     }
     let agent = value(header::USER_AGENT.as_str()).unwrap_or_default();
-    // A person's program always has a name.
-    let known = agent.trim().is_empty() || SCANNERS.iter().any(|s| agent.contains(s));
+    // A phone of that make is no robot.
+    let agent = agent.trim().replace("cubot", "");
+    // A person's program has a name and more; Apple's fetches every picture before anybody looks, and has just this.
+    let known = agent.is_empty() || agent == "mozilla/5.0" || SCANNERS.iter().any(|s| agent.contains(s));
     known.then(|| "agent".into())
 }
 
@@ -80,5 +82,8 @@ mod tests {
         check(&Method::GET, &[("user-agent", "Mozilla/5.0 (compatible; Barracuda Sentinel)")], Some("agent"));
         check(&Method::GET, &[("user-agent", "Slackbot-LinkExpanding 1.0")], Some("agent"));
         check(&Method::GET, &[], Some("agent"));
+        check(&Method::GET, &[("user-agent", "Mozilla/5.0")], Some("agent"));
+        check(&Method::GET, &[("user-agent", "Mozilla/5.0 (Linux; Android 9; CUBOT X19) Mobile")], None);
+        check(&Method::GET, &[("user-agent", "Mozilla/5.0 (via ggpht.com GoogleImageProxy)")], None);
     }
 }

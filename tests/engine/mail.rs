@@ -260,3 +260,45 @@ rules:
     assert!(contact(&world).unsubscribed.is_some(), "a loop of rules must not undo it");
     assert!(world.log.iter().any(|l| l.action == "cascade"));
 }
+
+#[test]
+fn an_address_that_the_server_does_not_know_bounced_at_once() {
+    let mut world = World::new(RULES);
+    for (error, bounced) in [("550 5.7.1 spam (at RCPT TO)", false), ("550 5.1.1 no such user (at RCPT TO)", true)] {
+        let id = send(&mut world, "send");
+        world.own(Body::Start(vec![id]));
+        world.said();
+        world.own(Body::Ended { call: id, attempt: 1, outcome: Ended::Failed { class: Class::Permanent, detail: error.into() } });
+        assert_eq!(contact(&world).bounced.is_some(), bounced, "{error}");
+        assert_eq!(world.said().contains(&format!("told log done text={id} hard")), bounced);
+    }
+    assert_eq!(attempted(&mut world, "send"), "news email suppressed reason=bounced");
+}
+
+#[test]
+fn mails_about_mails_that_come_back_come_to_an_end() {
+    let rules = "
+rules:
+  first: { when: send, then: [ { email: { to: '{{ event.to }}', subject: 一, text: 二, track: true } } ] }
+  again: { when: email.bounced, then: [ { email: { to: '{{ event.address }}', subject: 一, text: 二, track: true } } ] }
+";
+    let mut world = World::new(rules);
+    let mut id = send(&mut world, "send");
+    for round in 0..100 {
+        world.own(Body::Start(vec![id]));
+        world.log.clear();
+        let outcome = Ended::Failed { class: Class::Permanent, detail: "550 5.1.1 no".into() };
+        world.own(Body::Ended { call: id, attempt: 1, outcome });
+        if world.log.iter().any(|l| l.action == "cascade") {
+            assert!(round >= 10, "{round}");
+            return;
+        }
+        let next = world
+            .log
+            .iter()
+            .filter(|l| l.action == "email")
+            .find_map(|l| l.detail.at(&["call"]).filter(|_| l.outcome.word() == "fired"));
+        id = next.unwrap().to_string().parse().unwrap();
+    }
+    panic!("it goes on for ever");
+}

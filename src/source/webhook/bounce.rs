@@ -11,7 +11,7 @@ use crate::config::settings::{Bounces, Limits};
 use crate::engine::contact;
 use crate::engine::event::{Body, Draft};
 use crate::engine::link::{Key, Kind, Token};
-use crate::engine::mail::{About, Told, What};
+use crate::engine::mail::{About, Told, What, is_hard, status};
 use crate::engine::value::Value;
 use crate::source::map::MAX_ID;
 
@@ -101,20 +101,6 @@ fn header(headers: &Value) -> Option<String> {
         Value::Map(all) => all.iter().find(|(name, _)| name.eq_ignore_ascii_case(HEADER)).map(|(_, value)| value.to_string()),
         _ => None,
     }
-}
-
-/// For good: the address is not there. What is about us or about the message says nothing about the address (RFC 3463).
-fn is_hard(status: &str) -> bool {
-    matches!(status, "5.1.0" | "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1" | "5.4.4")
-}
-
-/// The enhanced status in what a server said.
-fn status(said: &str) -> String {
-    let is = |word: &&str| {
-        let parts: Vec<&str> = word.split('.').collect();
-        parts.len() == 3 && parts.iter().all(|p| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit()))
-    };
-    said.split(|c: char| !c.is_ascii_digit() && c != '.').find(is).unwrap_or_default().to_owned()
 }
 
 fn bounced(hard: bool, status: String, detail: String) -> What {
