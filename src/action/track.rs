@@ -13,7 +13,7 @@ pub(super) fn rewrite(html: &str, mut other: impl FnMut(&str) -> Option<String>)
         let length = if let Some(raw) = raw(rest) { raw } else { tag(rest) };
         let (piece, after) = rest.split_at(length);
         match named(piece) {
-            Some("a" | "area") => out.push_str(&link(piece, &mut other)),
+            Some("a" | "area") if piece.ends_with('>') => out.push_str(&link(piece, &mut other)),
             _ => out.push_str(piece),
         }
         rest = after;
@@ -63,6 +63,9 @@ fn named(tag: &str) -> Option<&str> {
 
 /// Bytes of a tag, up to its `>`; quotes may hold others.
 fn tag(text: &str) -> usize {
+    if !text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)) {
+        return 1; // `1 < 2`
+    }
     let mut quote = None;
     let mut value = false;
     for (at, c) in text.char_indices() {
@@ -233,9 +236,7 @@ mod tests {
             "<style>a[href=\"https://a.cn\"] {} <a href='https://a.cn'></style>",
             "<script>'<a href=\"https://a.cn\">'</script>",
         ] {
-            let out =
-                rewrite(html, |url| if html.contains("\"https://a.cn") && html.len() == 20 { None } else { Some(url.repeat(2)) });
-            assert_eq!(out, html);
+            assert_eq!(rewrite(html, |url| Some(url.repeat(2))), html);
         }
         assert_eq!(rewrite("<a href=\"https://a.cn\">", |_| None), "<a href=\"https://a.cn\">");
     }

@@ -8,6 +8,7 @@ use super::output::{Look, Out};
 use super::place::Place;
 use super::words::Words as _;
 use super::{Context, Exit, eprintln};
+use crate::daemon::links;
 use crate::store::backup::{self, Report};
 
 /// Options of `backup`.
@@ -38,10 +39,20 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     });
     bar.finish_and_clear();
     let report = report?;
+    keep_key(&place, &args.file)?;
     let size = std::fs::metadata(&args.file).map(|m| m.len()).unwrap_or_default();
     let file = args.file.display();
     let done = place.lang().pick(format!("{file}: whole, checked and on disk"), format!("{file}:已完整写入磁盘并校验"));
     say(&place, &done, size, &report, args.json, out)
+}
+
+/// The key of links goes beside the backup: without it, the links in mails that were sent lead nowhere any more.
+fn keep_key(place: &Place, backup: &std::path::Path) -> anyhow::Result<()> {
+    let from = links::file(&place.data);
+    if from.exists() {
+        links::copy(&from, &links::beside(backup))?;
+    }
+    Ok(())
 }
 
 /// A bar on a terminal, nothing elsewhere.

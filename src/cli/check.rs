@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::output::{Look, Out};
-use super::words::Words as _;
+use super::words::{Lang, Words as _};
 use super::{Context, Exit};
 use crate::config::settings::Connection;
 use crate::config::{self, Loaded};
@@ -37,6 +37,9 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
                 for (name, count) in counts.named() {
                     json[name] = count.into();
                 }
+                if let Some(id) = loaded.insecure() {
+                    json["warnings"] = vec![insecure(&id, loaded.lang)].into();
+                }
                 out.json(&json)?;
             } else {
                 let lang = loaded.lang;
@@ -45,10 +48,25 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
                     counts.named().into_iter().map(|(name, n)| lang.pick(english(name, n), chinese(name, n))).collect();
                 let hash = lang.pick("definitions", "定义");
                 out.line(format!("{ok}: {} · {hash} {}", each.join(lang.pick(", ", ",")), loaded.definitions.hash))?;
+                if let Some(id) = loaded.insecure() {
+                    let warning = out.style.paint(Look::Yellow, lang.pick("warning", "注意"));
+                    out.line(format!("{warning}: {}", insecure(&id, lang)))?;
+                }
             }
             Ok(Exit::Done)
         }
     }
+}
+
+/// That links in marketing mail are not what mail programs want.
+pub(super) fn insecure(id: &str, lang: Lang) -> String {
+    lang.pick(
+        format!(
+            "`{id}` sends marketing mail, and `public_url` in config.yaml is no https address: mail programs show no button to \
+             unsubscribe without one (RFC 8058); say `public_url: https://…`"
+        ),
+        format!("`{id}` 会发送营销邮件,但 config.yaml 的 `public_url` 不是 https 地址:邮件客户端不会显示一键退订(RFC 8058);请写 `public_url: https://…`"),
+    )
 }
 
 /// How much of everything there is.

@@ -11,6 +11,7 @@ mod calls;
 mod check;
 mod clock;
 mod completions;
+mod contacts;
 mod control;
 mod doctor;
 mod events;
@@ -84,6 +85,8 @@ enum Command {
     Events(events::Args),
     /// Show, retry, edit or discard what has not gone out yet, dead letters among it
     Calls(calls::Args),
+    /// Show what is known of a mail address, and say whether it gets marketing mail
+    Contacts(contacts::Args),
     /// Keep rules from acting for a while, with a reason
     Silence(silence::Args),
     /// Whether the clock was set, and letting what is driven by time go on
@@ -168,6 +171,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
+        Command::Contacts(args) => contacts::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
         Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),

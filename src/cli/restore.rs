@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::output::Out;
+use super::place::Place;
 use super::words::{Words as _, busy};
 use super::{Context, Exit, backup as report, eprintln};
+use crate::daemon::links;
 use crate::store::{Error, backup};
 
 /// Options of `restore`.
@@ -28,8 +30,19 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         eprintln(&lang.pick(format!("ifthen: there is no file {file}"), format!("ifthen: 没有文件 {file}")));
         return Ok(Exit::Failed);
     }
+    if let Some(other) = other_key(&place, args) {
+        eprintln(&lang.pick(
+            format!("ifthen: nothing is restored: {other} would be replaced, and the links in mails sent since would lead nowhere; say --force if you mean it"),
+            format!("ifthen: 未恢复:{other} 将被替换,此后发出的邮件中的链接将失效;确认请加 --force"),
+        ));
+        return Ok(Exit::Failed);
+    }
     match backup::restore(&args.file, &place.store, args.force) {
         Ok(found) => {
+            let key = links::beside(&args.file);
+            if key.exists() {
+                links::copy(&key, &links::file(&place.data))?;
+            }
             let size = std::fs::metadata(&place.store).map(|m| m.len()).unwrap_or_default();
             let done = lang.pick(format!("{data} now holds what {file} held"), format!("{data} 已恢复为 {file} 的内容"));
             report::say(&place, &done, size, &found, args.json, out)
@@ -60,6 +73,13 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The key that is there, where the backup has another one and nobody said that it may go.
+fn other_key(place: &Place, args: &Args) -> Option<String> {
+    let there = links::file(&place.data);
+    let (ours, theirs) = (std::fs::read(&there).ok()?, std::fs::read(links::beside(&args.file)).ok()?);
+    (ours != theirs && !args.force).then(|| there.display().to_string())
 }
 
 /// What is wrong with the file, without the advice that is meant for a store.

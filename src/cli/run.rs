@@ -41,6 +41,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         None => loaded.settings.log == config::settings::LogFormat::Json,
     };
     let lang = loaded.lang;
+    let insecure = loaded.insecure().map(|id| super::check::insecure(&id, lang));
     drop(loaded); // the daemon reads it itself: one way in
     let filter = EnvFilter::try_new(&args.log_level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
@@ -48,6 +49,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         log.json().init()
     } else {
         log.with_ansi(std::io::stderr().is_terminal()).init()
+    }
+    if let Some(why) = insecure {
+        tracing::warn!("{why}");
     }
     // One provider for every TLS connection of the process; installing it twice is harmless.
     drop(rustls::crypto::ring::default_provider().install_default());

@@ -15,6 +15,7 @@ mod grammar;
 mod hours;
 mod locate;
 mod lookup;
+mod marketing;
 mod mend;
 mod names;
 mod nested;

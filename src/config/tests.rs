@@ -1,5 +1,6 @@
 //! The whole load: what good folders become, and that secrets stay where they are.
 
+mod mail;
 mod table;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,18 @@ pub fn file(data: &Path) -> PathBuf {
     data.join("links")
 }
 
+/// Where the key of a backup is: beside it.
+pub fn beside(backup: &Path) -> PathBuf {
+    let mut name = backup.as_os_str().to_owned();
+    name.push(".links");
+    name.into()
+}
+
+/// Copies a key: whole under its new name, readable by its owner only.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    put(std::fs::read_to_string(from)?.trim_end(), to)
+}
+
 /// The key of a data folder; at the first start a new one.
 pub(super) fn key(data: &Path) -> Result<Key, super::Error> {
     let path = file(data);
@@ -22,7 +34,7 @@ pub(super) fn key(data: &Path) -> Result<Key, super::Error> {
         Ok(text) => {
             read(&text).ok_or_else(|| wrong(Error::new(ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits")))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => make(data, &path).map_err(wrong),
+        Err(error) if error.kind() == ErrorKind::NotFound => make(&path).map_err(wrong),
         Err(error) => Err(wrong(error)),
     }
 }
@@ -39,12 +51,17 @@ fn read(text: &str) -> Option<Key> {
     Some(Key::new(bytes))
 }
 
-/// Whole under its name, or not there at all.
-fn make(data: &Path, path: &Path) -> Result<Key, Error> {
+fn make(path: &Path) -> Result<Key, Error> {
     let mut bytes = [0; KEY];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let part = data.join("links.part");
+    put(&text, path)?;
+    Ok(Key::new(bytes))
+}
+
+/// Whole under its name, or not there at all.
+fn put(text: &str, path: &Path) -> Result<(), Error> {
+    let part = path.with_extension("part");
     match std::fs::remove_file(&part) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         _ => {} // left by one that was killed
@@ -53,8 +70,8 @@ fn make(data: &Path, path: &Path) -> Result<Key, Error> {
     writeln!(file, "{text}")?;
     file.sync_all()?;
     std::fs::rename(&part, path)?;
-    std::fs::File::open(data)?.sync_all()?;
-    Ok(Key::new(bytes))
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

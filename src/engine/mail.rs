@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::call::CallId;
+use super::call::{Call, CallId};
 use super::contact::{self, Contact, Since};
 use super::decide::{By, Deciding};
 use super::event::{Body, RecordRef};
@@ -187,8 +187,39 @@ pub(super) fn told(draft: &mut Deciding<'_>, told: &Told) -> Result<(), Need> {
         note(draft, what, Outcome::Suppressed, vec![("reason", "no change".into()), ("to", address.into())]);
         return Ok(());
     }
-    say(draft, what, (id, sent.as_ref(), &address), data);
+    let depth = draft.depth();
+    say(draft, what, (id, sent.as_ref(), &address), data, depth);
     Ok(())
+}
+
+/// A server would not take the mail of a call: where that is about the address, it came back.
+pub(super) fn refused(draft: &mut Deciding<'_>, call: &Call, error: &str) -> Result<(), Need> {
+    let status = status(error);
+    let Some(Entry::Sent(sent)) = draft.get(&Key::Sent(call.id))?.as_deref().cloned() else { return Ok(()) };
+    if !is_hard(&status) {
+        return Ok(());
+    }
+    let what = What::Bounced { hard: true, status, detail: error.to_owned() };
+    let mut data = Map::new();
+    book(draft, &sent.to, Some(call.id), &what, &mut data)?;
+    // What it wakes counts on from what ordered the call, so that mails about mails that come back come to an end.
+    say(draft, &what, (Some(call.id), Some(&sent), &sent.to), data, call.depth);
+    Ok(())
+}
+
+/// Whether this enhanced status says that an address is not there. What is about us or about the message says nothing of it
+/// (RFC 3463).
+pub fn is_hard(status: &str) -> bool {
+    matches!(status, "5.1.0" | "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1" | "5.4.4")
+}
+
+/// The enhanced status in what a server said; empty: there is none.
+pub fn status(said: &str) -> String {
+    let is = |word: &&str| {
+        let parts: Vec<&str> = word.split('.').collect();
+        parts.len() == 3 && parts.iter().all(|p| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    said.split(|c: char| !c.is_ascii_digit() && c != '.').find(is).unwrap_or_default().to_owned()
 }
 
 /// What a person asks about an address.
@@ -304,7 +335,13 @@ fn book(draft: &mut Deciding<'_>, address: &str, mail: Option<CallId>, what: &Wh
 }
 
 /// Says it: in the log, and as an event about the mail's record.
-fn say(draft: &mut Deciding<'_>, what: &What, (id, sent, address): (Option<CallId>, Option<&Sent>, &str), mut data: Map) {
+fn say(
+    draft: &mut Deciding<'_>,
+    what: &What,
+    (id, sent, address): (Option<CallId>, Option<&Sent>, &str),
+    mut data: Map,
+    depth: u32,
+) {
     let by = sent.map(|s| super::outbox::by_text(&s.by)).unwrap_or_default();
     data.insert("mail".into(), id.map(|id| id.to_string()).into());
     data.insert("address".into(), address.into());
@@ -321,7 +358,7 @@ fn say(draft: &mut Deciding<'_>, what: &What, (id, sent, address): (Option<CallI
     let record = sent.and_then(|s| s.record.clone());
     draft.say_of(&By::default(), record.clone(), what.event(), Outcome::Done, Value::Map(detail));
     let body = Body::Happened { data: Value::Map(data), upsert: None };
-    draft.emit(what.event().to_owned(), record, "ifthen".into(), body);
+    draft.emit_from(depth, what.event().to_owned(), record, "ifthen".into(), body);
 }
 
 fn owned((name, value): (&String, &Value)) -> (String, Value) {

@@ -15,6 +15,7 @@ use super::definition::{Connection, Deliver};
 use super::event::{Body, Command};
 use super::flow;
 use super::log::Outcome;
+use super::mail;
 use super::merging;
 use super::quiet;
 use super::scope::Stop;
@@ -388,6 +389,7 @@ fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Nee
     ]);
     let body = Body::Happened { data, upsert: None };
     draft.emit_from(call.depth, "ifthen.call.dead".into(), call.record.clone(), call.by.clone(), body);
+    mail::refused(draft, &call, error)?;
     if let Some(run) = &call.run {
         flow::answered(draft, run, call.id, Err(error))?;
     }

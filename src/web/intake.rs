@@ -102,7 +102,11 @@ async fn accept(intake: &Intake, id: &str, peer: SocketAddr, request: Request) -
     webhook::check(source, &live.settings.limits, &request)?;
     // After the proof: strangers must not use up the rate of the real sender.
     intake.rates.lock().unwrap_or_else(PoisonError::into_inner).admit(id, webhook.rate, now)?;
-    let drafts = webhook::read(id, source, &live.definitions, &live.settings.limits, &request)?;
+    let limits = &live.settings.limits;
+    let drafts = match source.bounces {
+        Some(form) => webhook::bounce::read(id, form, (request.headers, request.body), limits, intake.handle.key(), now)?,
+        None => webhook::read(id, source, &live.definitions, limits, &request)?,
+    };
     if drafts.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }

@@ -2,9 +2,13 @@
 //!
 //! Architecture invariant: nothing here changes state but by submitting events through the handle.
 
+mod agent;
+mod contact;
 mod control;
 mod intake;
+mod mail;
 mod metric;
+mod preference;
 mod quarantine;
 mod replay;
 mod silence;
@@ -30,6 +34,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/in/{source}", post(intake::post).options(intake::handshake))
         .with_state(intake)
         .merge(task::router(handle.clone()))
+        .merge(mail::routes(handle.clone()))
         .merge(
             Router::new()
                 .route("/", get(index))
@@ -41,6 +46,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/clock/confirm", post(control::clock))
+                .route("/api/contacts", post(contact::set))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .route("/api/tasks", get(task::api::list))

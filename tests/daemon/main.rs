@@ -21,6 +21,7 @@ mod full;
 mod gate;
 mod history;
 mod lead;
+mod mail;
 mod outage;
 mod poll;
 mod quarantine;

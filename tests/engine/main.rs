@@ -4,6 +4,7 @@
 mod calendar;
 mod flow;
 mod gate;
+mod mail;
 mod outbox;
 mod overdue;
 mod quarantine;

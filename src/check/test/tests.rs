@@ -12,6 +12,7 @@ sources:
     each: items
     delivery: outer.batch
     record: { entity: lead, fields: { id: id, name: 姓名, mobile: 手机 } }
+  mails: { webhook: { verify: { bearer: '${env:NOBODY_HAS_THIS}' } }, bounces: generic }
   erp: { poll: { sqlite: x.db, query: 'SELECT 1', cursor: id }, record: { entity: lead, fields: { id: id, name: name } } }
 connections:
   mail: { smtp: { host: 127.0.0.1, from: sales@example.com }, retry: [1m, 5m], deliver: preview }
@@ -295,4 +296,30 @@ tests:
         .collect();
     // Before it was decided the stage was empty: what the first rule did is seen by the second.
     assert_eq!(said, ["lead.created grade fired score=80", "lead.changed call not_met "]);
+}
+
+#[test]
+fn what_is_told_of_mails_can_be_said_and_marketing_mail_is_suppressed_as_in_the_daemon() {
+    let rules = "
+rules:
+  news: { when: send, then: [ { email: { to: '{{ event.to }}', subject: 一, text: '{{ unsubscribe_url }}', marketing: true } } ] }
+  points: { when: email.clicked, if: not event.machine, then: [ { set: { score: '= 10' } } ] }
+";
+    check(
+        rules,
+        "
+given: { lead: { id: L1 } }
+steps:
+  - { event: { name: send, data: { to: A@example.com } }, expect: [ { done: email } ] }
+  - { event: { name: email.clicked, record: lead/L1, data: { url: 'https://a.cn', machine: true } }, never: [ set ] }
+  - { event: { name: email.clicked, record: lead/L1, data: { machine: false } }, expect: [ { set: { score: 10 } } ] }
+  - { event: { name: email.unsubscribed, record: lead/L1, data: { address: a@example.com } }, expect: nothing }
+  - { event: { name: send, data: { to: a@example.com } }, expect: [ { suppressed: { reason: unsubscribed } } ], never: [ { done: email } ] }
+  - { event: { name: email.resubscribed, data: { address: a@example.com } } }
+  - { event: { name: send, data: { to: a@example.com } }, expect: [ { done: email } ] }
+  - { post: { source: mails, body: { event: bounced, kind: hard, address: a@example.com } } }
+  - { event: { name: send, data: { to: a@example.com } }, expect: [ { suppressed: { reason: bounced } } ] }
+",
+        &[],
+    );
 }

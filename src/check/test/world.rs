@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 
+use super::contact;
 use super::fact::Fact;
 use super::play::{Subject, Woken};
 use crate::action;
@@ -19,6 +20,7 @@ use crate::engine::cascade::Root;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event, RecordRef};
 use crate::engine::explain::Explained;
+use crate::engine::link::{self, KEY};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, State};
@@ -159,6 +161,7 @@ impl<'a> World<'a> {
         let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.inner.now, body) };
         let drafts = match &act.kind {
             ActKind::Event { name, data, record, source } => {
+                contact::book(&mut self.inner.state, name, data, self.inner.now);
                 let body = Body::Happened { data: data.clone(), upsert: None };
                 Ok(vec![Draft { record: record.clone(), ..own(name, source, body) }])
             }
@@ -216,8 +219,14 @@ impl<'a> World<'a> {
         let peer = Ipv4Addr::LOCALHOST.into();
         let request =
             webhook::Request { method: &Method::POST, path: "/", headers: &all, body: &bytes, peer, now: self.inner.now };
-        webhook::read(id, source, definitions, &settings.limits, &request)
-            .map_err(|r| Refused { code: r.code.into(), detail: r.detail })
+        let read = match source.bounces {
+            // No link was signed here: a mail is known by its address.
+            Some(form) => {
+                webhook::bounce::read(id, form, (&all, &bytes), &settings.limits, &link::Key::new([0; KEY]), self.inner.now)
+            }
+            None => webhook::read(id, source, definitions, &settings.limits, &request),
+        };
+        read.map_err(|r| Refused { code: r.code.into(), detail: r.detail })
     }
 
     /// Whether a delivery is not a repetition of another.

@@ -200,7 +200,7 @@ mod tests {
         let check = |text: &str, expect: &str| assert_eq!(parse(text, &former).unwrap_err(), expect);
         check(
             "email: {to: x, subject: y, text: z, cc: w}",
-            "unknown field `cc`, expected one of `to`, `subject`, `text`, `html`",
+            "unknown field `cc`, expected one of `to`, `subject`, `text`, `html`, `marketing`, `track`",
         );
         check("wecom: {format: text, text: z}", "this call is of kind email, it cannot become wecom");
         check("email: {to: x, subject: y}", "missing field `text`");

@@ -11,6 +11,7 @@ use super::super::tree::{Entry, Node};
 use super::{Compiler, Item, told};
 use crate::engine::entity::{self, FieldKind};
 use crate::engine::event::{RecordRef, Upsert};
+use crate::engine::mail;
 use crate::engine::value::{Map, Value};
 
 /// Who tells what happens where a test does not say.
@@ -112,7 +113,12 @@ impl Compiler<'_> {
 
     fn test_event(&self, node: &Node) -> Option<ActKind> {
         let record = node.get("record").map(|r| r.text().and_then(|text| self.record_ref(r.at, text)));
-        let name = self.event_to_emit(node.get("name").unwrap_or(node))?;
+        let named = node.get("name").unwrap_or(node);
+        // What ifthen says of mails, a test may say for it.
+        let name = match named.text().filter(|name| mail::EVENTS.contains(name)) {
+            Some(name) => name.to_owned(),
+            None => self.event_to_emit(named)?,
+        };
         let data = node.get("data").map(scalar::value).unwrap_or_else(|| Value::Map(Map::new()));
         let record = match record {
             Some(record) => Some(record?),

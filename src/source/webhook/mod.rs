@@ -4,6 +4,7 @@
 //! costs as little as possible. All items of one request are kept, or none is: those that do not fit the mapping in quarantine.
 
 mod body;
+pub mod bounce;
 mod cloudevent;
 pub mod rate;
 mod verify;
