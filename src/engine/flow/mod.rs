@@ -1,6 +1,7 @@
 //! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay. Linear steps for now: actions and waits.
 
 mod local;
+pub mod migrate;
 mod run;
 
 pub(super) use local::Local;
