@@ -7,6 +7,7 @@ mod intake;
 mod metric;
 mod quarantine;
 mod replay;
+mod run;
 mod silence;
 
 pub use metric::install as install_metrics;
@@ -39,6 +40,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/clock/confirm", post(control::clock))
+                .route("/api/runs/{id}/{act}", post(run::act))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .with_state(handle),
