@@ -24,6 +24,7 @@ mod quarantine;
 mod records;
 mod restore;
 mod run;
+mod runs;
 mod schedule;
 mod schema;
 mod silence;
@@ -83,6 +84,8 @@ enum Command {
     Events(events::Args),
     /// Show, retry, edit or discard what has not gone out yet, dead letters among it
     Calls(calls::Args),
+    /// Show runs of flows, where they stand and what they did; signal, cancel, retry, skip, send back, migrate
+    Runs(runs::Args),
     /// Keep rules from acting for a while, with a reason
     Silence(silence::Args),
     /// Whether the clock was set, and letting what is driven by time go on
@@ -165,6 +168,7 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
+        Command::Runs(args) => runs::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
         Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),
