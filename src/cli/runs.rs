@@ -7,6 +7,9 @@ mod migrate;
 mod position;
 mod show;
 
+pub(super) use position::{Graphs, positions};
+pub(super) use show::how;
+
 use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
