@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use jiff::Timestamp;
 
 use self::live::Marks;
 use super::output::Out;
@@ -94,7 +93,7 @@ fn subject(place: &Place, definitions: Option<&Definitions>, args: &Args) -> any
         let reader = place.reader()?;
         let Some(run) = load(place, &reader, id)? else { return Ok(None) };
         let flow = Graphs::default().of(&reader, &run.graph)?;
-        let marks = Marks::of_one(&reader, &run, &flow, &place.speech, Timestamp::now())?;
+        let marks = Marks::of_one(&reader, &run, &flow, &place.speech)?;
         return Ok(Some((flow, marks)));
     }
     let id = args.flow.as_deref().unwrap_or_default();

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use super::gist::{gist, terms};
 use super::live::Marks;
-use super::outline::{Aside, Beside, Head, Item, Outline, To, falls, jump};
+use super::outline::{Aside, Beside, Head, Item, Outline, To, falls, framed, is_made, jump};
 use super::route;
 use super::scene::{Boxed, Kind, LINE, Label, Path, Rect, Scene, Shape, Text, Tone, measure, wrap};
 use crate::cli::words::{Lang, Words as _};
 use crate::engine::definition::{At, Flow, StepKind};
 
 /// Cells of a line in a box.
-const CELLS: usize = 26;
+const CELLS: usize = 28;
 /// Inside a box, left and right.
 const PAD: i32 = 14;
 /// Between what follows each other.
@@ -23,6 +23,8 @@ const GAP: i32 = 34;
 const BESIDE: i32 = 30;
 /// From a step to the bar where its branches part, and from there to the next.
 const DROP: i32 = 20;
+/// Between the longest branch and where they come together.
+const JOIN: i32 = 14;
 /// Around the body of `each` and `repeat`.
 const FRAME: i32 = 16;
 /// Between a step and what stands beside it: two lanes, then the word why.
@@ -139,14 +141,18 @@ impl Layout<'_> {
     /// A step's own box: shape, text, width, height.
     fn own(&self, item: &Item) -> (Shape, Vec<Text>, i32, i32) {
         let (step, lang) = (&self.flow.steps[item.at], self.lang);
-        let name = step.title.as_ref().unwrap_or(&step.id);
-        let mut text: Vec<Text> = wrap(name, CELLS, 2).into_iter().map(|text| Text { text, tone: Tone::Strong }).collect();
+        let (name, gist) = (step.title.as_ref().unwrap_or(&step.id), gist(self.flow, step, lang));
+        let mut text: Vec<Text> = Vec::new();
         let mut add = |more: &str, lines: usize, tone: Tone| {
             text.extend(wrap(more, CELLS, lines).into_iter().map(|text| Text { text, tone }));
         };
-        add(&gist(self.flow, step, lang), 2, Tone::Plain);
+        // An id that nobody gave says nothing that the step does not say itself.
+        if step.title.is_some() || gist.is_empty() || !is_made(&step.id) {
+            add(name, 2, Tone::Strong);
+        }
+        add(&gist, 2, Tone::Plain);
         for term in terms(step, lang) {
-            add(&term, 2, Tone::Dim);
+            add(&term, 3, Tone::Dim);
         }
         for side in &item.sides {
             if let To::Step(at) = &side.to {
@@ -230,9 +236,9 @@ impl Layout<'_> {
                 let below = columns.iter().map(|c| c.head() + c.size.height).max().unwrap_or(0);
                 let wide = spread(&columns);
                 let half = (w / 2).max(wide / 2);
-                Size { left: half, right: wide - wide / 2 + (half - wide / 2), height: h + DROP + below + DROP }
+                Size { left: half, right: wide - wide / 2 + (half - wide / 2), height: h + DROP + below + JOIN + DROP }
             }
-            StepKind::Each(_) | StepKind::Repeat(_) => {
+            kind if framed(kind) => {
                 let body = item.parts.first().map(|part| self.sequence_size(&part.items)).unwrap_or_default();
                 let lane = FRAME + 20;
                 Size {
@@ -265,16 +271,15 @@ impl Layout<'_> {
     fn item(&mut self, item: &Item, x: i32, y: i32) {
         let (flow, at) = (self.flow, item.at);
         let (size, core) = (self.size(item), self.core(item));
-        let framed = matches!(flow.steps[at].kind, StepKind::Each(_) | StepKind::Repeat(_));
         let (shape, text, w, h) = self.own(item);
-        let top = if framed { y + FRAME } else { y };
+        let top = if framed(&flow.steps[at].kind) { y + FRAME } else { y };
         let place = Rect { x: x - w / 2, y: top, w, h };
         let title = self.title(at);
         self.spots.insert(at, place);
         self.scene.boxes.push(Boxed { at: Some(at), shape, place, text, title });
         match &flow.steps[at].kind {
             StepKind::Choose(_) | StepKind::Parallel(_) => self.branches(item, x, top + h, y + core.height),
-            StepKind::Each(_) | StepKind::Repeat(_) => self.body(item, x, y, place, core),
+            kind if framed(kind) => self.body(item, x, y, place, core),
             _ => {}
         }
         if let Some(to) = jump(flow, at) {
@@ -322,6 +327,7 @@ impl Layout<'_> {
             let end = self.sequence(&branch.items, at, below);
             if falls(self.flow, &branch.items) {
                 joins = true;
+                let end = if branch.items.is_empty() { below } else { end };
                 let points = if bar { vec![(at, end), (at, join)] } else { vec![(at, end), (at, join), (x, join)] };
                 self.scene.lines.push(Path { points, kind: Kind::Flow, arrow: false });
             }
@@ -345,12 +351,18 @@ impl Layout<'_> {
         let first = place.y + place.h;
         self.line(Kind::Flow, true, [(x, first), (x, first + GAP)]);
         let end = self.sequence(&part.items, x, first + GAP);
-        if falls(self.flow, &part.items) {
+        let again = matches!(self.flow.steps[item.at].kind, StepKind::Each(_) | StepKind::Repeat(_));
+        let goes_on = falls(self.flow, &part.items);
+        if goes_on && !again {
+            self.line(Kind::Flow, false, [(x, end), (x, y + core.height)]);
+        } else if goes_on {
             let (lane, below, middle) = (frame.x + 12, end + 6, place.y + place.h / 2);
             let points = [(x, end), (x, below), (lane, below), (lane, middle), (place.x, middle)];
             self.line(Kind::Flow, true, points);
         }
-        self.line(Kind::Flow, false, [(x, frame.y + frame.h), (x, y + core.height)]);
+        if again {
+            self.line(Kind::Flow, false, [(x, frame.y + frame.h), (x, y + core.height)]);
+        }
     }
 
     /// What stands beside a step: led to by a lane on its right; back to the main line by another.

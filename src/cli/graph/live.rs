@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::cli::phrase::Speech;
 use crate::cli::runs::{Graphs, each, how, positions};
 use crate::cli::when;
@@ -63,12 +61,12 @@ impl Marks {
     }
 
     /// The path of one run, the last time at each step, and where it stands.
-    pub(crate) fn of_one(store: &dyn Read, run: &Run, flow: &Flow, speech: &Speech, now: Timestamp) -> anyhow::Result<Self> {
+    pub(crate) fn of_one(store: &dyn Read, run: &Run, flow: &Flow, speech: &Speech) -> anyhow::Result<Self> {
         let mut marks = Self::default();
         for passed in &run.path {
             let Some(at) = flow.find(&passed.step) else { continue };
             let (mark, word, _) = how(passed.how, speech.lang);
-            let time = when::beside(passed.to, now, &speech.zone);
+            let time = when::minute(passed.to, &speech.zone);
             let by = if passed.by.is_empty() { String::new() } else { format!(" {}", passed.by.join(", ")) };
             let round = if run.round > 1 {
                 speech.lang.pick(format!(" · round {}", passed.round), format!(" · 第 {} 轮", passed.round))
@@ -88,7 +86,7 @@ impl Marks {
             let Some(at) = flow.find(&position.step) else { continue };
             let look = if position.error.is_some() { " bad" } else { " now" };
             marks.looks.insert(at, look);
-            marks.told.entry(at).or_default().push(format!("▸ {}", position.told(now, speech)));
+            marks.told.entry(at).or_default().push(format!("▸ {}", position.told(speech)));
         }
         Ok(marks)
     }

@@ -130,7 +130,8 @@ impl Builder<'_> {
 
     fn item(&mut self, at: At) -> Item {
         self.seen[at] = true;
-        let step = &self.flow.steps[at];
+        let flow = self.flow;
+        let step = &flow.steps[at];
         let mut part = |label: String, first, stop| Part { label, items: self.sequence(first, stop) };
         let parts = match &step.kind {
             StepKind::Choose(branches) => {
@@ -149,6 +150,7 @@ impl Builder<'_> {
             }
             StepKind::Each(each) => vec![part(String::new(), each.first, None)],
             StepKind::Repeat(repeat) => vec![part(String::new(), repeat.first, Some(at))],
+            StepKind::Call { .. } => vec![part(String::new(), called(flow, at), step.next)],
             _ => Vec::new(),
         };
         Item { at, parts, sides: Vec::new() }
@@ -185,6 +187,24 @@ pub(crate) fn ways_out(flow: &Flow, at: At) -> Vec<(Beside, At)> {
     all
 }
 
+/// The first step of a called flow: those stand behind the `call`, under its name.
+fn called(flow: &Flow, at: At) -> Option<At> {
+    let scope = flow.steps.get(at + 1)?.scope.as_deref()?;
+    (scope == flow.steps[at].id).then_some(at + 1)
+}
+
+/// Whether an id was made from the position where the YAML gives none: `s2`, `revise.late.1`.
+pub(crate) fn is_made(id: &str) -> bool {
+    let last = id.rsplit('.').next().unwrap_or(id);
+    let number = last.strip_prefix('s').filter(|_| last.len() > 1).unwrap_or(last);
+    number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether the steps inside a step are drawn in a frame.
+pub(crate) fn framed(kind: &StepKind) -> bool {
+    matches!(kind, StepKind::Each(_) | StepKind::Repeat(_) | StepKind::Call { .. })
+}
+
 /// Where a step jumps to by itself.
 pub(crate) fn jump(flow: &Flow, at: At) -> Option<At> {
     match &flow.steps[at].kind {
@@ -203,6 +223,7 @@ pub(crate) fn falls(flow: &Flow, items: &[Item]) -> bool {
     let Some(last) = items.last() else { return true };
     match &flow.steps[last.at].kind {
         StepKind::GoTo(_) | StepKind::BackTo(_) | StepKind::End(_) | StepKind::Fail(_) => false,
+        StepKind::Call { .. } => last.parts.iter().all(|part| falls(flow, &part.items)),
         StepKind::Choose(_) => last.parts.iter().any(|part| falls(flow, &part.items)) || beside_falls(flow, last),
         _ => true,
     }

@@ -29,6 +29,7 @@ pub(crate) struct Rect {
     pub(crate) h: i32,
 }
 
+#[cfg(test)]
 impl Rect {
     /// Whether two places share a point.
     pub(crate) fn meets(&self, other: &Self) -> bool {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::gist::{gist, terms};
 use super::layout::why;
 use super::live::Marks;
-use super::outline::{Head, Item, Outline, To, jump};
+use super::outline::{Head, Item, Outline, To, is_made, jump};
 use crate::cli::output::clean;
 use crate::cli::words::{Lang, Words as _};
 use crate::engine::definition::{At, Flow, StepKind};
@@ -43,6 +43,7 @@ fn lines(out: &mut String, flow: &Flow, items: &[Item], marks: &Marks, lang: Lan
         }
         parts.retain(|p| !p.is_empty());
         let told = if parts.is_empty() { String::new() } else { format!("  {}", parts.join(" · ")) };
+        // Ids are told here in any case: commands are given by them.
         let name = step.title.as_ref().map_or_else(|| step.id.clone(), |title| format!("{} ({title})", step.id));
         let _ = writeln!(out, "{}", clean(&format!("{indent}{name}{told}")));
         for part in &item.parts {
@@ -121,6 +122,7 @@ fn walk(flow: &Flow, items: &[Item], then: Option<At>, lang: Lang, all: &mut Vec
                 }
                 edge(next, "", false);
             }
+            StepKind::Call { .. } => edge(item.parts.first().and_then(|p| p.items.first()).map(|i| i.at).or(next), "", false),
             _ => edge(next, "", false),
         }
         for side in &item.sides {
@@ -145,7 +147,9 @@ fn walk(flow: &Flow, items: &[Item], then: Option<At>, lang: Lang, all: &mut Vec
 /// What stands in a box, its lines one by one.
 fn label(flow: &Flow, at: At, marks: &Marks, lang: Lang) -> Vec<String> {
     let step = &flow.steps[at];
-    let mut lines = vec![step.title.clone().unwrap_or_else(|| step.id.clone()), gist(flow, step, lang)];
+    let (gist, made) = (gist(flow, step, lang), step.title.is_none() && is_made(&step.id));
+    let name = step.title.clone().unwrap_or_else(|| step.id.clone());
+    let mut lines = if made && !gist.is_empty() { vec![gist] } else { vec![name, gist] };
     lines.extend(terms(step, lang));
     lines.extend(marks.told(at).iter().cloned());
     lines.extend(marks.count(at).map(|(n, _)| format!("● {n}")));

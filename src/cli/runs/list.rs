@@ -2,7 +2,6 @@
 //!
 //! Only reads.
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::position::{Graphs, Position, positions};
@@ -55,7 +54,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &mut Out) -> anyhow::Result<E
         ["RUN", "FLOW", "RECORD", "STEP", "BRANCH", "WAITS", "SINCE", "ROUND"],
         ["运行", "流程", "记录", "步骤", "分支", "等待", "自", "轮次"],
     );
-    let (mut table, mut graphs, now) = (Table::new(head), Graphs::default(), Timestamp::now());
+    let (mut table, mut graphs) = (Table::new(head), Graphs::default());
     let mut count = 0;
     super::each(&reader, |run| {
         let graph = graphs.of(&reader, &run.graph)?;
@@ -75,7 +74,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &mut Out) -> anyhow::Result<E
                 (clip(&about(run), 28), Look::Plain),
                 (position.step.clone(), Look::Bold),
                 (position.branch.clone(), Look::Dim),
-                (clip(&position.told(now, &place.speech), TEXT), look),
+                (clip(&position.told(&place.speech), TEXT), look),
                 (when::short(position.since, &place.speech.zone), Look::Dim),
                 (run.round.to_string(), Look::Plain),
             ]);

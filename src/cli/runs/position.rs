@@ -143,9 +143,9 @@ pub(crate) fn branch_name(flow: &Flow, at: At, branch: u32) -> String {
 
 impl Position {
     /// What it waits for, and until when, on a line.
-    pub(crate) fn told(&self, now: Timestamp, speech: &Speech) -> String {
+    pub(crate) fn told(&self, speech: &Speech) -> String {
         let lang = speech.lang;
-        let at = |t: Timestamp| when::beside(t, now, &speech.zone);
+        let at = |t: Timestamp| when::beside(t, self.since, &speech.zone);
         if let Some(error) = &self.error {
             let error = lang.said(error);
             return lang.pick(format!("stands still: {error}"), format!("停住:{error}"));

@@ -2,8 +2,6 @@
 //!
 //! Only reads; results are shown as they are kept, clean of control characters.
 
-use jiff::Timestamp;
-
 use super::list::{about, as_json};
 use super::position::{Graphs, Position, branch_name, moment, positions};
 use super::run_id;
@@ -48,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         out.json(&object)?;
         return Ok(Exit::Done);
     }
-    let shown = Shown { place: &place, run: &run, flow: &graph, now: Timestamp::now() };
+    let shown = Shown { place: &place, run: &run, flow: &graph };
     shown.head(current, out)?;
     shown.positions(&positions, out)?;
     shown.values(place.lang().pick("variables", "变量"), &run.vars, out)?;
@@ -61,7 +59,6 @@ struct Shown<'a> {
     place: &'a Place,
     run: &'a Run,
     flow: &'a Flow,
-    now: Timestamp,
 }
 
 impl Shown<'_> {
@@ -107,7 +104,7 @@ impl Shown<'_> {
             table.row([
                 (position.step.clone(), Look::Bold),
                 (position.branch.clone(), Look::Dim),
-                (clip(&position.told(self.now, &self.place.speech), 2 * TEXT), look),
+                (clip(&position.told(&self.place.speech), 2 * TEXT), look),
                 (when::short(position.since, &self.place.speech.zone), Look::Dim),
             ]);
         }
@@ -152,7 +149,7 @@ impl Shown<'_> {
         for position in positions {
             let name = self.label(&position.step);
             let since = when::short(position.since, &self.place.speech.zone);
-            let told = position.told(self.now, &self.place.speech);
+            let told = position.told(&self.place.speech);
             let text = format!("▸ {}  {}  {told}", pad(&name, name.clone(), widest), pad(&since, since.clone(), 23));
             out.line(format!("    {}", style.paint(Look::Bold, &clip(&text, 2 * TEXT))))?;
         }
