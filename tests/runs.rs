@@ -110,6 +110,7 @@ impl Here {
 
     fn all(&self, lines: &[&str]) -> String {
         let text = lines.iter().map(|line| self.run(line)).collect::<Vec<_>>().join("\n");
+        let text = text.replace(self.0.path().canonicalize().unwrap().to_str().unwrap(), "HERE").replace(self.0.path().to_str().unwrap(), "HERE");
         regex::Regex::new("[0-9a-f]{12,64}").unwrap().replace_all(&text, "HASH").into_owned()
     }
 }

@@ -117,7 +117,8 @@ fn draw(flow: &Flow, marks: &Marks, format: Format, lang: Lang) -> String {
         Format::Mermaid => text::mermaid(flow, &outline, marks, lang),
         Format::Dot => text::dot(flow, &outline, marks, lang),
         Format::Svg => {
-            let title = flow.title.as_ref().map_or_else(|| flow.id.clone(), |title| format!("{title} ({})", flow.id));
+            let title = flow.title.as_ref().filter(|title| **title != flow.id);
+            let title = title.map_or_else(|| flow.id.clone(), |title| format!("{title} ({})", flow.id));
             svg::svg(&layout::layout(flow, &outline, marks, lang), marks, &title, &notes(flow, marks, lang))
         }
     }

@@ -34,15 +34,15 @@ pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    list: list::Args,
+    list: list::List,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
     /// Runs that are under way: at which step each stands and what it waits for
-    List(list::Args),
+    List(list::List),
     /// One run: where it stands, its variables and results, and the path it took
-    Show(show::Args),
+    Show(show::Show),
     /// Tell a run that something happened that it waits for
     Signal(Signal),
     /// End runs
@@ -56,7 +56,7 @@ enum What {
     /// Take a run back on behalf of the person who asked for it
     Recall(Recall),
     /// Put runs onto the flow as it is now; says first which can be moved, and what stands against the others
-    Migrate(migrate::Args),
+    Migrate(migrate::Migrate),
 }
 
 #[derive(Debug, clap::Args)]

@@ -18,6 +18,8 @@ const STEP: u32 = 10;
 const CORNER: u32 = 45;
 const ALONG: u32 = 60;
 const ACROSS: u32 = 12;
+/// What it costs to come in where another line goes in or out.
+const BUSY: u32 = 500;
 
 const WAYS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
@@ -45,7 +47,9 @@ pub(crate) fn route(scene: &Scene, from: Rect, to: Rect) -> Option<Vec<(i32, i32
                 continue;
             }
             let corner = if turn == way { 0 } else { CORNER };
-            let next = cost + STEP + corner + grid.shared(nx, ny, turn);
+            let shared = grid.shared(nx, ny, turn);
+            let busy = if shared > 0 && goals.contains_key(&(nx, ny)) { BUSY } else { 0 };
+            let next = cost + STEP + corner + shared + busy;
             if best.get(&(nx, ny, turn)).is_none_or(|(known, _)| next < *known) {
                 best.insert((nx, ny, turn), (next, Some((x, y, way))));
                 let left = goals.keys().map(|(gx, gy)| gx.abs_diff(nx) + gy.abs_diff(ny)).min().unwrap_or(0);

@@ -17,7 +17,7 @@ const TEXT: usize = 80;
 
 /// Options of `runs list`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct List {
     /// Only of this flow
     #[arg(long)]
     flow: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-impl Args {
+impl List {
     fn passes(&self, run: &Run, positions: &[Position]) -> bool {
         let record = |asked: &String| {
             run.record.as_ref().is_some_and(|r| r.id == *asked || r.to_string() == *asked) || run.subject == *asked
@@ -47,7 +47,7 @@ impl Args {
     }
 }
 
-pub(super) fn run(place: &Place, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+pub(super) fn run(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
     let reader = place.reader()?;
     let lang = place.lang();
     let head = lang.pick(

@@ -25,7 +25,7 @@ use serde_json::json;
 
 /// Options of `runs migrate`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Migrate {
     /// The runs: r1042-1 …; all that are on a former version unless said
     #[arg(value_parser = run_id, value_name = "RUN")]
     runs: Vec<String>,
@@ -54,7 +54,7 @@ enum Against {
     Flow,
 }
 
-pub(super) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+pub(super) fn run(context: &Context, args: &Migrate, out: &mut Out) -> anyhow::Result<Exit> {
     let (place, definitions) = context.place_and_definitions()?;
     let lang = place.lang();
     let Some(definitions) = definitions else {
@@ -96,7 +96,7 @@ pub(super) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 }
 
 /// The runs that are meant, and what would become of each; none: one that was named is not there.
-fn cases(place: &Place, args: &Args, definitions: &Definitions) -> anyhow::Result<Option<Vec<Case>>> {
+fn cases(place: &Place, args: &Migrate, definitions: &Definitions) -> anyhow::Result<Option<Vec<Case>>> {
     let reader = place.reader()?;
     let (mut graphs, mut cases) = (Graphs::default(), Vec::new());
     let now: HashMap<&String, Arc<Flow>> =

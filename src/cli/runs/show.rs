@@ -19,7 +19,7 @@ const TEXT: usize = 100;
 
 /// Options of `runs show`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Show {
     /// The run: r1042-1
     #[arg(value_parser = run_id, value_name = "RUN")]
     run: String,
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> anyhow::Result<Exit> {
     let (place, definitions) = context.place_and_definitions()?;
     let reader = place.reader()?;
     let Some(run) = super::load(&place, &reader, &args.run)? else { return Ok(Exit::Failed) };
@@ -70,7 +70,7 @@ impl Shown<'_> {
                 table.row([(name.to_owned(), Look::Dim), (value, look)]);
             }
         };
-        let title = self.flow.title.as_ref().map(|t| format!("  {t}")).unwrap_or_default();
+        let title = self.flow.title.as_ref().filter(|t| **t != run.flow).map(|t| format!("  {t}")).unwrap_or_default();
         let version = match current {
             Some(true) => lang.pick("as it is now", "当前版本"),
             Some(false) => lang.pick("a former one (`ifthen runs migrate --dry-run`)", "旧版本(`ifthen runs migrate --dry-run`)"),
@@ -143,14 +143,14 @@ impl Shown<'_> {
             let name = self.label(&passed.step);
             let time = self.time(passed);
             let by = if passed.by.is_empty() { String::new() } else { format!("  {}", passed.by.join(lang.pick(", ", "、"))) };
-            let text = format!("{mark} {}  {}  {word}{by}", pad(&name, name.clone(), widest), pad(&time, time.clone(), 23));
+            let text = format!("{mark} {}  {}  {word}{by}", pad(&name, name.clone(), widest), pad(&time, time.clone(), 28));
             out.line(format!("    {}", style.paint(look, &clip(&text, 2 * TEXT))))?;
         }
         for position in positions {
             let name = self.label(&position.step);
             let since = when::short(position.since, &self.place.speech.zone);
             let told = position.told(&self.place.speech);
-            let text = format!("▸ {}  {}  {told}", pad(&name, name.clone(), widest), pad(&since, since.clone(), 23));
+            let text = format!("▸ {}  {}  {told}", pad(&name, name.clone(), widest), pad(&since, since.clone(), 28));
             out.line(format!("    {}", style.paint(Look::Bold, &clip(&text, 2 * TEXT))))?;
         }
         Ok(())
