@@ -16,6 +16,7 @@ mod control;
 mod doctor;
 mod events;
 mod functions;
+mod graph;
 mod init;
 mod line;
 mod output;
@@ -25,6 +26,7 @@ mod quarantine;
 mod records;
 mod restore;
 mod run;
+mod runs;
 mod schedule;
 mod schema;
 mod silence;
@@ -87,6 +89,10 @@ enum Command {
     Calls(calls::Args),
     /// Show what is known of a mail address, and say whether it gets marketing mail
     Contacts(contacts::Args),
+    /// Show runs of flows, where they stand and what they did; signal, cancel, retry, skip, send back, migrate
+    Runs(runs::Args),
+    /// Draw a flow: as an outline, SVG, Mermaid or DOT; with where its runs stand
+    Graph(graph::Args),
     /// Keep rules from acting for a while, with a reason
     Silence(silence::Args),
     /// Whether the clock was set, and letting what is driven by time go on
@@ -172,6 +178,8 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),
         Command::Contacts(args) => contacts::run(context, args, out),
+        Command::Runs(args) => runs::run(context, args, out),
+        Command::Graph(args) => graph::run(context, args, out),
         Command::Silence(args) => silence::run(context, args, out),
         Command::Clock(args) => clock::run(context, args, out),
         Command::Quarantine(args) => quarantine::run(context, args, out),

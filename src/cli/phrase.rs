@@ -2,6 +2,7 @@
 //!
 //! Never hides why something was not done: reasons and errors are always said.
 
+mod run;
 mod time;
 
 use jiff::Timestamp;
@@ -235,6 +236,9 @@ impl Saying<'_> {
             Some(Value::Map(sections)) => self.say(clip(&difference(&sections, self.speech.lang), ERROR)),
             Some(Value::Text(word)) => self.say(self.said(&word)),
             _ => {}
+        }
+        if let Some(pinned) = self.members.remove("pinned") {
+            self.pinned(&pinned);
         }
         if let Some(problems) = self.members.remove("problems") {
             self.members.remove("reason");

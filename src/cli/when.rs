@@ -34,6 +34,11 @@ pub(crate) fn short(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%m-%d %H:%M:%S").to_string()
 }
 
+/// A moment to the minute: `09-21 14:03`.
+pub(crate) fn minute(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%m-%d %H:%M").to_string()
+}
+
 /// A moment beside another: the time alone on the same day, the year as well in another one.
 pub(crate) fn beside(at: Timestamp, other: Timestamp, zone: &TimeZone) -> String {
     let (at, other) = (at.to_zoned(zone.clone()), other.to_zoned(zone.clone()));

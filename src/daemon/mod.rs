@@ -7,6 +7,7 @@ pub mod handle;
 mod held;
 mod housekeeping;
 pub mod links;
+mod pinned;
 mod poll;
 mod reload;
 mod serve;
@@ -102,6 +103,7 @@ where
     handle.set_token(token);
     let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
     let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));
+    tokio::spawn(reload::tell_pinned(handle.clone()));
     let server = tokio::spawn(serve::serve(listener, routes(handle.clone()), stopped.clone()));
     ready(address);
 

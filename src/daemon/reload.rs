@@ -12,9 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::handle::{Handle, Live};
+use super::pinned::{self, Pinned};
 use crate::config;
+use crate::engine::definition::Definitions;
 use crate::engine::event::{Body, Draft};
 use crate::engine::value::{self, Value};
+use crate::store::Error;
+use crate::store::sqlite::Reader;
 
 /// An editor writes a file in several steps; a checkout touches many: one reload for all of them.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -65,6 +69,28 @@ pub(super) async fn watch(handle: Handle, path: PathBuf, options: config::Option
         // What could not be committed (a full disk) is tried until it can.
         (broken, again) = (came != Came::InForce, came == Came::NotCommitted);
     }
+}
+
+/// Says at the start which runs are on former versions of their flows.
+pub(super) async fn tell_pinned(handle: Handle) {
+    let live = handle.live();
+    pinned_by(&handle, None, &live.definitions).await.lines().iter().for_each(|line| info!("{line}"));
+}
+
+/// The runs that stay on what their flows were; of all flows, or of those that are others than before. Counted beside the turn: it
+/// may be many. What cannot be read now is not told.
+async fn pinned_by(handle: &Handle, before: Option<&Definitions>, after: &Definitions) -> Pinned {
+    let flows = before.map(|before| pinned::changed(before, after));
+    let (file, after) = (handle.file().to_owned(), after.clone());
+    let counted = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&file)?;
+        pinned::count(&reader, flows.as_ref(), &after)
+    });
+    let told = counted.await.map_err(|e| e.to_string()).and_then(|counted: Result<_, Error>| counted.map_err(|e| e.to_string()));
+    told.unwrap_or_else(|error| {
+        warn!(%error, "runs that stay on former versions of their flows are not counted");
+        Pinned::default()
+    })
 }
 
 /// Watches the folders in force: those of the definitions with all below, and the one of config.yaml, since editors replace files.
@@ -140,7 +166,11 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
     if loaded.settings.listen != before.settings.listen || loaded.settings.data != before.settings.data {
         warn!("`listen` and `data` take effect at the next start");
     }
-    let difference = config::diff(&before.summary, &loaded.summary);
+    let mut difference = config::diff(&before.summary, &loaded.summary);
+    let stay = pinned_by(handle, Some(&before.definitions), &loaded.definitions).await;
+    if !stay.is_empty() {
+        difference["pinned"] = stay.to_json();
+    }
     let detail = value::from_json(difference.to_string().as_bytes()).unwrap_or(Value::Null);
     match Live::new(loaded) {
         Ok(live) => {
@@ -148,6 +178,7 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
             match handle.load(Arc::clone(&live), detail).await {
                 Ok(()) => {
                     info!(definitions = %live.definitions.hash, changed = %difference, "reloaded");
+                    stay.lines().iter().for_each(|line| info!("{line}"));
                     Came::InForce
                 }
                 Err(error) => {

@@ -123,10 +123,10 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
         }
         Body::Loaded { hash, detail } => {
-            let detail = Value::from([("definitions", hash.as_str().into()), ("changed", detail.clone())]);
-            draft.say(&By::default(), "reload", Outcome::Done, detail);
+            draft.say(&By::default(), "reload", Outcome::Done, reloaded(hash, detail));
             schedule::loaded(draft)?;
             window::defined(draft)?;
+            flow::defined(draft)?;
         }
         Body::NotLoaded(problems) => {
             let detail = Value::from([("reason", "does not compile".into()), ("problems", problems.clone())]);
@@ -134,6 +134,15 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         }
     }
     Ok(())
+}
+
+/// What a reload comes to: the definitions, what changed, and the runs that stay on what was.
+fn reloaded(hash: &str, detail: &Value) -> Value {
+    let mut changed = detail.clone();
+    let pinned = if let Value::Map(sections) = &mut changed { sections.remove("pinned") } else { None };
+    let told = [("definitions", Value::from(hash)), ("changed", changed)];
+    let pinned = pinned.map(|pinned| ("pinned", pinned));
+    Value::Map(told.into_iter().chain(pinned).map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// A timer reached its due time: whoever it wakes goes on.

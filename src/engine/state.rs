@@ -72,6 +72,8 @@ pub enum Key {
     },
     /// The graph that runs are pinned to, by hash.
     Graph(String),
+    /// The hashes of the graphs that may be there.
+    Graphs,
     /// What a connection's budget has spent, and whether it is held.
     Budget(String),
     /// How far a polled source has been read.
@@ -147,6 +149,7 @@ impl Key {
             Self::Awaits => "awaits/",
             Self::Awaiting { .. } => "awaiting/",
             Self::Graph(_) => prefix::GRAPH,
+            Self::Graphs => "graphs/",
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
             Self::Parked(_) => prefix::PARKED,
@@ -220,7 +223,7 @@ impl fmt::Display for Key {
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
             Self::Window { window, subject } => write!(f, "{window}/{subject}"),
             Self::Items { window, n, subject } => write!(f, "{window}/{n:06}/{subject}"),
-            Self::Windows => f.write_str("book"),
+            Self::Windows | Self::Graphs => f.write_str("book"),
             Self::Parked(seq) | Self::Quarantine(seq) => write!(f, "{seq:016}"),
         }
     }
@@ -272,6 +275,7 @@ impl FromStr for Key {
                 Self::Awaiting { event: next()?, path: next()?, subject: next()? }
             }
             "graph" => Self::Graph(own()),
+            "graphs" if rest == "book" => Self::Graphs,
             "budget" => Self::Budget(own()),
             "cursor" => Self::Cursor(own()),
             "parked" => Self::Parked(number(rest)?),
@@ -339,6 +343,8 @@ pub enum Entry {
     Awaiting(BTreeSet<String>),
     /// Under [`Key::Graph`].
     Graph(Arc<Flow>),
+    /// Under [`Key::Graphs`].
+    Graphs(BTreeSet<String>),
     /// Under [`Key::Budget`].
     Budget(super::budget::Budget),
     /// Under [`Key::Cursor`].
@@ -505,6 +511,7 @@ mod tests {
             "run/r7-1",
             "enrolled/welcome-mails/lead/L20",
             "graph/abc",
+            "graphs/book",
             "task/0000000000001042-0002",
             "awaits/all",
             "awaiting/contract.signed//contract/C/1",

@@ -3,6 +3,7 @@
 //!
 //! The shell brings a slice's keys ([`draft`]); what is done with them is decided like everything else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::Deciding;
 use super::event::{Body, Draft, Event, RecordRef};
+use super::flow;
 use super::log::Outcome;
 use super::schedule::{armed, tick};
 use super::state::{Entry, Key, Need, prefix};
@@ -64,6 +66,11 @@ pub enum What {
         /// The window's id.
         window: String,
     },
+    /// Removes graphs that no run needs any more.
+    Graphs {
+        /// Those that no run was found on so far.
+        left: BTreeSet<String>,
+    },
 }
 
 /// What a sweep goes over, and after which it goes on.
@@ -114,7 +121,7 @@ impl Sweep {
     fn schedule(&self) -> &str {
         match &self.what {
             What::Arm { schedule, .. } | What::Each { schedule, .. } => schedule,
-            What::Fill(_) | What::Forget { .. } => "",
+            What::Fill(_) | What::Forget { .. } | What::Graphs { .. } => "",
         }
     }
 }
@@ -157,6 +164,9 @@ pub fn draft<E>(id: &str, sweep: &Sweep, now: Timestamp, source: &impl Source<E>
             let keys = source.keys(prefix, after.as_ref(), RECORDS)?;
             slice.last = keys.len() < RECORDS;
             slice.ids = keys.iter().map(ToString::to_string).collect();
+            if let What::Graphs { .. } = sweep.what {
+                slice.wants = keys;
+            }
         }
     }
     Ok(Draft::own("ifthen.sweep", now, Body::Slice(slice)))
@@ -192,6 +202,7 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
     match &sweep.what {
         What::Fill(fill) => return window::fill_slice(draft, key, sweep, fill, slice),
         What::Forget { window } => return window::forget_slice(draft, key, sweep, window, slice),
+        What::Graphs { left } => return flow::slice(draft, key, sweep, left, slice),
         What::Arm { .. } | What::Each { .. } => {}
     }
     let mut sweep = sweep.clone();
@@ -207,7 +218,7 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
             match &sweep.what {
                 What::Arm { keep, .. } => armed::sweep(draft, &schedule, &record, *keep, sweep.at, &mut sweep.counts)?,
                 What::Each { tick, .. } => tick::each(draft, &schedule, &record, *tick, &mut sweep.counts)?,
-                What::Fill(_) | What::Forget { .. } => {}
+                What::Fill(_) | What::Forget { .. } | What::Graphs { .. } => {}
             }
         }
         *after = slice.ids.last().cloned().or(after.take());
@@ -233,7 +244,7 @@ fn tell(draft: &mut Deciding<'_>, sweep: &Sweep, schedule: &super::schedule::Sch
     match sweep.what {
         What::Arm { .. } => detail.extend([("waiting", waiting.into()), ("skipped", skipped.into()), ("fired", fired.into())]),
         What::Each { tick, .. } => detail.extend([("tick", tick.into()), ("fired", fired.into())]),
-        What::Fill(_) | What::Forget { .. } => {}
+        What::Fill(_) | What::Forget { .. } | What::Graphs { .. } => {}
     }
     let action = if let What::Arm { .. } = sweep.what { "existing" } else { "each" };
     draft.say_of(&by, None, action, Outcome::Done, Value::Map(detail.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()));

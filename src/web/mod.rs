@@ -11,6 +11,7 @@ mod metric;
 mod preference;
 mod quarantine;
 mod replay;
+mod run;
 mod silence;
 mod task;
 
@@ -47,6 +48,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
                 .route("/api/clock/confirm", post(control::clock))
                 .route("/api/contacts", post(contact::set))
+                .route("/api/runs/{id}/{act}", post(run::act))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))
                 .route("/api/tasks", get(task::api::list))

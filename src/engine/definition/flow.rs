@@ -220,6 +220,28 @@ pub enum StepKind {
     Fail(Template),
 }
 
+impl StepKind {
+    /// Its word in the YAML; an action's own.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Do(action) => action.name(),
+            Self::Vars(_) => "set",
+            Self::Wait(_) | Self::Until(_) | Self::Event(_) => "wait",
+            Self::Choose(_) => "choose",
+            Self::Parallel(_) => "parallel",
+            Self::Each(_) => "each",
+            Self::Repeat(_) => "repeat",
+            Self::Call { .. } => "call",
+            Self::Approve(_) => "approve",
+            Self::Ask(_) => "ask",
+            Self::GoTo(_) => "go_to",
+            Self::BackTo(_) => "back_to",
+            Self::End(_) => "end",
+            Self::Fail(_) => "fail",
+        }
+    }
+}
+
 /// `wait: { until: starts_at, offset: -1d }`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Until {

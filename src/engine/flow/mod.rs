@@ -1,9 +1,12 @@
 //! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay. Linear steps for now: actions and waits.
 
+mod graphs;
 mod local;
+pub mod migrate;
 mod run;
 mod task;
 
+pub(super) use graphs::{defined, slice};
 pub(super) use local::Local;
 pub use run::*;
 pub(super) use task::{decided, recalled};
