@@ -10,7 +10,9 @@ use super::*;
 use crate::engine::definition::{Own, Person, Proxy, Share, Signing};
 use crate::engine::value::Map;
 
-const MATRIX: &str = include_str!("../../../tests/engine/approval/matrix.txt");
+mod drafted;
+
+const MATRIX: &str = include_str!("../../../../tests/engine/approval/matrix.txt");
 
 fn people() -> BTreeMap<String, Person> {
     let mut people: BTreeMap<String, Person> = "甲乙丙丁戊己庚王子李周陈吴郑"
