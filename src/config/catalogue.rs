@@ -1,7 +1,7 @@
 //! Every text that a problem of the YAML is told with, English and Chinese side by side, under a code that stays.
 //!
 //! Codes: E00x files · E01x the tree · E02x traps of YAML · E03x keys · E04x kinds of values · E05x what things refer to ·
-//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Gx gates · E0Nx named actions · E0Sx triggers of time · E0Tx tables · E0Wx `let`. Texts without a code are parts of others.
+//! E07x and E0Ax conditions and templates · E09x config.yaml · E0Cx tests · E0Dx calendars · E0Fx and E0Hx flows · E0Gx gates · E0Nx named actions · E0Sx triggers of time · E0Tx tables · E0Wx `let`. Texts without a code are parts of others.
 
 /// One text in both languages; `{0}`, `{1}` are gaps.
 #[derive(Debug)]
@@ -14,11 +14,14 @@ pub(super) struct Text {
 
 macro_rules! texts {
     ($($name:ident $code:literal $en:literal $zh:literal)*) => {
-        $(pub(super) static $name: Text = Text { code: $code, en: $en, zh: $zh };)*
+        $(pub(in crate::config) static $name: Text = Text { code: $code, en: $en, zh: $zh };)*
         #[cfg(test)]
-        pub(super) static ALL: &[&Text] = &[$(&$name),*];
+        pub(in crate::config) static ALL: &[&Text] = &[$(&$name),*];
     };
 }
+
+#[rustfmt::skip]
+pub(super) mod flow;
 
 texts! {
     // Triggers that are driven by time.
@@ -421,10 +424,10 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_both_languages_have_the_same_gaps() {
-        let mut codes: Vec<_> = ALL.iter().map(|t| t.code).filter(|c| !c.is_empty()).collect();
+        let mut codes: Vec<_> = ALL.iter().chain(flow::ALL).map(|t| t.code).filter(|c| !c.is_empty()).collect();
         codes.sort_unstable();
         assert!(codes.windows(2).all(|w| w[0] != w[1]));
-        for text in ALL {
+        for text in ALL.iter().chain(flow::ALL) {
             for n in 0..4 {
                 let gap = format!("{{{n}}}");
                 assert_eq!(text.en.contains(&gap), text.zh.contains(&gap), "{} {}", text.code, text.en);

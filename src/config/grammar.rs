@@ -121,7 +121,10 @@ pub(super) fn check(node: &Node, shape: &Shape, texts: &[Text], sink: &Sink) {
 }
 
 /// What a step of a flow may hold and an action of a rule may not.
-const STEP_WORDS: &[&str] = &["wait", "if", "id"];
+const STEP_WORDS: &[&str] = &[
+    "wait", "if", "id", "choose", "parallel", "each", "repeat", "call", "approve", "ask", "go_to", "back_to", "end", "fail",
+    "within", "late", "retry", "on_error", "undo", "verify", "rejected",
+];
 
 struct Check<'a> {
     texts: &'a [Text],

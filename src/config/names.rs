@@ -16,14 +16,70 @@ pub(super) const RESERVED: &[&str] = &["event", "old", "steps", "true", "false",
 /// What a person has, behind `owner.`
 const PERSON: &[&str] = &["id", "name", "email", "mobile", "manager", "roles"];
 
+/// What a run has, behind `run.`
+const RUN: &[&str] = &["id", "flow", "round", "started", "initiator", "error", "failed_step"];
+
+/// The names that a step of a flow sees beside those of the record.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sight {
+    /// Ids of the steps that may have run before.
+    pub(super) steps: BTreeSet<String>,
+    /// Those of all others.
+    pub(super) others: BTreeSet<String>,
+    /// `vars.x`
+    pub(super) vars: BTreeSet<String>,
+    /// What each `each` around it calls one of its list.
+    pub(super) items: Vec<String>,
+    /// `answer`
+    pub(super) answer: bool,
+}
+
+impl Sight {
+    /// The names that may stand first.
+    fn first(&self) -> impl Iterator<Item = String> {
+        let answer = self.answer.then_some("answer");
+        ["steps", "vars", "round", "run"].into_iter().chain(answer).map(str::to_owned).chain(self.items.clone())
+    }
+
+    /// What is wrong with a path, if it is one of these.
+    fn problem(&self, path: &[String]) -> Option<Option<Unknown>> {
+        let among = |known: &BTreeSet<String>| match path.get(1) {
+            Some(name) if known.contains(name) => None,
+            Some(name) => Some(Unknown { part: 1, nearest: nearest(name, known.iter().map(String::as_str)) }),
+            None => Some(Unknown { part: 0, nearest: None }),
+        };
+        Some(match path.first()?.as_str() {
+            "steps" => among(&self.steps),
+            "vars" => among(&self.vars),
+            "run" => match path.get(1) {
+                Some(name) if RUN.contains(&name.as_str()) => path.get(2).map(|_| Unknown { part: 2, nearest: None }),
+                Some(name) => Some(Unknown { part: 1, nearest: nearest(name, RUN.iter().copied()) }),
+                None => Some(Unknown { part: 0, nearest: None }),
+            },
+            "round" => path.get(1).map(|_| Unknown { part: 1, nearest: None }),
+            "answer" if self.answer => None,
+            name if self.items.iter().any(|i| i == name) => None,
+            _ => return None,
+        })
+    }
+
+    /// What a path stands for, if it is one of these.
+    fn kind(&self, path: &[String]) -> Option<Kind> {
+        match path.first()?.as_str() {
+            "round" => Some(Kind::Number),
+            _ => self.problem(path).map(|_| Kind::Any),
+        }
+    }
+}
+
 /// What may be named where an expression stands.
 pub(super) struct Known<'a> {
     pub(super) entities: &'a BTreeMap<String, Entity>,
     pub(super) constants: &'a Map,
     /// The record is one of these; empty: not known, any entity's fields will do.
     pub(super) of: Vec<&'a str>,
-    /// Ids of the steps before, in a flow.
-    pub(super) steps: Option<&'a BTreeSet<String>>,
+    /// What a step of a flow sees.
+    pub(super) steps: Option<&'a Sight>,
     /// An entity in question could not be read in full: names are not checked.
     pub(super) vague: bool,
     pub(super) calendars: &'a Calendars,
@@ -63,7 +119,7 @@ impl<'a> Known<'a> {
         names.extend(self.constants.keys().cloned());
         names.extend(["event", "old"].map(str::to_owned));
         names.extend(self.lets.iter().cloned());
-        names.extend(self.steps.map(|_| "steps".to_owned()));
+        names.extend(self.steps.into_iter().flat_map(Sight::first));
         names
     }
 
@@ -90,15 +146,14 @@ impl<'a> Known<'a> {
 impl Names for Known<'_> {
     fn problem(&self, path: &[String]) -> Option<Unknown> {
         let first = path.first()?;
+        if let Some(own) = self.steps.and_then(|s| s.problem(path)) {
+            return own;
+        }
         match first.as_str() {
             "event" => None,
             "old" if path.len() == 1 => Some(Unknown { part: 0, nearest: None }),
             "old" => self.fields_problem(path, 1),
-            "steps" => match (self.steps, path.get(1)) {
-                (Some(steps), Some(step)) if steps.contains(step) => None,
-                (Some(steps), Some(step)) => Some(Unknown { part: 1, nearest: nearest(step, steps.iter().map(String::as_str)) }),
-                _ => Some(Unknown { part: 0, nearest: None }),
-            },
+            "steps" => Some(Unknown { part: 0, nearest: None }),
             _ if self.constants.contains_key(first) || self.lets.contains(first) => None,
             _ if self.entities.is_empty() => {
                 Some(Unknown { part: 0, nearest: nearest(first, self.first().iter().map(String::as_str)) })
@@ -117,6 +172,9 @@ impl Names for Known<'_> {
         let Some(first) = path.first() else { return Kind::Any };
         if matches!(first.as_str(), "event" | "steps") || self.vague {
             return Kind::Any;
+        }
+        if let Some(own) = self.steps.and_then(|s| s.kind(path)) {
+            return own;
         }
         if let Some(constant) = self.constants.get(first) {
             return constant.at(&path[1..]).map_or(Kind::Any, Kind::of);
@@ -231,7 +289,12 @@ mod tests {
             ("customer".to_owned(), Entity { fields: customer, ..Entity::default() }),
         ]
         .into();
-        let steps = BTreeSet::from(["pdf".to_owned()]);
+        let steps = Sight {
+            steps: BTreeSet::from(["pdf".to_owned()]),
+            vars: BTreeSet::from(["次数".to_owned()]),
+            items: vec!["明细".to_owned()],
+            ..Sight::default()
+        };
         let constants = Map::from([("hot".to_owned(), 1i64.into())]);
         let calendars = &Calendars::default();
         let (of, steps, lets) = (of.to_vec(), Some(&steps), vec!["views".to_owned()]);
@@ -259,6 +322,13 @@ mod tests {
         check("old.amont", &["lead"], Some((1, Some("amount"))));
         check("steps.pdf.status", &["lead"], None);
         check("steps.pfd.status", &["lead"], Some((1, Some("pdf"))));
+        check("vars.次数", &["lead"], None);
+        check("vars.次", &["lead"], Some((1, None)));
+        check("run.initator", &["lead"], Some((1, Some("initiator"))));
+        check("round", &["lead"], None);
+        check("round.x", &["lead"], Some((1, None)));
+        check("明细.金额", &["lead"], None);
+        check("answer.body", &["lead"], Some((0, None)));
         check("hot", &["lead"], None);
         check("tags", &["lead"], None);
         check("views", &["lead"], None);

@@ -2,14 +2,14 @@
 
 pub(super) mod calendar;
 pub(super) mod control;
+pub(super) mod flow;
 pub(super) mod gate;
 pub(super) mod scenario;
 mod time;
 mod window;
 
 use super::grammar::Shape::{
-    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Span, Text, With,
-    Word,
+    Any, Bool, Condition, Count, Duration, Ids, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, With, Word,
 };
 use super::grammar::{Key, Keys, Shape, may, must};
 use time::WHEN;
@@ -31,14 +31,15 @@ static FILE_KEYS: Keys = Keys {
         may("teams", Ids(&ListOr(&Name, &Object(&TEAM))), "People who share work", "团队"),
         may("calendars", Ids(&Object(&calendar::CALENDAR)), "When people work", "工作日历"),
         may("rules", Ids(&Object(&RULE)), "If this, then that", "规则"),
-        may("flows", Ids(&Object(&FLOW)), "Steps over time", "流程"),
+        may("flows", Ids(&Object(&flow::FLOW)), "Steps over time", "流程"),
         may("tables", Ids(&Object(&control::TABLE)), "What `lookup` finds", "供 `lookup` 查询的表"),
         may("actions", Ids(&Object(&control::NAMED)), "Actions under a name, with parameters", "命名动作,可带参数"),
+        may("forms", Ids(&Object(&flow::FORM)), "What an `ask` asks for", "供 `ask` 填写的表单"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
     one_of: &[],
-    later: &["slas", "scores", "segments", "forms", "reports"],
+    later: &["slas", "scores", "segments", "reports"],
 };
 
 static ENTITY: Keys = Keys {
@@ -77,6 +78,7 @@ pub(super) static PERSON: Keys = Keys {
         may("roles", OneOrMore(&Name), "`director`, `finance`", "角色"),
         may("channels", OneOrMore(&Name), "Connections by which to reach them, best first", "通知渠道,按优先顺序"),
         may("active", Bool, "`false`: is assigned nothing", "`false` 表示不再分配"),
+        may("proxy", flow::PROXY_SHAPE, "委托: who decides instead, and when", "委托:由谁代为审批,何时"),
     ]],
     one_of: &[],
     later: &["leave", "skills", "shift", "calendar", "cap"],
@@ -139,33 +141,14 @@ static CHANGED: Keys = Keys {
     later: &["event"],
 };
 
-/// Actions and steps of later versions.
-const LATER_ACTIONS: &[&str] = &[
-    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
-    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify", "if", "id", "wait",
-];
-
-const LATER_STEPS: &[&str] = &[
-    "task", "report", "document", "sms", "feishu", "points", "cancel", "score", "approve", "choose", "parallel", "each",
-    "repeat", "ask", "call", "back_to", "go_to", "end", "fail", "within", "late", "rejected", "retry", "on_error", "undo",
-    "verify",
-];
-
 pub(super) const ACTION: Shape = Object(&ACTION_KEYS);
 
-static ACTION_KEYS: Keys =
-    Keys { what: &("an action", "动作"), keys: &[ACTIONS], one_of: &[ACTION_NAMES], later: LATER_ACTIONS };
+static ACTION_KEYS: Keys = Keys { what: &("an action", "动作"), keys: &[ACTIONS], one_of: &[ACTION_NAMES], later: flow::LATER };
 
 /// The names of all actions.
 pub(super) const ACTION_NAMES: &[&str] = &[
     "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
     "run",
-];
-
-const STEP_NAMES: &[&str] = &[
-    "set", "tag", "untag", "assign", "release", "emit", "create", "log", "start", "email", "http", "dingtalk", "wecom", "notify",
-    "run", "wait",
 ];
 
 static ACTIONS: &[Key] = &[
@@ -268,7 +251,7 @@ static HTTP: Keys = Keys {
         may("retry", List(&Duration), "Waits between attempts", "重试间隔"),
     ]],
     one_of: &[&["get", "post", "put", "patch", "delete"]],
-    later: &["body", "verify", "undo"],
+    later: &["body"],
 };
 
 static ROBOT: Keys = Keys {
@@ -295,38 +278,4 @@ static NOTIFY: Keys = Keys {
     ]],
     one_of: &[],
     later: &["channel", "within", "template", "actions"],
-};
-
-static FLOW: Keys = Keys {
-    what: &("a flow", "流程"),
-    keys: &[
-        WAKING,
-        &[
-            may("when", WHEN, "What starts a run, beside `start:`", "触发事件"),
-            may("record", Name, "The entity a run is about", "流程针对的实体"),
-            must("steps", List(&Object(&STEP)), "In order", "步骤"),
-        ],
-        gate::SHARED,
-    ],
-    one_of: &[],
-    later: &["asides", "stop_if", "window", "once_per", "mode", "tests", "vars"],
-};
-
-static STEP: Keys = Keys {
-    what: &("a step", "步骤"),
-    keys: &[
-        &[
-            may("id", Name, "Unique in the flow; `s1`, `s2` by position unless said", "步骤标识,默认按位置 `s1`、`s2`"),
-            may("if", Condition, "Skipped unless it holds", "条件不成立时跳过"),
-            may(
-                "wait",
-                Span,
-                "Nothing happens for this long: `2d`, `1 month`, `8 working hours`",
-                "等待:`2d`、`1 month`、`8 working hours`",
-            ),
-        ],
-        ACTIONS,
-    ],
-    one_of: &[STEP_NAMES],
-    later: LATER_STEPS,
 };

@@ -1,9 +1,9 @@
 //! Actions that are done inside the turn; those that leave are in [`super::message`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::catalogue as t;
-use super::super::names::{self, Known};
+use super::super::names::{self, Known, Sight};
 use super::super::problem::Problem;
 use super::super::scalar::{self, nearest};
 use super::super::table::ACTION_NAMES;
@@ -14,8 +14,8 @@ use crate::engine::definition::{Action, Assign, AssignTo, Create, Emit, Release,
 use crate::engine::entity::{Entity, FieldKind};
 use crate::engine::value::Value;
 
-/// Ids of the steps before, where an action stands in a flow.
-pub(super) type Steps<'a> = Option<&'a BTreeSet<String>>;
+/// What a step sees, where an action stands in a flow.
+pub(super) type Steps<'a> = Option<&'a Sight>;
 
 impl Compiler<'_> {
     /// A list of actions; `None` if one of them is wrong.
@@ -64,7 +64,7 @@ impl Compiler<'_> {
     }
 
     /// The name of a flow that may run for one of these entities.
-    fn flow_for(&self, node: &Node, of: &[String]) -> Option<String> {
+    pub(super) fn flow_for(&self, node: &Node, of: &[String]) -> Option<String> {
         let name = self.flow_name(node)?;
         match self.about.get(&name) {
             Some(about) if !of.is_empty() && !of.contains(about) && self.entities.contains_key(about) => {

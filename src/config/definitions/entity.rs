@@ -35,7 +35,11 @@ impl Compiler<'_> {
     }
 
     fn field(&self, entry: &Entry) -> Option<Field> {
-        let node = &entry.value;
+        Some(Field { kind: self.kind_of_field(&entry.value)?, from: self.from(&entry.value) })
+    }
+
+    /// What a field holds, of an entity or a form.
+    pub(super) fn kind_of_field(&self, node: &Node) -> Option<FieldKind> {
         let word = node.text().or(node.text_at("type"))?;
         for (option, of) in [("country", "phone"), ("of", "choice"), ("to", "ref")] {
             match node.get(option) {
@@ -48,7 +52,7 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
-        let kind = match word {
+        Some(match word {
             "text" => FieldKind::Text,
             "phone" => FieldKind::Phone(self.country(node)?),
             "email" => FieldKind::Email,
@@ -63,8 +67,7 @@ impl Compiler<'_> {
             "ref" => FieldKind::Ref(self.entity_name(node.get("to")?)?),
             "list" => FieldKind::List,
             _ => FieldKind::Any,
-        };
-        Some(Field { kind, from: self.from(node) })
+        })
     }
 
     fn country(&self, node: &Node) -> Option<String> {

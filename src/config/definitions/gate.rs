@@ -58,7 +58,7 @@ impl Compiler<'_> {
     }
 
     /// A date or time; of a date its beginning, or as an end the beginning of the next.
-    fn bound(&self, node: &Node, end: bool) -> Option<Timestamp> {
+    pub(super) fn bound(&self, node: &Node, end: bool) -> Option<Timestamp> {
         let text = node.text()?;
         let day = text.trim().replace('/', "-").parse::<Date>().ok().filter(|_| !text.contains(':'));
         let meant = match day {
@@ -184,7 +184,7 @@ pub(in crate::config) fn hours(node: &Node, sink: &Sink) -> Option<Hours> {
 }
 
 /// `22:00`, `8:30`; `24:00` is the midnight that ends a day.
-fn time_of_day(text: &str) -> Option<Time> {
+pub(super) fn time_of_day(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let number = |t: &str| t.parse::<i8>().ok().filter(|_| (1..=2).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()));
     let (hour, minute) = (number(hour)?, number(minute).filter(|_| minute.len() == 2)?);

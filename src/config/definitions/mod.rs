@@ -10,11 +10,13 @@ mod entity;
 mod event;
 mod expectation;
 mod flow;
+mod form;
 mod gate;
 mod given;
 mod message;
 mod named;
 mod people;
+mod proxy;
 mod rule;
 mod scenario;
 mod schedule;
@@ -32,13 +34,13 @@ use jiff::tz::TimeZone;
 
 use super::catalogue as t;
 use super::grammar::said;
-use super::names::{Calendars, Known};
+use super::names::{Calendars, Known, Sight};
 use super::problem::{At, Problem, Sink};
 use super::scalar::nearest;
 use super::scenario::Test;
 use super::text::Text;
 use super::tree::{Kind, Node};
-use crate::engine::definition::{Connection, ConnectionKind, Definitions, Person, Team, Zone};
+use crate::engine::definition::{Connection, ConnectionKind, Definitions, Form, Person, Team, Zone};
 use crate::engine::entity::Entity;
 use crate::engine::gate::Hours;
 use crate::engine::lookup::Table;
@@ -74,6 +76,7 @@ pub(super) const SECTIONS: &[(&str, (&str, &str))] = &[
     ("teams", ("the team", "团队")),
     ("tables", ("the table", "表")),
     ("templates", ("the template", "模板")),
+    ("forms", ("the form", "表单")),
     ("calendars", ("the calendar", "工作日历")),
     ("actions", ("the action", "动作")),
     ("rules", ("the rule", "规则")),
@@ -141,6 +144,8 @@ pub(super) fn compile(
         known_tables: ids("tables"),
         templates: ids("templates"),
         flows: ids("flows"),
+        bodies: items["flows"].iter().map(|i| (i.id, i.node)).collect(),
+        forms: BTreeMap::new(),
         rules: ids("rules"),
         calendars: Calendars::default(),
         events: emitted(items),
@@ -153,6 +158,7 @@ pub(super) fn compile(
     with.read_constants(&items["constants"]);
     with.read_people(&items["people"]);
     with.read_teams(&items["teams"]);
+    with.read_forms(&items["forms"]);
     let calendars = with.read_calendars(&items["calendars"]);
     let templates = with.read_templates(&items["templates"]);
     gate::former_ids(items, sink);
@@ -182,6 +188,7 @@ pub(super) fn compile(
         flow_gates,
         quiet: around.quiet.clone(),
         tables: with.tables,
+        forms: with.forms,
         templates,
         connections: around.connections.clone(),
         ..Definitions::default()
@@ -236,6 +243,9 @@ struct Compiler<'a> {
     known_tables: BTreeSet<String>,
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
+    /// What stands under each of them.
+    bodies: BTreeMap<&'a str, &'a Node>,
+    forms: BTreeMap<String, Form>,
     rules: BTreeSet<String>,
     calendars: Calendars,
     events: BTreeSet<String>,
@@ -250,7 +260,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b BTreeSet<String>>) -> Known<'b> {
+    fn known<'b>(&'b self, of: &'b [String], steps: Option<&'b Sight>) -> Known<'b> {
         let of: Vec<&str> = of.iter().map(String::as_str).collect();
         let vague = self.lost || if of.is_empty() { !self.vague.is_empty() } else { of.iter().any(|e| self.vague.contains(*e)) };
         let lets = self.letting.borrow().names.clone();

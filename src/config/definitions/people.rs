@@ -17,6 +17,7 @@ impl Compiler<'_> {
             let person = self.person(*item);
             self.people.insert(item.id.to_owned(), person);
         }
+        self.proxies_in_a_circle(items);
     }
 
     pub(super) fn person(&self, item: Item<'_>) -> Person {
@@ -50,7 +51,7 @@ impl Compiler<'_> {
                 .filter_map(|c| self.channel(c))
                 .collect(),
             active: node.get("active").and_then(scalar::boolean).unwrap_or(true),
-            proxies: Vec::new(),
+            proxies: self.proxies(node),
         }
     }
 
@@ -99,7 +100,7 @@ impl Compiler<'_> {
     }
 
     /// The content of a mail: subject, text, HTML.
-    pub(super) fn mail(&self, node: &Node, of: &[String], steps: Option<&std::collections::BTreeSet<String>>) -> Option<Mail> {
+    pub(super) fn mail(&self, node: &Node, of: &[String], steps: super::action::Steps<'_>) -> Option<Mail> {
         let names = self.known(of, steps);
         let subject = node.get("subject").and_then(|n| self.template(n, &names));
         let text = node.get("text").and_then(|n| self.template(n, &names));

@@ -5,7 +5,7 @@ use super::super::fault;
 use super::super::grammar::list;
 use super::super::locate::locate;
 use super::super::names::Known;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, Said};
 use super::super::scalar;
 use super::super::tree::{Kind, Node, Style};
 use super::Compiler;
@@ -108,7 +108,7 @@ impl Compiler<'_> {
         let Some(text) = self.texts.get(node.at.file) else { return };
         for fault in faults {
             let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);
-            let (what, help) = fault::words(&fault.kind, &names.of);
+            let (what, help) = early(fault, names).unwrap_or_else(|| fault::words(&fault.kind, &names.of));
             let source = node.text().unwrap_or_default();
             let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
             self.sink.add(Problem::new(at, what).help(help).help(quote));
@@ -171,6 +171,13 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// `steps.x` of a step that cannot have run before.
+fn early(fault: &Fault, names: &Known<'_>) -> Option<(Said, Option<Said>)> {
+    let FaultKind::UnknownName { name, .. } = &fault.kind else { return None };
+    let step = name.strip_prefix("steps.")?.split('.').next()?;
+    names.steps?.others.contains(step).then(|| (t::flow::EARLY.with([step.into()]), None))
 }
 
 /// A word that is compared with, and may be a text whose quotes were forgotten.

@@ -13,6 +13,7 @@ mod library;
 mod lookup;
 mod nearest;
 mod node;
+mod part;
 mod place;
 mod stray;
 mod token;
@@ -28,6 +29,7 @@ pub use library::call::Steps;
 pub use library::{Function, Group, groups, library};
 pub use lookup::Lookup;
 pub use nearest::nearest;
+pub use part::Part;
 
 use super::scope::{Names, Scope, Stop};
 use super::value::Value;

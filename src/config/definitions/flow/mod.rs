@@ -1,22 +1,36 @@
-//! Flows and their steps.
+//! Flows: what starts them, what ends them, and their steps as a graph.
+//!
+//! [`layout`] puts all steps into one list, [`jump`] finds what jumps lead to, [`reach`] what may come after what; then each step is
+//! compiled knowing what it can see ([`steps`], [`wait`], [`people`]); [`refuse`] tells of ways that cannot be meant.
 
-use std::collections::BTreeSet;
+mod jump;
+mod layout;
+mod people;
+mod reach;
+mod refuse;
+mod steps;
+mod wait;
+mod whole;
+
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest, Sha256};
 
-use super::super::catalogue as t;
-use super::super::grammar::is_id;
-use super::super::problem::Problem;
-use super::super::scalar;
-use super::super::tree::Node;
 use super::rule::deliver;
 use super::{Compiler, Item, told};
-use crate::engine::definition::{Flow, Step, StepKind};
+use crate::config::catalogue as t;
+use crate::config::digest::hex;
+use crate::config::scalar;
+use crate::config::tree::Node;
+use crate::engine::definition::{FORMAT, Flow, Step};
 use crate::engine::gate::Gates;
 use crate::engine::trigger::Trigger;
+use layout::Layout;
+use reach::Graph;
 
-impl Compiler<'_> {
-    pub(super) fn flow(&self, item: Item<'_>) -> Option<Flow> {
+impl<'n> Compiler<'n> {
+    pub(super) fn flow(&self, item: Item<'n>) -> Option<Flow> {
         let node = item.node;
         if told(node) {
             return None;
@@ -33,27 +47,37 @@ impl Compiler<'_> {
         }
         let lets = self.read_lets(node, &of);
         let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
+        let once_per = node.get("once_per").and_then(|n| self.value_of(n, &self.known(&of, None)));
         self.forget_lets();
-        let steps = self.steps(node.get("steps").map(Node::items).unwrap_or_default(), &of);
-        let calendar = self.calendar_key(node);
-        let mut flow = Flow {
+        let graph = self.graph(item, &of);
+        let steps: Vec<Option<Step>> = (0..graph.layout.steps.len()).map(|at| self.step(&graph, at)).collect();
+        self.refuse(&graph, node);
+        let flow = Flow {
             id: item.id.to_owned(),
             title: node.text_at("title").map(str::to_owned),
-            hash: String::new(),
+            format: FORMAT,
             when: when.unwrap_or(Some(Vec::new()))?,
             lets: lets?,
             condition: condition.flatten(),
             record: record.flatten(),
-            steps: steps?,
-            calendar,
+            once_per,
+            calendar: self.calendar_key(node),
             deliver: deliver(node),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-            recall: true,
-            ..Flow::default()
-        }
-        .linked();
+            ..self.of_runs(&graph, node, &of)
+        };
+        let mut flow = Flow { steps: steps.into_iter().collect::<Option<_>>()?, ..flow };
         flow.hash = hash(&flow)?;
         Some(flow)
+    }
+
+    /// All steps in their places, and the ways between them.
+    fn graph(&self, item: Item<'n>, of: &[String]) -> Graph<'n> {
+        let layout = Layout::new(self, item.id, item.node, of);
+        let (goes, returns) = (jump::goes(self, &layout), jump::returns(self, &layout));
+        let said = item.node.get("reroute").map(Node::one_or_more).unwrap_or_default();
+        let reroutes = said.iter().map(|n| jump::reroute(self, &layout, n.get("back_to")?)).collect();
+        Graph::new(layout, goes, returns, reroutes)
     }
 
     /// What keeps a flow from starting and its messages from leaving.
@@ -76,56 +100,10 @@ impl Compiler<'_> {
             }
         }
     }
-
-    fn steps(&self, nodes: &[Node], of: &[String]) -> Option<Vec<Step>> {
-        let mut ids: BTreeSet<String> = BTreeSet::new();
-        let mut places = std::collections::HashMap::new();
-        let mut steps = Vec::new();
-        for (n, node) in nodes.iter().enumerate() {
-            let id = node.text_at("id").map_or_else(|| format!("s{}", n + 1), str::to_owned);
-            let at = node.get("id").map_or(node.at, |i| i.at);
-            if !is_id(&id) {
-                self.sink.say(at, &t::BAD_ID, [id.as_str().into(), "".into()]);
-            }
-            if let Some(first) = places.insert(id.clone(), at) {
-                let problem = Problem::new(at, t::TWICE.with([(&t::K_STEP).into(), id.as_str().into()]));
-                self.sink.add(problem.also(first, t::FIRST_HERE.with([])));
-            }
-            steps.push(self.step(node, id.clone(), of, &ids));
-            ids.insert(id);
-        }
-        steps.into_iter().collect()
-    }
-
-    fn step(&self, node: &Node, id: String, of: &[String], before: &BTreeSet<String>) -> Option<Step> {
-        let names = self.known(of, Some(before));
-        let condition = node.get("if").map(|n| self.condition(n, &names));
-        let kind = match node.get("wait") {
-            Some(wait) => self.span(wait).map(StepKind::Wait),
-            None => self.action(node, of, Some(before)).map(StepKind::Do),
-        };
-        Some(Step {
-            id,
-            title: None,
-            condition: condition.flatten(),
-            kind: kind?,
-            next: None,
-            inside: None,
-            aside: None,
-            scope: None,
-            within: None,
-            late: Vec::new(),
-            retry: None,
-            on_error: None,
-            undo: Vec::new(),
-            verify: None,
-            any_time: false,
-        })
-    }
 }
 
 /// Over what a flow compiles to: a comment changes nothing, another default connection does.
 fn hash(flow: &Flow) -> Option<String> {
     let text = serde_json::to_string(flow).ok()?;
-    Some(super::super::digest::hex(Sha256::digest(text.as_bytes()).as_slice()))
+    Some(hex(Sha256::digest(text.as_bytes()).as_slice()))
 }
