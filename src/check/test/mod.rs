@@ -5,6 +5,7 @@
 
 mod fact;
 mod matching;
+mod person;
 mod play;
 mod world;
 

@@ -80,8 +80,8 @@ fn is_zh(draft: &Deciding<'_>) -> bool {
 
 fn title(draft: &Deciding<'_>, task: &Task, again: bool) -> String {
     let word = match (is_zh(draft), again, task.form.is_some()) {
-        (true, true, false) => "催办:待您审批",
-        (true, true, true) => "催办:待您填写",
+        (true, true, false) => "催办：待您审批",
+        (true, true, true) => "催办：待您填写",
         (true, false, false) => "待您审批",
         (true, false, true) => "待您填写",
         (false, true, false) => "Reminder: to approve",
@@ -110,7 +110,7 @@ fn because(draft: &Deciding<'_>, task: &Task, at: usize, word: &str) -> String {
         (Why::Escalated, false) => "escalated: time was over".to_owned(),
     };
     match (why.is_empty(), word.trim().is_empty()) {
-        (false, false) => format!("{why}:{}", clip(word)),
+        (false, false) => format!("{why}：{}", clip(word)),
         (true, false) => clip(word),
         _ => why,
     }
@@ -190,8 +190,8 @@ fn said(draft: &Deciding<'_>, person: &str, approved: bool, opinion: bool, comme
     let word = match (is_zh(draft), approved, opinion) {
         (true, true, false) => "已同意",
         (true, false, false) => "已驳回",
-        (true, true, true) => "意见:同意",
-        (true, false, true) => "意见:不同意",
+        (true, true, true) => "意见：同意",
+        (true, false, true) => "意见：不同意",
         (false, true, false) => "approved",
         (false, false, false) => "rejected",
         (false, true, true) => "in favour",

@@ -295,9 +295,9 @@ fn they_are_told_what_it_is_about_and_by_which_link_and_the_log_says_everything(
         [
             "decide suppressed who=何经理 reason=no-comment detail=驳回须填写意见 way=link address=10.0.0.7",
             "decide suppressed who=张三 reason=not-asked detail=此任务没有请您处理 way=link address=10.0.0.7",
-            "decide suppressed who=张三 reason=unknown-task detail=没有这个任务,或已过保留期 way=link address=10.0.0.7",
+            "decide suppressed who=张三 reason=unknown-task detail=没有这个任务，或已过保留期 way=link address=10.0.0.7",
             "decide done who=何经理 decision=approved comment=价格可以 way=link address=10.0.0.7",
-            "decide suppressed who=何经理 reason=already-decided detail=您已处理过;如需更改,请先撤回 way=link address=10.0.0.7",
+            "decide suppressed who=何经理 reason=already-decided detail=您已处理过；如需更改，请先撤回 way=link address=10.0.0.7",
             "remind done asked=[\"郑会计\"]",
             "notify failed reason=no channel to=郑会计",
         ]
@@ -308,7 +308,7 @@ fn they_are_told_what_it_is_about_and_by_which_link_and_the_log_says_everything(
         world.said(),
         [
             "transfer done who=郑会计 asked=[\"张三\"] to=张三 comment=请你看一下 way=link address=10.0.0.7",
-            "email fired to=6@example.com text=【待您审批】报价审批 quote/Q1\n郑会计 转办给您:请你看一下\n金额 880000\namount: 880000\nowner: 张三\n何经理 已同意: 价格可以\n⟦link t1-1 张三⟧",
+            "email fired to=6@example.com text=【待您审批】报价审批 quote/Q1\n郑会计 转办给您：请你看一下\n金额 880000\namount: 880000\nowner: 张三\n何经理 已同意: 价格可以\n⟦link t1-1 张三⟧",
         ]
     );
     let call = world.state.scan(crate::engine::state::prefix::CALL, None, 9);
@@ -382,11 +382,11 @@ fn answers_are_of_their_kind_or_refused_by_the_fields_name_and_become_the_record
     assert_eq!(
         said,
         [
-            "decide suppressed who=张三 reason=wrong-answer detail=折扣:表单中没有这一项",
-            "decide suppressed who=张三 reason=wrong-answer detail=折扣:a share such as 0.22 or 22% expected, not `很多`",
-            "decide suppressed who=张三 reason=wrong-answer detail=折扣:必填",
-            "decide suppressed who=张三 reason=wrong-kind detail=此任务不能这样处理:表单须填写,审批须同意或驳回",
-            "decide suppressed who=张三 reason=wrong-kind detail=此任务不能这样处理:表单须填写,审批须同意或驳回",
+            "decide suppressed who=张三 reason=wrong-answer detail=折扣：表单中没有这一项",
+            "decide suppressed who=张三 reason=wrong-answer detail=折扣：a share such as 0.22 or 22% expected, not `很多`",
+            "decide suppressed who=张三 reason=wrong-answer detail=折扣：必填",
+            "decide suppressed who=张三 reason=wrong-kind detail=此任务不能这样处理：表单须填写，审批须同意或驳回",
+            "decide suppressed who=张三 reason=wrong-kind detail=此任务不能这样处理：表单须填写，审批须同意或驳回",
         ]
     );
     world.tell(id, "张三", answer(&[("discount", "15%"), ("note", "年底促销")]), "");
