@@ -27,7 +27,11 @@ impl Fact {
             Thing::Outcome(Outcome::Done) => line.outcome == Outcome::Done && self.call.is_some(),
             Thing::Outcome(outcome) => line.outcome == outcome,
             Thing::Action(action @ ("email" | "http" | "dingtalk" | "wecom")) => line.action == action && self.is_order(),
-            Thing::Action(action @ ("start" | "wait" | "approve" | "ask")) => line.action == action && line.outcome == Outcome::Fired,
+            Thing::Action(action @ ("start" | "wait" | "approve" | "ask")) => {
+                line.action == action && line.outcome == Outcome::Fired
+            }
+            // A run that failed has ended, too.
+            Thing::Action("end") => line.action == "end" && matches!(line.outcome, Outcome::Done | Outcome::Failed),
             Thing::Action(action) => line.action == action && line.outcome == Outcome::Done,
             Thing::Refused | Thing::Quarantined => false,
         }

@@ -22,8 +22,13 @@ impl Compiler<'_> {
             }
             _ => value.entries().iter().map(|entry| self.done_to(word, node, entry)).collect(),
         };
-        let links: Vec<String> =
-            node.get("links").map(Node::one_or_more).unwrap_or_default().iter().filter_map(|n| n.text().map(str::to_owned)).collect();
+        let links: Vec<String> = node
+            .get("links")
+            .map(Node::one_or_more)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|n| n.text().map(str::to_owned))
+            .collect();
         let comment = node.text_at("comment").unwrap_or_default().to_owned();
         let at = self.whose(node);
         let kind = |(person, act)| {

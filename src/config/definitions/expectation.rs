@@ -100,7 +100,8 @@ impl Compiler<'_> {
                     "log" | "dingtalk" | "wecom" => "text",
                     "start" | "wait" | "end" => "flow",
                     "http" => "url",
-                    "notify" | "approve" | "ask" | "decide" | "remind" | "transfer" | "delegate" | "add" | "remove" | "recall" => "who",
+                    "notify" | "approve" | "ask" | "decide" | "remind" | "transfer" | "delegate" | "add" | "remove"
+                    | "recall" => "who",
                     "escalate" => "to",
                     "back" => "to",
                     "undo" => "step",

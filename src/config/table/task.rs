@@ -19,14 +19,29 @@ pub(super) static DECIDE: Keys = Keys {
         &[
             may("approve", OneOrMore(&Name), "These approve", "同意的人"),
             may("reject", OneOrMore(&Name), "These reject; needs a `comment`", "驳回的人,须写 `comment`"),
-            may("answer", Map(&Map(&Any)), "Answers to a form: `{ 张三: { discount: 15% } }`", "填写表单:`{ 张三: { discount: 15% } }`"),
+            may(
+                "answer",
+                Map(&Map(&Any)),
+                "Answers to a form: `{ 张三: { discount: 15% } }`",
+                "填写表单:`{ 张三: { discount: 15% } }`",
+            ),
             may("transfer", Map(&Name), "Hands it over: `{ 何经理: 李四 }`", "转办:`{ 何经理: 李四 }`"),
             may("delegate", Map(&Name), "Asks for an opinion: `{ 何经理: 李四 }`", "委派:`{ 何经理: 李四 }`"),
             may("add", Map(&OneOrMore(&Name)), "Adds others: `{ 何经理: [李四] }`", "加签:`{ 何经理: [李四] }`"),
             may("remove", Map(&Name), "Takes somebody back out: `{ 何经理: 李四 }`", "减签:`{ 何经理: 李四 }`"),
             may("recall", OneOrMore(&Name), "These take their decision back", "撤回决定的人"),
-            may("order", Word(&["before", "after"]), "`add`: who decides first; `before` unless said", "`add` 的先后,默认 `before`"),
-            may("mode", Word(&["all", "any", "sequence"]), "`add`: how they decide; `all` unless said", "`add` 的方式,默认 `all`"),
+            may(
+                "order",
+                Word(&["before", "after"]),
+                "`add`: who decides first; `before` unless said",
+                "`add` 的先后,默认 `before`",
+            ),
+            may(
+                "mode",
+                Word(&["all", "any", "sequence"]),
+                "`add`: how they decide; `all` unless said",
+                "`add` 的方式,默认 `all`",
+            ),
             may("to", Name, "`reject`: back to this step", "`reject` 退回到的步骤"),
             may("then", Word(&["here", "path"]), "`reject`: how it goes on from there", "`reject` 退回之后如何继续"),
             may("step", Name, "At this step, where it could be several", "所在的步骤,有多个任务时写明"),
@@ -53,13 +68,21 @@ pub(super) static CANCEL: Keys = Keys {
     later: &[],
 };
 
-pub(super) static RECALL: Keys =
-    Keys { what: &("`recall`", "`recall`"), keys: &[&[must("by", Name, "The initiator", "发起人")], WHICH], one_of: &[], later: &[] };
+pub(super) static RECALL: Keys = Keys {
+    what: &("`recall`", "`recall`"),
+    keys: &[&[must("by", Name, "The initiator", "发起人")], WHICH],
+    one_of: &[],
+    later: &[],
+};
 
 pub(super) static RUN: Keys = Keys { what: &("a run", "流程运行"), keys: &[WHICH], one_of: &[], later: &[] };
 
-pub(super) static BACK: Keys =
-    Keys { what: &("`back`", "`back`"), keys: &[&[must("step", Name, "To this step", "退回到的步骤")], WHICH], one_of: &[], later: &[] };
+pub(super) static BACK: Keys = Keys {
+    what: &("`back`", "`back`"),
+    keys: &[&[must("step", Name, "To this step", "退回到的步骤")], WHICH],
+    one_of: &[],
+    later: &[],
+};
 
 /// Who was asked, or told again.
 pub(super) static ASKED: Keys = Keys {

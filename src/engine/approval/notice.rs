@@ -35,7 +35,17 @@ pub(super) fn tell(draft: &mut Deciding<'_>, task: &mut Task, seats: &[usize], a
         return Ok(());
     }
     let run = run(draft, &task.run)?;
-    let body = body(draft, task, run.as_ref())?;
+    tell_of(draft, task, run.as_ref(), (seats, again, word))
+}
+
+/// As [`tell`], where the run is at hand: the state may not have it yet.
+pub(super) fn tell_of(
+    draft: &mut Deciding<'_>,
+    task: &mut Task,
+    run: Option<&Run>,
+    (seats, again, word): (&[usize], bool, &str),
+) -> Result<(), Need> {
+    let body = body(draft, task, run)?;
     let by = by(task);
     let title = title(draft, task, again);
     let mut told = std::collections::BTreeSet::new();

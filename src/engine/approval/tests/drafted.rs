@@ -66,8 +66,7 @@ fn quote() -> RecordRef {
 }
 
 fn run() -> Run {
-    let json =
-        r#"{"id":"r1-1","flow":"报价审批","graph":"g","initiator":"张三","started":"2026-09-28T06:00:00Z"}"#;
+    let json = r#"{"id":"r1-1","flow":"报价审批","graph":"g","initiator":"张三","started":"2026-09-28T06:00:00Z"}"#;
     let mut run: Run = serde_json::from_str(json).unwrap();
     run.record = Some(quote());
     run.strands.insert(0, Strand::new(0, Timestamp::UNIX_EPOCH));
