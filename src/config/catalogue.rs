@@ -425,7 +425,8 @@ texts! {
     NOT_A_RECORD "E0C4" "`{0}` names no record; write entity and id: `lead/L1`" "`{0}` 不能表示记录，请写实体和标识：`lead/L1`"
     UNKNOWN_RULE "E0C5" "there is no rule `{0}` in `rules:`" "`rules:` 中没有规则 `{0}`"
     NOBODY_DOES "E0C6" "`{0}` is no rule, flow or action" "`{0}` 不是规则、流程或动作"
-    TIMES_OF_NOTHING "E0C7" "`times` needs something that happens: `event`, `tell` or `post`" "`times` 需要配合 `event`、`tell` 或 `post` 使用"
+    NO_SUCH_STEP "E0C8" "no flow has a step `{0}`" "没有流程有步骤 `{0}`"
+    TIMES_OF_NOTHING "E0C7" "`times` needs something that happens: `event`, `tell`, `post`, `decide`" "`times` 需要配合 `event`、`tell`、`post`、`decide` 等使用"
 }
 
 #[cfg(test)]

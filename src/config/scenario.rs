@@ -5,8 +5,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::engine::approval;
 use crate::engine::definition::{Person, Team};
 use crate::engine::event::{RecordRef, Upsert};
+use crate::engine::flow;
 use crate::engine::log::Outcome;
 use crate::engine::value::{Map, Value};
 
@@ -112,6 +114,39 @@ pub enum ActKind {
         /// Beside the content type.
         headers: Vec<(String, String)>,
     },
+    /// A person does something about a task.
+    Decide {
+        /// Of which run, at which step.
+        at: Whose,
+        /// Who.
+        person: String,
+        /// What.
+        act: approval::Act,
+        /// Their words.
+        comment: String,
+        /// Their documents.
+        links: Vec<String>,
+    },
+    /// A person does something about a run.
+    Run {
+        /// Which.
+        of: Whose,
+        /// Who, where that matters.
+        by: String,
+        /// What.
+        act: flow::Act,
+    },
+}
+
+/// Of which run, where it could be several.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Whose {
+    /// Of this flow.
+    pub flow: Option<String>,
+    /// For this record.
+    pub record: Option<RecordRef>,
+    /// At this step.
+    pub step: Option<String>,
 }
 
 /// How calls end.
@@ -196,7 +231,7 @@ pub enum Thing {
     Notify,
     /// Something ended so.
     Outcome(Outcome),
-    /// A post was refused.
+    /// A post, or what a person asked for, was refused.
     Refused,
     /// An item of the post was not understood, and is kept.
     Quarantined,

@@ -5,6 +5,7 @@ pub(super) mod control;
 pub(super) mod flow;
 pub(super) mod gate;
 pub(super) mod scenario;
+pub(super) mod task;
 mod time;
 mod window;
 

@@ -27,7 +27,11 @@ impl Fact {
             Thing::Outcome(Outcome::Done) => line.outcome == Outcome::Done && self.call.is_some(),
             Thing::Outcome(outcome) => line.outcome == outcome,
             Thing::Action(action @ ("email" | "http" | "dingtalk" | "wecom")) => line.action == action && self.is_order(),
-            Thing::Action(action @ ("start" | "wait")) => line.action == action && line.outcome == Outcome::Fired,
+            Thing::Action(action @ ("start" | "wait" | "approve" | "ask")) => {
+                line.action == action && line.outcome == Outcome::Fired
+            }
+            // A run that failed has ended, too.
+            Thing::Action("end") => line.action == "end" && matches!(line.outcome, Outcome::Done | Outcome::Failed),
             Thing::Action(action) => line.action == action && line.outcome == Outcome::Done,
             Thing::Refused | Thing::Quarantined => false,
         }
@@ -64,6 +68,7 @@ impl Fact {
             "fields" => vec![line.detail.clone()],
             "data" => self.data.iter().cloned().collect(),
             "to" if line.action == "assign" => ["to", "name"].iter().filter_map(|n| self.detail(n).cloned()).collect(),
+            "who" | "to" | "from" | "for" if self.is_of_people() => self.people(name, definitions),
             "who" => self.told(definitions).iter().flat_map(|(id, p)| [(*id).into(), p.name.as_str().into()]).collect(),
             "at" => vec![Value::List(self.mentioned(definitions))],
             "connection" | "robot" => match &self.call {
@@ -72,6 +77,30 @@ impl Fact {
             },
             _ => self.said(name).or_else(|| self.detail(name).cloned()).into_iter().collect(),
         }
+    }
+
+    /// Whether it says what people did about a task, or who was asked.
+    fn is_of_people(&self) -> bool {
+        const OF_PEOPLE: [&str; 10] =
+            ["approve", "ask", "decide", "remind", "escalate", "transfer", "delegate", "add", "remove", "recall"];
+        OF_PEOPLE.contains(&self.line.action.as_str())
+    }
+
+    /// The people of such a line, by id and by name; or the step that somebody sent it back to.
+    fn people(&self, name: &str, definitions: &Definitions) -> Vec<Value> {
+        let kept = match (self.line.action.as_str(), name) {
+            ("approve" | "ask" | "remind", "who") => "asked",
+            ("add", "to") => "people",
+            ("remove", "to") => "person",
+            _ => name,
+        };
+        let ids: Vec<String> = match self.detail(kept) {
+            Some(Value::List(all)) => all.iter().map(ToString::to_string).collect(),
+            Some(one) => vec![one.to_string()],
+            None => Vec::new(),
+        };
+        let named = |id: &String| definitions.people.get(id).map(|p| Value::from(p.name.as_str()));
+        ids.iter().flat_map(|id| [Some(Value::from(id.as_str())), named(id)]).flatten().collect()
     }
 
     /// A member of what the call sends: the log shows only its beginning.

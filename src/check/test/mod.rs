@@ -6,6 +6,7 @@
 mod contact;
 mod fact;
 mod matching;
+mod person;
 mod play;
 mod world;
 

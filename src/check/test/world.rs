@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::contact;
 use super::fact::Fact;
+use super::person;
 use super::play::{Subject, Woken};
 use crate::action;
 use crate::check::world::{self, Behind};
@@ -18,7 +19,7 @@ use crate::config::settings::SourceKind;
 use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::Root;
 use crate::engine::dispatch::Dispatch;
-use crate::engine::event::{Body, Draft, Event, RecordRef};
+use crate::engine::event::{Body, Command, Draft, Event, RecordRef};
 use crate::engine::explain::Explained;
 use crate::engine::link::{self, KEY};
 use crate::engine::log::Line;
@@ -158,6 +159,9 @@ impl<'a> World<'a> {
     /// Something happens now; what follows at once has happened when this returns.
     /// Back comes what was not taken: the whole post, or items of it that are kept in quarantine.
     pub(super) fn act(&mut self, act: &Act) -> Result<Vec<Refused>, Endless> {
+        if let Some(command) = person::command(&self.inner.state, &act.kind) {
+            return self.asked(command);
+        }
         let own = |name: &str, source: &str, body| Draft { origin: source.into(), ..Draft::own(name, self.inner.now, body) };
         let drafts = match &act.kind {
             ActKind::Event { name, data, record, source } => {
@@ -170,6 +174,7 @@ impl<'a> World<'a> {
                 Ok(vec![Draft { record: Some(upsert.record.clone()), ..own(&format!("{source}.received"), source, body) }])
             }
             ActKind::Post { source, body, headers } => self.posted(source, body, headers),
+            ActKind::Decide { .. } | ActKind::Run { .. } => Ok(Vec::new()), // done above
         };
         let drafts = match drafts {
             Ok(drafts) => drafts,
@@ -189,6 +194,19 @@ impl<'a> World<'a> {
         }
         self.pass(self.inner.now)?;
         Ok(kept)
+    }
+
+    /// A person asks for something.
+    fn asked(&mut self, command: Result<Command, Refused>) -> Result<Vec<Refused>, Endless> {
+        let command = match command {
+            Ok(command) => command,
+            Err(refused) => return Ok(vec![refused]),
+        };
+        let before = self.facts().len();
+        self.inner.decide(Draft::own("ifthen.command", self.inner.now, Body::Command(command)))?;
+        let refused = person::refused(self.facts().get(before..).unwrap_or_default());
+        self.pass(self.inner.now)?;
+        Ok(refused.into_iter().collect())
     }
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.

@@ -39,6 +39,13 @@ const MEMBERS: &[&str] = &[
     "reason",
     "error",
     "code",
+    "step",
+    "decision",
+    "way",
+    "comment",
+    "for",
+    "due",
+    "as",
 ];
 
 impl Compiler<'_> {
@@ -82,7 +89,7 @@ impl Compiler<'_> {
                 let entity = Member { name: "entity", value: entry.key.as_str().into(), how: How::Is };
                 Some(vec![entity, Member { name: "fields", value: fields, how: How::Is }])
             }
-            (_, Kind::Map(entries)) => entries.iter().map(|e| self.member(e)).collect(),
+            (_, Kind::Map(entries)) => entries.iter().map(|e| self.member(word, e)).collect(),
             // What it is about goes without saying.
             (_, Kind::Scalar(text, _)) => {
                 let name = match word {
@@ -93,22 +100,26 @@ impl Compiler<'_> {
                     "log" | "dingtalk" | "wecom" => "text",
                     "start" | "wait" | "end" => "flow",
                     "http" => "url",
-                    "notify" => "who",
+                    "notify" | "approve" | "ask" | "decide" | "remind" | "transfer" | "delegate" | "add" | "remove"
+                    | "recall" => "who",
+                    "escalate" => "to",
+                    "back" => "to",
+                    "undo" => "step",
                     "refused" => "code",
                     "quarantined" => "error",
                     _ => "by",
                 };
-                self.checked_member(name, value, text)?;
+                self.checked_member(word, name, value, text)?;
                 Some(vec![Member { name, value: text.as_str().into(), how: how(name) }])
             }
             _ => None,
         }
     }
 
-    fn member(&self, entry: &Entry) -> Option<Member> {
+    fn member(&self, word: &str, entry: &Entry) -> Option<Member> {
         let name = *MEMBERS.iter().find(|m| **m == entry.key)?;
         let node = &entry.value;
-        if name == "until" {
+        if matches!(name, "until" | "due") {
             return Some(Member { name, value: self.moment(node)?.into(), how: How::Is });
         }
         if name == "at" {
@@ -117,7 +128,7 @@ impl Compiler<'_> {
         }
         let value = match node.text() {
             Some(text) => {
-                self.checked_member(name, node, text)?;
+                self.checked_member(word, name, node, text)?;
                 // A text is compared as it reads: `to: 13800138000` is no number.
                 if matches!(name, "json" | "data") { scalar::value(node) } else { text.into() }
             }
@@ -127,8 +138,14 @@ impl Compiler<'_> {
     }
 
     /// Whether what a member names is there.
-    fn checked_member(&self, name: &str, node: &Node, text: &str) -> Option<()> {
+    fn checked_member(&self, word: &str, name: &str, node: &Node, text: &str) -> Option<()> {
         let ok = match name {
+            "to" | "from" if matches!(word, "transfer" | "delegate" | "add" | "remove" | "escalate") => {
+                self.person_exists(node.at, text)
+            }
+            "to" | "from" if matches!(word, "decide" | "back" | "undo") => self.step_of_a_flow(node).is_some(),
+            "step" => self.step_of_a_flow(node).is_some(),
+            "for" => self.person_exists(node.at, text),
             "id" | "rule" => self.test_rule(node, text),
             "flow" => self.flow_name(node).is_some(),
             "team" => self.team_exists(node.at, text),
@@ -192,7 +209,7 @@ fn thing(word: &'static str) -> Thing {
 
 fn how(name: &str) -> How {
     match name {
-        "text" | "subject" | "html" | "title" | "url" | "error" => How::Holds,
+        "text" | "subject" | "html" | "title" | "url" | "error" | "comment" => How::Holds,
         _ => How::Is,
     }
 }

@@ -6,6 +6,7 @@ mod action;
 mod assigned;
 mod calendar;
 mod compared;
+mod decided;
 mod entity;
 mod event;
 mod expectation;
@@ -29,6 +30,7 @@ pub(super) use message::PLAIN_HTTP;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
@@ -40,7 +42,7 @@ use super::scalar::nearest;
 use super::scenario::Test;
 use super::text::Text;
 use super::tree::{Kind, Node};
-use crate::engine::definition::{Connection, ConnectionKind, Definitions, Form, Person, Team, Zone};
+use crate::engine::definition::{Connection, ConnectionKind, Definitions, Flow, Form, Person, Team, Zone};
 use crate::engine::entity::Entity;
 use crate::engine::gate::{Hours, Limit};
 use crate::engine::lookup::Table;
@@ -146,6 +148,7 @@ pub(super) fn compile(
         known_tables: ids("tables"),
         templates: ids("templates"),
         flows: ids("flows"),
+        steps: None,
         bodies: items["flows"].iter().map(|i| (i.id, i.node)).collect(),
         forms: BTreeMap::new(),
         rules: ids("rules"),
@@ -171,7 +174,11 @@ pub(super) fn compile(
         [rule, with.warning(*i, gates)]
     };
     let rules = items["rules"].iter().flat_map(warned).flatten().collect();
-    let flows = items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    let flows: BTreeMap<String, Arc<Flow>> =
+        items["flows"].iter().filter_map(|i| with.flow(*i)).map(|f| (f.id.clone(), f.into())).collect();
+    // Where a flow could not be read, its steps are not missed.
+    let ids = |flow: &Arc<Flow>| flow.steps.iter().map(|s| s.id.clone()).collect::<Vec<_>>();
+    with.steps = (flows.len() == items["flows"].len()).then(|| flows.values().flat_map(ids).collect());
     let flow_gates = items["flows"].iter().map(|i| (i.id.to_owned(), with.flow_gates(*i))).collect();
     let tests = items[TESTS].iter().filter_map(|i| with.test(*i)).collect();
     let schedules = with.schedules.take();
@@ -246,6 +253,8 @@ struct Compiler<'a> {
     known_tables: BTreeSet<String>,
     templates: BTreeSet<String>,
     flows: BTreeSet<String>,
+    /// The ids of their steps, once all of them are compiled.
+    steps: Option<BTreeSet<String>>,
     /// What stands under each of them.
     bodies: BTreeMap<&'a str, &'a Node>,
     forms: BTreeMap<String, Form>,

@@ -80,7 +80,7 @@ impl Compiler<'_> {
         }
         *now = at;
         let import = node.get("import").and_then(scalar::boolean).unwrap_or(false);
-        let acts: Vec<_> = node.entries().iter().filter_map(|e| self.act(e, import)).collect();
+        let acts: Vec<_> = node.entries().iter().flat_map(|e| self.acts(e, import)).collect();
         if let (Some(times), true) = (node.get("times"), acts.is_empty()) {
             self.sink.say(times.at, &t::TIMES_OF_NOTHING, []);
         }
@@ -99,16 +99,18 @@ impl Compiler<'_> {
         })
     }
 
-    /// What happens; nothing for the other keys of a step, `Some(None)` for what is wrong.
-    fn act(&self, entry: &Entry, import: bool) -> Option<Option<Act>> {
+    /// What happens; nothing for the other keys of a step, `None` in it for what is wrong.
+    fn acts(&self, entry: &Entry, import: bool) -> Vec<Option<Act>> {
         let node = &entry.value;
-        let kind = match entry.key.as_str() {
-            "event" => self.test_event(node),
-            "tell" => self.tell(node),
-            "post" => self.post(node),
-            _ => return None,
+        let kinds = match entry.key.as_str() {
+            "event" => vec![self.test_event(node)],
+            "tell" => vec![self.tell(node)],
+            "post" => vec![self.post(node)],
+            "decide" => node.one_or_more().iter().flat_map(|n| self.decide(n)).collect(),
+            word => self.ask_run(word, node).into_iter().collect(),
         };
-        Some(kind.map(|kind| Act { place: self.spot(entry.at), import, kind }))
+        let act = |kind| Act { place: self.spot(entry.at), import, kind };
+        kinds.into_iter().map(|kind| kind.map(act)).collect()
     }
 
     fn test_event(&self, node: &Node) -> Option<ActKind> {

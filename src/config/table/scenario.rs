@@ -4,6 +4,7 @@ use super::super::grammar::Shape::{
     Any, Bool, Count, Duration, Keys as Object, List, ListOr, Map, Name, OneOrMore, ScalarOr, Text, Word,
 };
 use super::super::grammar::{Key, Keys, may, must};
+use super::task;
 
 /// One test.
 pub(in crate::config) static TEST: Keys = Keys {
@@ -32,6 +33,13 @@ static STEP: Keys = Keys {
             "来源告知一条记录:`{ lead: { id: L1, … } }`",
         ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
+        may("decide", OneOrMore(&Object(&task::DECIDE)), "People do something about their tasks", "人员处理其任务"),
+        may("signal", ScalarOr(&Name, &Object(&task::SIGNAL)), "A run is told that this event happened", "告知运行发生了此事件"),
+        may("cancel", ScalarOr(&Name, &Object(&task::CANCEL)), "A run of this flow is cancelled", "取消此流程的运行"),
+        may("recall", ScalarOr(&Name, &Object(&task::RECALL)), "This person recalls their run", "此人撤回其发起的运行"),
+        may("retry", ScalarOr(&Name, &Object(&task::RUN)), "A run that stands still tries again", "让停住的运行重试"),
+        may("skip", ScalarOr(&Name, &Object(&task::RUN)), "A run goes on as if its step were done", "跳过运行所在的步骤"),
+        may("back", ScalarOr(&Name, &Object(&task::BACK)), "A run goes back to this step", "让运行退回到此步骤"),
         may("import", Bool, "What happens is an import", "视为批量导入"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),
         may("answers", List(&Object(&ANSWER)), "How calls end from here on", "此后外发调用的结果"),
@@ -50,7 +58,7 @@ static STEP: Keys = Keys {
         ),
     ]],
     one_of: &[],
-    later: &["signal", "approve", "restart", "let"],
+    later: &["restart", "let"],
 };
 
 static EVENT: Keys = Keys {
@@ -132,6 +140,18 @@ pub(in crate::config) const THINGS: &[&str] = &[
     "dingtalk",
     "wecom",
     "notify",
+    "approve",
+    "ask",
+    "decide",
+    "transfer",
+    "delegate",
+    "add",
+    "remove",
+    "recall",
+    "remind",
+    "escalate",
+    "back",
+    "undo",
     "done",
     "suppressed",
     "failed",
@@ -158,12 +178,24 @@ static EXPECTATION: Keys = Keys {
         may("log", ScalarOr(&Text, &Object(&SAID)), "A text with this in it", "日志中含有此文字"),
         may("start", ScalarOr(&Name, &Object(&RUN)), "A run of this flow began", "流程启动"),
         may("wait", ScalarOr(&Name, &Object(&WAITING)), "A run of this flow waits", "流程等待"),
-        may("end", ScalarOr(&Name, &Object(&RUN)), "A run of this flow ended", "流程结束"),
+        may("end", ScalarOr(&Name, &Object(&ENDED_AS)), "A run of this flow ended", "流程结束"),
         may("email", ScalarOr(&Text, &Object(&MAIL)), "A mail to this address", "发给此地址的邮件"),
         may("http", ScalarOr(&Text, &Object(&REQUEST)), "A request whose address holds this", "地址含有此内容的请求"),
         may("dingtalk", ScalarOr(&Text, &Object(&MESSAGE)), "A message with this in it", "含有此文字的钉钉消息"),
         may("wecom", ScalarOr(&Text, &Object(&MESSAGE)), "A message with this in it", "含有此文字的企业微信消息"),
         may("notify", ScalarOr(&Name, &Object(&NOTIFIED)), "This person was told, by whatever channel", "通知了此人,不论渠道"),
+        may("approve", ScalarOr(&Name, &Object(&task::ASKED)), "This person was asked to approve", "请此人审批"),
+        may("ask", ScalarOr(&Name, &Object(&task::ASKED)), "This person was asked to fill in a form", "请此人填写表单"),
+        may("decide", ScalarOr(&Name, &Object(&task::DECIDED)), "This person decided", "此人作出了决定"),
+        may("transfer", ScalarOr(&Name, &Object(&task::HANDED)), "This person handed it over", "此人转办"),
+        may("delegate", ScalarOr(&Name, &Object(&task::HANDED)), "This person asked for an opinion", "此人委派"),
+        may("add", ScalarOr(&Name, &Object(&task::HANDED)), "This person added others", "此人加签"),
+        may("remove", ScalarOr(&Name, &Object(&task::HANDED)), "This person took others back out", "此人减签"),
+        may("recall", ScalarOr(&Name, &Object(&task::HANDED)), "This person took it back", "此人撤回"),
+        may("remind", ScalarOr(&Name, &Object(&task::ASKED)), "This person was reminded", "提醒了此人"),
+        may("escalate", ScalarOr(&Name, &Object(&task::ESCALATED)), "This person decides instead", "升级给此人"),
+        may("back", ScalarOr(&Name, &Object(&task::WENT)), "A run went back to this step", "运行退回到此步骤"),
+        may("undo", ScalarOr(&Name, &Object(&task::WENT)), "This step was undone", "撤销了此步骤"),
         may("done", OUTCOME, "A call was accepted, by rule, flow or action", "外发成功,写规则、流程或动作"),
         may("suppressed", OUTCOME, "Not done on purpose", "被拦下"),
         may("failed", OUTCOME, "Could not be done", "失败"),
@@ -175,14 +207,15 @@ static EXPECTATION: Keys = Keys {
         may("times", Count(1, 10_000), "Exactly so many times; at least once unless said", "恰好几次,默认至少一次"),
     ]],
     one_of: &[THINGS],
-    later: &["task", "report", "document", "sms", "feishu", "points", "approve"],
+    later: &["task", "report", "document", "sms", "feishu", "points"],
 };
 
 /// Who did it and for whom.
-static COMMON: &[Key] = &[
+pub(super) static COMMON: &[Key] = &[
     may("rule", Name, "By this rule", "由此规则"),
     may("flow", Name, "By this flow", "由此流程"),
     may("record", Name, "For this record: `lead/L1`", "针对此记录:`lead/L1`"),
+    may("step", Name, "At this step of a flow", "在流程的此步骤"),
 ];
 
 const OUTCOME: super::Shape = ScalarOr(&Name, &Object(&ENDED));
@@ -234,6 +267,13 @@ static SAID: Keys = Keys {
 };
 
 static RUN: Keys = Keys { what: &("a run", "流程运行"), keys: &[COMMON], one_of: &[], later: &[] };
+
+static ENDED_AS: Keys = Keys {
+    what: &("`end`", "`end`"),
+    keys: &[&[may("as", Name, "In this word: `approved`", "以此结果结束,如 `approved`")], COMMON],
+    one_of: &[],
+    later: &[],
+};
 
 static WAITING: Keys =
     Keys {

@@ -58,7 +58,7 @@ pub(in crate::engine) fn begin(
     }
     if task.ended.is_none() {
         let asked = follow(&mut task, &desk);
-        start(draft, &mut task, &asked)?;
+        start(draft, run, &mut task, &asked)?;
     }
     by_policy(draft, &task);
     match result(&task) {
@@ -72,7 +72,7 @@ pub(in crate::engine) fn begin(
 }
 
 /// Those on it are told.
-fn start(draft: &mut Deciding<'_>, task: &mut Task, asked: &[usize]) -> Result<(), Stop> {
+fn start(draft: &mut Deciding<'_>, run: &Run, task: &mut Task, asked: &[usize]) -> Result<(), Stop> {
     if task.ended.is_some() {
         return Ok(());
     }
@@ -88,7 +88,7 @@ fn start(draft: &mut Deciding<'_>, task: &mut Task, asked: &[usize]) -> Result<(
     }
     let action = if task.form.is_some() { "ask" } else { "approve" };
     draft.say_of(&notice::by(task), task.record.clone(), action, Said::Fired, detail);
-    notice::tell(draft, task, asked, false, "")?;
+    notice::tell_of(draft, task, Some(run), (asked, false, ""))?;
     Ok(())
 }
 

@@ -35,7 +35,17 @@ pub(super) fn tell(draft: &mut Deciding<'_>, task: &mut Task, seats: &[usize], a
         return Ok(());
     }
     let run = run(draft, &task.run)?;
-    let body = body(draft, task, run.as_ref())?;
+    tell_of(draft, task, run.as_ref(), (seats, again, word))
+}
+
+/// As [`tell`], where the run is at hand: the state may not have it yet.
+pub(super) fn tell_of(
+    draft: &mut Deciding<'_>,
+    task: &mut Task,
+    run: Option<&Run>,
+    (seats, again, word): (&[usize], bool, &str),
+) -> Result<(), Need> {
+    let body = body(draft, task, run)?;
     let by = by(task);
     let title = title(draft, task, again);
     let mut told = std::collections::BTreeSet::new();
@@ -80,8 +90,8 @@ fn is_zh(draft: &Deciding<'_>) -> bool {
 
 fn title(draft: &Deciding<'_>, task: &Task, again: bool) -> String {
     let word = match (is_zh(draft), again, task.form.is_some()) {
-        (true, true, false) => "催办:待您审批",
-        (true, true, true) => "催办:待您填写",
+        (true, true, false) => "催办：待您审批",
+        (true, true, true) => "催办：待您填写",
         (true, false, false) => "待您审批",
         (true, false, true) => "待您填写",
         (false, true, false) => "Reminder: to approve",
@@ -110,7 +120,7 @@ fn because(draft: &Deciding<'_>, task: &Task, at: usize, word: &str) -> String {
         (Why::Escalated, false) => "escalated: time was over".to_owned(),
     };
     match (why.is_empty(), word.trim().is_empty()) {
-        (false, false) => format!("{why}:{}", clip(word)),
+        (false, false) => format!("{why}：{}", clip(word)),
         (true, false) => clip(word),
         _ => why,
     }
@@ -190,8 +200,8 @@ fn said(draft: &Deciding<'_>, person: &str, approved: bool, opinion: bool, comme
     let word = match (is_zh(draft), approved, opinion) {
         (true, true, false) => "已同意",
         (true, false, false) => "已驳回",
-        (true, true, true) => "意见:同意",
-        (true, false, true) => "意见:不同意",
+        (true, true, true) => "意见：同意",
+        (true, false, true) => "意见：不同意",
         (false, true, false) => "approved",
         (false, false, false) => "rejected",
         (false, true, true) => "in favour",

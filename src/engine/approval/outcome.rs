@@ -84,7 +84,6 @@ pub(super) fn line(task: &Task, decision: &Decision, person: &str) -> Map {
         ("task".to_owned(), Value::from(task.id.to_string())),
         ("step".to_owned(), task.step.as_str().into()),
         ("round".to_owned(), u64::from(task.round).into()),
-        ("who".to_owned(), person.into()),
         ("decision".to_owned(), word.into()),
         ("way".to_owned(), decision.way.as_str().into()),
     ]);
@@ -93,6 +92,7 @@ pub(super) fn line(task: &Task, decision: &Decision, person: &str) -> Map {
             members.insert(name.to_owned(), value);
         }
     };
+    more("who", person.into());
     more("comment", decision.comment.as_str().into());
     more("links", decision.links.clone().into());
     more("answers", Value::Map(decision.answers.clone()));
