@@ -144,9 +144,9 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
                 None => Value::Null,
                 Some(text) => match serde_json::from_str(text) {
                     Ok(data) => data,
-                    Err(error) => bail!(
-                        place.lang().pick(format!("--data is no JSON: {error}"), format!("--data 不是有效的 JSON:{error}"))
-                    ),
+                    Err(error) => {
+                        bail!(place.lang().pick(format!("--data is no JSON: {error}"), format!("--data 不是有效的 JSON:{error}")))
+                    }
                 },
             };
             let body = json!({ "name": args.name, "data": data });

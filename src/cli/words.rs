@@ -112,7 +112,11 @@ const SAID: &[(&str, &str, &str)] = &[
         "a branch is new while the others are under way: {}",
         "分支 {} 是新增的,而其他分支已在进行",
     ),
-    ("what was done there could not be undone any more", "what was done there could not be undone any more", "这一步已做的事将无法撤销"),
+    (
+        "what was done there could not be undone any more",
+        "what was done there could not be undone any more",
+        "这一步已做的事将无法撤销",
+    ),
     ("it is being undone or looked up at this moment", "it is being undone or looked up at this moment", "正在撤销或核实"),
     ("the flow is about another entity now: {}", "the flow is about another entity now: {}", "流程现在针对 {}"),
     (

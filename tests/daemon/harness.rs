@@ -219,6 +219,7 @@ pub fn ids(answer: &Value) -> Vec<u64> {
 /// One connection, kept open.
 pub struct Client {
     stream: BufReader<TcpStream>,
+    host: &'static str,
 }
 
 impl Client {
@@ -226,11 +227,16 @@ impl Client {
         Self::open(address).unwrap()
     }
 
+    /// Saying another host than `ifthen`.
+    pub fn named(address: SocketAddr, host: &'static str) -> Self {
+        Self { host, ..Self::new(address) }
+    }
+
     pub fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { stream: BufReader::new(stream), host: "ifthen" })
     }
 
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &Value) -> std::io::Result<(u16, Value)> {
@@ -255,7 +261,7 @@ impl Client {
     ) -> std::io::Result<(u16, Vec<(String, String)>, String)> {
         use std::io::{Error, ErrorKind};
         let mut told = Vec::new();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: ifthen\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n", self.host, body.len());
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
