@@ -149,6 +149,12 @@ const SAID: &[(&str, &str, &str)] = &[
     ("entity", "there is no such entity", "没有这个实体"),
     ("not counted", "not counted", "未计入"),
     ("more than {} items would have to be kept", "more than {} items would have to be kept", "需要保留的内容超过 {} 条"),
+    ("too soon", "another code was sent just now", "验证码发送过于频繁"),
+    ("too many codes", "no more codes are sent for it", "验证码发送次数已达上限"),
+    ("no channel of their own", "no mail address for a code", "没有可收验证码的邮箱"),
+    ("wrong code", "a wrong code", "验证码错误"),
+    ("no such task", "there is no such task", "没有这个任务"),
+    ("not asked", "was not asked", "未被邀请处理"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),
     ("kept by ifthen (from: ifthen)", "kept by ifthen", "只由 ifthen 写入"),

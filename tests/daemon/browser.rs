@@ -140,10 +140,10 @@ impl Browser {
         self.write("#code", &code);
     }
 
+    /// Waits until all of it stands on the page.
     fn says(&self, texts: &[&str]) {
-        let page = self.page();
         for text in texts {
-            assert!(page.contains(text), "`{text}` is not on the page:\n{page}");
+            wait(&format!("`{text}` on the page"), || self.page().contains(text).then_some(()));
         }
     }
 }

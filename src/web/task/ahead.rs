@@ -54,9 +54,17 @@ impl Ahead<'_> {
         at.map_or_else(over, |step| self.words(step).unwrap_or_else(|| self.title(step)))
     }
 
-    /// A step's name.
+    /// A step's name: its own, that of its form, or its id.
     pub(super) fn title(&self, step: &Step) -> String {
-        step.title.clone().unwrap_or_else(|| step.id.clone())
+        match (&step.title, &step.kind) {
+            (Some(title), _) => title.clone(),
+            (None, StepKind::Ask(ask)) => self.form(&ask.form).to_owned(),
+            _ => step.id.clone(),
+        }
+    }
+
+    fn form<'a>(&'a self, id: &'a str) -> &'a str {
+        self.definitions.forms.get(id).map_or(id, |f| f.title.as_str())
     }
 
     /// One step; nothing for what concerns no reader.
@@ -89,7 +97,7 @@ impl Ahead<'_> {
             }
             StepKind::Ask(ask) => {
                 let who = self.who(&ask.who);
-                let form = self.definitions.forms.get(&ask.form).map_or(ask.form.as_str(), |f| f.title.as_str());
+                let form = self.form(&ask.form);
                 lang.pick(format!("{who} 填写《{form}》"), format!("{who} fills in “{form}”"))
             }
             StepKind::BackTo(to) => self.back(to),
@@ -137,10 +145,7 @@ impl Ahead<'_> {
         let where_ = match to.to {
             Target::Start => lang.pick("流程开始", "the beginning").to_owned(),
             Target::Previous => lang.pick("上一审批人", "whoever decided before").to_owned(),
-            Target::Step(at) => self.flow.steps.get(at).map_or_else(String::new, |step| match &step.kind {
-                StepKind::Ask(_) | StepKind::Approve(_) if step.title.is_none() => self.words(step).unwrap_or_default(),
-                _ => self.title(step),
-            }),
+            Target::Step(at) => self.flow.steps.get(at).map_or_else(String::new, |step| self.title(step)),
         };
         lang.pick(format!("退回到「{where_}」"), format!("back to “{where_}”"))
     }
