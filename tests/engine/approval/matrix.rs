@@ -84,7 +84,8 @@ fn done(world: &mut World, text: &str) -> String {
 fn stands(world: &World) -> String {
     let run = world.state.scan(prefix::RUN, None, 9).first().and_then(|key| world.state.get(key).unwrap().cloned());
     let Some(Entry::Run(run)) = run.as_deref() else { return "nowhere".into() };
-    let Some(Entry::Graph(flow)) = world.state.get(&ifthen::engine::state::Key::Graph(run.graph.clone())).unwrap().map(AsRef::as_ref)
+    let Some(Entry::Graph(flow)) =
+        world.state.get(&ifthen::engine::state::Key::Graph(run.graph.clone())).unwrap().map(AsRef::as_ref)
     else {
         panic!("the run has no graph")
     };
