@@ -450,6 +450,14 @@ fn slips_in_tests_are_told_at_their_place() {
         "{ answers: [ { email: refused } ], steps: [ { never: [ { set: { levle: A } }, { create: { lead: { nmae: x } } } ] } ] }",
         "E040 2:28, E070 2:70, E051 2:104",
     );
+    check("{ steps: [ { decide: { approve: 王五五, step: 经理 } } ] }", "E052 2:38, E0C8 2:49");
+    check("{ steps: [ { decide: { transfer: { 王五五: 谁 }, to: x } } ] }", "E052 2:41");
+    check("{ steps: [ { decide: { approve: x, reject: y } } ] }", "E052 2:38, E034 2:41");
+    check("{ steps: [ { cancel: welcom } ] }", "E055 2:27");
+    check(
+        "{ steps: [ { never: [ { back: 修改 }, { approve: { step: 经理 } }, { escalate: 王五五 } ] } ] }",
+        "E0C8 2:36, E0C8 2:61, E052 2:81",
+    );
     check(
         "{ steps: [ { answers: [ { any: done, connection: mial } ], expect: [ { wecom: { robot: opps } } ] } ] }",
         "E056 2:55, E056 2:93",

@@ -13,6 +13,11 @@ const MOST: usize = 100;
 /// Added to the added, and so on.
 const DEEPEST: usize = 5;
 
+/// Characters of a comment or link.
+const LONGEST: usize = 2_000;
+/// Documents with one decision.
+const LINKS: usize = 20;
+
 /// What an act came to.
 #[derive(Debug, Default)]
 pub(super) struct Done {
@@ -27,6 +32,7 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
     if task.ended.is_some() {
         return Err(Refusal::Ended);
     }
+    bounded(ask)?;
     let by = match &ask.act {
         Act::Approve | Act::Answer(_) => decide(task, ask, true, answers, desk)?,
         Act::Reject { to, .. } => {
@@ -41,6 +47,20 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         Act::SendCode | Act::WrongCode | Act::RightCode => return Err(Refusal::WrongKind), // they are no part of it
     };
     Ok(Done { by, asked: follow(task, desk) })
+}
+
+/// What people write ends somewhere, and their documents are addresses, nothing that runs.
+fn bounded(ask: &Ask) -> Result<(), Refusal> {
+    let long = |text: &String| text.chars().count() > LONGEST;
+    if long(&ask.comment) || ask.links.len() > LINKS || ask.links.iter().any(long) {
+        return Err(Refusal::TooLong);
+    }
+    ask.links.iter().find(|link| !is_address(link)).map_or(Ok(()), |link| Err(Refusal::BadLink(link.clone())))
+}
+
+/// Whether a browser goes there and does nothing else.
+pub(super) fn is_address(link: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| link.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme)))
 }
 
 /// What a task comes to after something was done: whose turn it is, or that it has ended.
@@ -214,7 +234,7 @@ fn remove(task: &mut Task, ask: &Ask, who: &str) -> Result<Vec<usize>, Refusal> 
     let not_added = || Refusal::NotAdded(who.to_owned());
     let brought = |at: &usize| {
         let seat = &seats[*at];
-        let by = seat.of.map(|of| holder_before(seats, of as usize, *at));
+        let by = seat.of.map(|of| holder(seats, of as usize));
         matches!(seat.why, Why::Before | Why::After | Why::Delegated) && by.is_some_and(|by| seats[by].person == ask.person)
     };
     let sits = |at: &usize| seats[*at].person == who && seats[*at].state != Seated::Removed;
@@ -226,12 +246,6 @@ fn remove(task: &mut Task, ask: &Ask, who: &str) -> Result<Vec<usize>, Refusal> 
     }
     take_out(&mut task.seats, added);
     Ok(vec![added])
-}
-
-/// Who has the seat that another one is of, now: whoever has it of those that are not below that other one.
-fn holder_before(seats: &[Seat], of: usize, except: usize) -> usize {
-    let now = holder(seats, of);
-    if now == except { of } else { now }
 }
 
 /// Whether somebody has said something there.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::act::{close, follow};
+use super::act::{self, close, follow};
 use super::outcome::{Outcome, result};
 use super::seats::{Desk, stand_in};
 use super::{Decision, End, Seat, Seated, Task, TaskId, Why, notice};
@@ -97,7 +97,8 @@ fn by_policy(draft: &mut Deciding<'_>, task: &Task) {
     let by = notice::by(task);
     for seat in &task.seats {
         let Some(decision) = seat.decision.as_ref().filter(|d| d.way == "policy") else { continue };
-        let reason = if task.initiator.as_ref() == Some(&seat.person) { "own" } else { "repeated" };
+        let own = task.own == Own::Approve && task.initiator.as_ref() == Some(&seat.person);
+        let reason = if own { "own" } else { "repeated" };
         let mut line = super::outcome::line(task, decision, &seat.person);
         line.insert("reason".into(), reason.into());
         draft.say_of(&by, task.record.clone(), "decide", Said::Done, Value::Map(line));
@@ -165,6 +166,8 @@ fn describe(
             task.text = text.render(view)?;
         }
         task.links = links.iter().map(|(n, u)| Ok((n.render(view)?, u.render(view)?))).collect::<Result<_, Stop>>()?;
+        // What a record's field says may be anything; people are given addresses only.
+        task.links.retain(|(_, url)| act::is_address(url));
         Ok(())
     })
 }

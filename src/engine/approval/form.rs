@@ -1,5 +1,6 @@
 //! Answers to a form: each is brought into the form of its field, or refused with the field's name. Writes nothing.
 
+use super::act::mine;
 use super::refusal::Refusal;
 use super::{Act, Ask, Task};
 use crate::engine::definition::{Definitions, Form, FormField};
@@ -8,6 +9,12 @@ use crate::engine::value::{Map, Value};
 
 /// The answers that somebody gave, if they are right: to a form, all of them; to an approval, none.
 pub(super) fn answers(definitions: &Definitions, task: &Task, ask: &Ask) -> Result<Map, Refusal> {
+    let decides = matches!(ask.act, Act::Approve | Act::Reject { .. } | Act::Answer(_));
+    if decides && task.ended.is_none() {
+        mine(task, &ask.person)?;
+    } else if decides {
+        return Err(Refusal::Ended);
+    }
     match (&task.form, &ask.act) {
         (Some(form), Act::Answer(told)) => {
             let form = definitions.forms.get(form).ok_or_else(|| Refusal::NoForm(form.clone()))?;

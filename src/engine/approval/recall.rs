@@ -8,6 +8,12 @@ use crate::engine::definition::Signing;
 /// Takes back what a person decided last; the seats are theirs to decide again.
 pub(super) fn take_back(task: &mut Task, person: &str) -> Result<Vec<usize>, Refusal> {
     let seats = decided_by(task, person)?;
+    let (roots, _) = roots(task);
+    let counts = |at: &usize| std::iter::once(*at).chain(ancestors(&task.seats, *at)).any(|a| roots.contains(&a));
+    if !seats.iter().any(counts) {
+        // Time was over meanwhile: others decide instead.
+        return Err(Refusal::HandedOver(roots.into_iter().map(|at| task.seats[at].person.clone()).collect()));
+    }
     if seats.iter().any(|at| is_followed(task, *at)) {
         return Err(Refusal::Acted);
     }

@@ -48,6 +48,10 @@ pub(super) enum Refusal {
     TooMany,
     /// Added to the added, too often.
     TooDeep,
+    /// More words or documents than fit.
+    TooLong,
+    /// A document that is no address.
+    BadLink(String),
     /// A form is answered, not approved; an approval is decided, not answered.
     WrongKind,
     /// The form is no longer there.
@@ -83,6 +87,8 @@ impl Refusal {
             Self::NotAdded(_) => "not-added",
             Self::TooMany => "too-many",
             Self::TooDeep => "too-deep",
+            Self::TooLong => "too-long",
+            Self::BadLink(_) => "bad-link",
             Self::WrongKind => "wrong-kind",
             Self::NoForm(_) => "no-form",
             Self::WrongAnswer { .. } => "wrong-answer",
@@ -118,6 +124,8 @@ impl Refusal {
             Self::NotAdded(who) => format!("{}不是您加签的", name(who)),
             Self::TooMany => "参与的人太多".into(),
             Self::TooDeep => "加签层数太多".into(),
+            Self::TooLong => "意见或附件太长".into(),
+            Self::BadLink(link) => format!("附件须为 http:// 或 https:// 开头的链接：{link}"),
             Self::WrongKind => "此任务不能这样处理：表单须填写，审批须同意或驳回".into(),
             Self::NoForm(form) => format!("表单 {form} 已不存在，请联系管理员"),
             Self::WrongAnswer { field, why } => format!("{field}：{why}"),
@@ -146,6 +154,8 @@ impl Refusal {
             Self::NotAdded(who) => format!("you have not added {}", name(who)),
             Self::TooMany => "too many people for one task".into(),
             Self::TooDeep => "added to the added too often".into(),
+            Self::TooLong => "the comment or a link is too long, or there are too many links".into(),
+            Self::BadLink(link) => format!("a document is an address that begins with https:// or http://, not {link}"),
             Self::WrongKind => "not for this task: a form is answered, an approval is approved or rejected".into(),
             Self::NoForm(form) => format!("the form {form} is no longer there; tell whoever keeps the definitions"),
             Self::WrongAnswer { field, why } => format!("{field}: {why}"),

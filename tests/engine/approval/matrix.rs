@@ -44,8 +44,9 @@ fn flow(word: &str, who: &str, acts: &[&str], beside: bool) -> String {
     format!(
         "people: {{ {}, 李: {{ proxy: {{ who: 周 }} }}, 陈: {{ proxy: {{ who: 李 }} }}, 吴: {{}}, 郑: {{}} }}\n\
          flows:\n  审批流:\n    when: lead.created\n    record: lead\n    initiator: 'user:庚'\n    steps:\n{steps}    \
-         asides:\n      改:\n        - {{ id: 改, wait: lead.revised, up_to: forever }}\n        - back_to: 审批\n",
-        people.join(", ")
+         asides:\n      改:\n        - {{ id: 改, wait: lead.changed, up_to: forever }}\n        - back_to: {}\n",
+        people.join(", "),
+        if beside { "会审" } else { "审批" }
     )
 }
 

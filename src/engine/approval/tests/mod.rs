@@ -162,6 +162,25 @@ fn added_to_the_added_ends_somewhere() {
 }
 
 #[test]
+fn what_people_write_ends_somewhere_and_documents_are_addresses() {
+    let people = people();
+    let desk = Desk { people: &people, at: Timestamp::UNIX_EPOCH };
+    let mut task = task(Signing::default(), &names("甲"), &desk);
+    follow(&mut task, &desk);
+    let mut try_with = |comment: String, links: &[&str]| {
+        let links = links.iter().map(|l| (*l).to_owned()).collect();
+        let ask = Ask { comment, links, ..ask(asked("甲+")) };
+        act(&mut task, &ask, Map::new(), &desk).map(|_| ()).map_err(|r| r.word())
+    };
+    assert_eq!(try_with("长".repeat(2_001), &[]), Err("too-long"));
+    assert_eq!(try_with(String::new(), &["https://例子.cn/报价.pdf"; 21]), Err("too-long"));
+    for link in ["javascript:alert(1)", " https://x", "data:text/html,x", "/报价.pdf", ""] {
+        assert_eq!(try_with(String::new(), &[link]), Err("bad-link"), "{link}");
+    }
+    assert_eq!(try_with("长".repeat(2_000), &["HTTPS://例子.cn/报价.pdf"]), Ok(()));
+}
+
+#[test]
 fn what_was_decided_is_told_to_the_flow() {
     let people = people();
     let desk = Desk { people: &people, at: Timestamp::UNIX_EPOCH };
