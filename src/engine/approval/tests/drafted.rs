@@ -38,8 +38,11 @@ fn definitions() -> Definitions {
     let field = |kind| Field { kind, from: crate::engine::entity::From::Anyone };
     let fields =
         [("id", FieldKind::Text), ("amount", FieldKind::Money), ("discount", FieldKind::Percent), ("owner", FieldKind::Person)];
-    let quote =
-        Entity { title: None, key: "id".into(), fields: fields.into_iter().map(|(n, k)| (n.to_owned(), field(k))).collect() };
+    let quote = Entity {
+        key: "id".into(),
+        fields: fields.into_iter().map(|(n, k)| (n.to_owned(), field(k))).collect(),
+        ..Entity::default()
+    };
     let question = |name: &str, label: &str, kind, required| FormField { name: name.into(), label: label.into(), kind, required };
     let form = Form {
         title: "修改报价".into(),
