@@ -42,11 +42,11 @@ fn a_link_and_a_code_from_the_own_mailbox_approve_once() {
         "22%",
         "https://files.example.com/Q-2026-1.pdf",
         "张三",
-        "财务审批(郑 审批)",
-        "流程结束:approved",
+        "财务审批（郑 审批）",
+        "流程结束：approved",
     ]);
     page.says(&["&lt;script&gt;"]).hides(&["<script", "发送验证码"]);
-    page.says(&["驳回后:", "退回到", "处理中", "会签,须全部同意"]);
+    page.says(&["驳回后：", "退回到", "处理中", "会签，须全部同意"]);
     assert_eq!(desk.codes("zheng").len() + desk.codes("zhang").len(), 0, "the code went to somebody else, too");
 
     let page = phone.act(&link, "approve", &[("comment", "同意,请尽快\r\n签约"), ("link", "https://files.example.com/扫描.pdf")]);
@@ -268,7 +268,7 @@ fn a_rejection_needs_a_word_and_ends_it_for_the_others_too() {
     let page = phone.act(&he, "reject", &[("comment", " ")]);
     assert_eq!(page.status, 422);
     page.says(&["驳回须填写意见"]);
-    phone.act(&he, "reject", &[("comment", "折扣太高")]).says(&["已驳回", "折扣太高"]);
+    phone.act(&he, "reject", &[("comment", "折扣太高")]).says(&["已驳回", "折扣太高"]).hides(&["value=\"recall\""]);
     let lines = decided(&daemon);
     assert_eq!((text(&lines[0], "who"), text(&lines[0], "comment")), ("何经理".into(), "折扣太高".into()));
     let mut other = Phone::new(&daemon);
@@ -288,6 +288,10 @@ fn english_is_spoken_to_whoever_reads_english() {
     let page = phone.act(&link, "reject", &[]);
     page.says(&["A rejection needs a comment"]);
     phone.act(&link, "approve", &[]).says(&["You approved at"]);
+    // Taken back, it is theirs again, and decided the other way.
+    phone.act(&link, "recall", &[]).says(&["Your decision"]);
+    phone.act(&link, "reject", &[("comment", "On second thoughts")]).says(&["You rejected at", "On second thoughts"]);
+    assert_eq!(daemon.lines("recall", Outcome::Done).len(), 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Ahead<'_> {
 
     /// What becomes of it when it is rejected.
     pub(super) fn rejected(&self, step: &Step) -> String {
-        let over = || self.lang.pick("流程结束,结果为已驳回", "it ends as rejected").to_owned();
+        let over = || self.lang.pick("流程结束，结果为已驳回", "it ends as rejected").to_owned();
         let StepKind::Approve(approve) = &step.kind else { return over() };
         let at = approve.rejected.and_then(|at| self.flow.steps.get(at));
         at.map_or_else(over, |step| self.words(step).unwrap_or_else(|| self.title(step)))
@@ -79,7 +79,7 @@ impl Ahead<'_> {
             StepKind::Choose(branches) => {
                 let ways = branches.iter().filter_map(|b| self.first(b.first?)).collect::<Vec<_>>();
                 let ways = ways.join(lang.pick(" 或 ", " or "));
-                lang.pick(format!("视情况:{ways}"), format!("Depending on the data: {ways}"))
+                lang.pick(format!("视情况：{ways}"), format!("Depending on the data: {ways}"))
             }
             StepKind::Parallel(parallel) => {
                 let ways = parallel
@@ -87,7 +87,7 @@ impl Ahead<'_> {
                     .iter()
                     .map(|(name, first)| first.and_then(|at| self.first(at)).unwrap_or_else(|| name.clone()));
                 let ways = ways.collect::<Vec<_>>().join(lang.pick("、", ", "));
-                lang.pick(format!("同时:{ways}"), format!("At the same time: {ways}"))
+                lang.pick(format!("同时：{ways}"), format!("At the same time: {ways}"))
             }
             StepKind::Each(_) => lang.pick("逐项处理", "For each item").to_owned(),
             StepKind::Repeat(_) => lang.pick("重复处理", "Repeatedly").to_owned(),
@@ -101,11 +101,11 @@ impl Ahead<'_> {
                 lang.pick(format!("{who} 填写《{form}》"), format!("{who} fills in “{form}”"))
             }
             StepKind::BackTo(to) => self.back(to),
-            StepKind::End(word) => lang.pick(format!("流程结束:{word}"), format!("It ends: {word}")),
+            StepKind::End(word) => lang.pick(format!("流程结束：{word}"), format!("It ends: {word}")),
             StepKind::Fail(_) => lang.pick("流程失败", "It fails").to_owned(),
         };
         Some(match &step.title {
-            Some(title) if *title != words => lang.pick(format!("{title}({words})"), format!("{title} ({words})")),
+            Some(title) if *title != words => lang.pick(format!("{title}（{words}）"), format!("{title} ({words})")),
             _ => words,
         })
     }

@@ -104,14 +104,14 @@ impl Visit {
         let Some((task, person)) = found else {
             return Err(plain(
                 StatusCode::NOT_FOUND,
-                ("链接无效", "请检查链接是否完整,或从最新的消息中打开。"),
+                ("链接无效", "请检查链接是否完整，或从最新的消息中打开。"),
                 ("This link does not work", "See whether it is complete, or open it from your latest message."),
             ));
         };
         if over {
             return Err(plain(
                 StatusCode::GONE,
-                ("链接已过期", "请从最新的消息中打开,或联系管理员。"),
+                ("链接已过期", "请从最新的消息中打开，或联系管理员。"),
                 ("This link has expired", "Open it from your latest message, or ask your administrator."),
             ));
         }

@@ -201,7 +201,7 @@ impl Shown<'_> {
         let time = |at: Timestamp| at.to_zoned(self.definitions.zone.0.clone()).strftime("%H:%M").to_string();
         let why = match (sent, codes.at, next) {
             (true, Some(at), _) => lang.pick(
-                format!("验证码已于 {} 发送到 {to},10 分钟内有效。", time(at)),
+                format!("验证码已于 {} 发送到 {to}，10 分钟内有效。", time(at)),
                 format!("A code was sent to {to} at {}; it counts for 10 minutes.", time(at)),
             ),
             (_, _, None) => super::words::refusal(lang, "too many codes"),
@@ -210,14 +210,14 @@ impl Shown<'_> {
                 format!("You can ask for another code after {}.", time(next)),
             ),
             _ if stand.turn => lang.pick(
-                format!("只有{}本人可以处理。请先获取验证码,它会发送到 {to}。", field::name(self.person, self.definitions)),
+                format!("只有{}本人可以处理。请先获取验证码，它会发送到 {to}。", field::name(self.person, self.definitions)),
                 format!(
                     "Only {} can decide this. First get a code; it is sent to {to}.",
                     field::name(self.person, self.definitions)
                 ),
             ),
             _ => lang.pick(
-                format!("查看详情前,请先获取验证码,它会发送到 {to}。"),
+                format!("查看详情前，请先获取验证码，它会发送到 {to}。"),
                 format!("To see it all, first get a code; it is sent to {to}."),
             ),
         };
@@ -290,12 +290,14 @@ impl Shown<'_> {
 
 fn signing(mode: &Signing, lang: Lang) -> String {
     match mode {
-        Signing::Any => lang.pick("或签,一人处理即可", "the first decision counts").into(),
-        Signing::Sequence => lang.pick("顺签,依次处理", "one after another").into(),
-        Signing::All { need: None, .. } => lang.pick("会签,须全部同意", "all must approve").into(),
-        Signing::All { need: Some(Share::Count(n)), .. } => lang.pick(format!("会签,须 {n} 人同意"), format!("{n} must approve")),
+        Signing::Any => lang.pick("或签，一人处理即可", "the first decision counts").into(),
+        Signing::Sequence => lang.pick("顺签，依次处理", "one after another").into(),
+        Signing::All { need: None, .. } => lang.pick("会签，须全部同意", "all must approve").into(),
+        Signing::All { need: Some(Share::Count(n)), .. } => {
+            lang.pick(format!("会签，须 {n} 人同意"), format!("{n} must approve"))
+        }
         Signing::All { need: Some(Share::Percent(n)), .. } => {
-            lang.pick(format!("会签,须 {n}% 同意"), format!("{n}% must approve"))
+            lang.pick(format!("会签，须 {n}% 同意"), format!("{n}% must approve"))
         }
     }
 }

@@ -51,7 +51,7 @@ fn empty(place: String) -> Line {
 
 fn began(shown: &Shown<'_>, at: jiff::Timestamp) -> Line {
     let who = shown.case.task.initiator.as_deref().map(|id| name(id, shown.definitions)).unwrap_or_default();
-    let what = shown.lang.pick("发起", "Asked for").to_owned();
+    let what = shown.lang.pick("发起", "Asked for by").to_owned();
     Line { what, who: who.to_owned(), ..empty(time(at, &shown.definitions.zone.0)) }
 }
 
@@ -84,7 +84,7 @@ fn who(shown: &Shown<'_>, task: &Task, seat: &Seat) -> String {
     let of = seat.of.and_then(|of| task.seats.get(of as usize)).map(|s| name(&s.person, shown.definitions));
     let why = words::why(shown.lang, seat.why, of);
     let person = name(&seat.person, shown.definitions);
-    if why.is_empty() { person.to_owned() } else { shown.lang.pick(format!("{person}({why})"), format!("{person} ({why})")) }
+    if why.is_empty() { person.to_owned() } else { shown.lang.pick(format!("{person}（{why}）"), format!("{person} ({why})")) }
 }
 
 fn title(shown: &Shown<'_>, task: &Task) -> String {

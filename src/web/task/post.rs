@@ -120,7 +120,7 @@ impl Visit {
         };
         let codes = case.task.codes(&self.person).cloned().unwrap_or_default();
         if !codes.counts(self.now) {
-            let head = self.lang.pick("验证码已失效,请重新获取", "That code counts no more: ask for another");
+            let head = self.lang.pick("验证码已失效，请重新获取", "That code counts no more: ask for another");
             return self.again(StatusCode::FORBIDDEN, &case, Note::new("bad", head, ""), &[]);
         }
         let key = desk.handle.key();
@@ -177,7 +177,7 @@ impl Visit {
 
     fn trouble(&self, case: &Case, trouble: &Trouble, pairs: &[(String, String)]) -> Response {
         let text = if let Trouble::Later(why) = trouble { why.as_str() } else { "" };
-        let head = self.lang.pick("暂时无法处理,请稍后再试", "That cannot be done right now; try again soon");
+        let head = self.lang.pick("暂时无法处理，请稍后再试", "That cannot be done right now; try again soon");
         self.again(StatusCode::SERVICE_UNAVAILABLE, case, Note::new("bad", head, text), pairs)
     }
 }
@@ -212,7 +212,7 @@ fn read_act(visit: &Visit, shown: &Shown<'_>, pairs: &[(String, String)]) -> Res
         "answer" => {
             let form = shown.case.task.form.as_ref().and_then(|form| shown.definitions.forms.get(form));
             let Some(form) = form else {
-                return Err(wrong("表单已不存在,请联系管理员", "The form is no longer there"));
+                return Err(wrong("表单已不存在，请联系管理员", "The form is no longer there"));
             };
             let posted = |name: &str| pairs.iter().find(|(n, _)| n.strip_prefix("f.") == Some(name)).map(|(_, v)| v.clone());
             Act::Answer(Value::Map(field::answers(&form.fields, posted)))

@@ -43,7 +43,8 @@ impl Stand {
 pub(super) fn stand(shown: &Shown<'_>) -> Stand {
     let task = &shown.case.task;
     let seat = shown.case.seat(shown.person);
-    let recall = seat.is_some_and(|s| matches!(s.state, Seated::Approved | Seated::Rejected)) && shown.case.run.is_some();
+    let may = task.ended.as_ref().is_none_or(|e| e.how == End::Approved) && shown.case.run.is_some();
+    let recall = may && seat.is_some_and(|s| matches!(s.state, Seated::Approved | Seated::Rejected));
     if let Some(ended) = &task.ended {
         return Stand { turn: false, recall, note: Some(over(shown, task, ended, seat)) };
     }
@@ -62,11 +63,15 @@ fn over(shown: &Shown<'_>, task: &Task, ended: &Ended, seat: Option<&Seat>) -> N
         End::Approved if task.form.is_some() => ("good", lang.pick("已提交", "Answered")),
         End::Approved => ("good", lang.pick("已通过", "Approved")),
         End::Rejected { .. } => ("bad", lang.pick("已驳回", "Rejected")),
-        End::Cancelled(_) => ("wait", lang.pick("已取消,无需处理", "Cancelled: nothing to decide any more")),
+        End::Cancelled(_) => ("wait", lang.pick("已取消，无需处理", "Cancelled: nothing to decide any more")),
     };
     let at = time(ended.at, &shown.definitions.zone.0);
-    let own = seat.and_then(|seat| own(shown, seat));
-    Note::new(look, head, own.map_or(at.clone(), |own| format!("{at}\n{own}")))
+    let text = match seat.and_then(|seat| own(shown, seat)) {
+        Some(own) if own.contains(&at) => own,
+        Some(own) => format!("{at}\n{own}"),
+        None => at,
+    };
+    Note::new(look, head, text)
 }
 
 /// What they decided themselves.
@@ -84,7 +89,7 @@ fn own(shown: &Shown<'_>, seat: &Seat) -> Option<String> {
 fn late(shown: &Shown<'_>, due: Option<Timestamp>) -> Option<Note> {
     let due = due.filter(|due| *due <= shown.now)?;
     let at = time(due, &shown.definitions.zone.0);
-    let head = shown.lang.pick("已超过处理时限,请尽快处理", "This is overdue");
+    let head = shown.lang.pick("已超过处理时限，请尽快处理", "This is overdue");
     Some(Note::new("wait", head, at))
 }
 
