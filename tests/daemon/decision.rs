@@ -396,6 +396,7 @@ fn the_api_decides_with_the_control_token_and_says_what_became_of_it() {
     assert_eq!(post("/api/tasks/t1-1/reject", "", json!({ "person": "何经理" })), told(422, "no-comment"));
     assert_eq!(post("/api/tasks/t1-1/transfer", "", json!({ "person": "何经理", "to": "无此人" })), told(422, "unknown-person"));
     assert_eq!(post("/api/tasks/t1-1/dance", "", he.clone()), told(404, "not-found"));
+    assert_eq!(post("/api/tasks/t1-1/approve", &"k".repeat(201), he.clone()), told(422, "idempotency-key"));
     assert_eq!(post("/api/tasks/t1-1/approve", "k1", he.clone()), told(200, "done"));
     assert_eq!(post("/api/tasks/t1-1/approve", "k1", he.clone()), told(200, "done"), "the same again");
     assert_eq!(post("/api/tasks/t1-1/reject", "k1", he.clone()), told(409, "idempotency-key"));

@@ -22,6 +22,8 @@ use crate::store::sqlite::Reader;
 const MOST: usize = 1_000;
 /// Characters of a comment, a name, an address.
 const LONGEST: usize = 2_000;
+/// Characters of an idempotency key.
+const KEY: usize = 200;
 
 /// Which tasks are listed.
 #[derive(Debug, Deserialize)]
@@ -146,6 +148,9 @@ pub(in crate::web) async fn act(
         Err(refusal) => return *refusal,
     };
     let key = headers.get("idempotency-key").and_then(|k| k.to_str().ok()).map(str::to_owned);
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY) {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key", "an Idempotency-Key has 1 to 200 characters");
+    }
     if key.is_none() && is_done(&task, &ask) {
         let told = json!({ "outcome": "already", "task": task.to_json() });
         return answer(StatusCode::OK, "application/json", &told);

@@ -26,13 +26,14 @@ pub(super) struct Case {
     /// The graph that the run is pinned to.
     pub(super) flow: Option<Arc<Flow>>,
     pub(super) record: Option<Arc<Record>>,
-    /// The run's other tasks, oldest first.
+    /// The run's other tasks, oldest first, where they were asked for.
     pub(super) others: Vec<Task>,
 }
 
 impl Case {
-    /// Everything about the task of that id; `None`: there is none, or none any more.
-    pub(super) fn load(file: &Path, id: TaskId) -> Result<Option<Self>, Error> {
+    /// What is known about the task of that id, on request with the run's other tasks: those cost a look at many, which no stranger
+    /// may cause. `None`: there is no such task, or none any more.
+    pub(super) fn load(file: &Path, id: TaskId, all: bool) -> Result<Option<Self>, Error> {
         let reader = Reader::open(file)?;
         let Some(task) = task(&reader, id)? else { return Ok(None) };
         let run = match reader.load(&Key::Run(task.run.clone()))?.as_deref() {
@@ -53,7 +54,7 @@ impl Case {
             },
             None => None,
         };
-        let others = others(&reader, &task)?;
+        let others = if all { others(&reader, &task)? } else { Vec::new() };
         Ok(Some(Self { task, run, flow, record, others }))
     }
 

@@ -123,7 +123,8 @@ impl Visit {
     /// What is known about it now.
     async fn case(&self, desk: &Desk) -> Result<Case, Box<Response>> {
         let (file, task, lang) = (desk.handle.file().to_owned(), self.task, self.lang);
-        let loaded = tokio::task::spawn_blocking(move || Case::load(&file, task)).await;
+        let all = self.session.is(&self.person);
+        let loaded = tokio::task::spawn_blocking(move || Case::load(&file, task, all)).await;
         let (status, head, text) = match loaded {
             Ok(Ok(Some(case))) => return Ok(case),
             Ok(Ok(None)) => {

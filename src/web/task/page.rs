@@ -305,7 +305,7 @@ fn signing(mode: &Signing, lang: Lang) -> String {
 /// A mail address as far as its owner recognises it: `z***@example.com`.
 fn masked(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    format!("{}***@{domain}", local.chars().next().unwrap_or_default())
+    format!("{}***@{domain}", local.chars().take(1).collect::<String>())
 }
 
 #[cfg(test)]
