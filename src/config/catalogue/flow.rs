@@ -43,7 +43,10 @@ texts! {
     // What stands where.
     NOT_ON "E0FI" "`{0}` means nothing beside `{1}`" "`{0}` 对 `{1}` 没有意义"
     BELONGS "" "it belongs to {0}" "只能用于 {0}"
-    B_PEOPLE "" "`approve` and `ask`" "`approve` 和 `ask`"
+    B_APPROVE "" "`approve`" "`approve`"
+    B_MAIL "" "actions that send mail: `email`, `notify`" "发送邮件的动作：`email`、`notify`"
+    B_CHOOSE "" "`choose`" "`choose`"
+    B_PARALLEL "" "`parallel`" "`parallel`"
     B_ACTION "" "actions, such as `http`, `email`, `set`" "动作，如 `http`、`email`、`set`"
     B_LEAVING "" "actions that leave, such as `http` and `email`" "向外发送的动作，如 `http`、`email`"
     B_TIMED "" "actions, waits for events, `parallel`, `each`, `approve`, `ask`" "动作、等待事件、`parallel`、`each`、`approve`、`ask`"
@@ -79,10 +82,7 @@ texts! {
     BAD_AGAIN_HELP "" "`always`, `never`, or a length of time: `30d`" "可写 `always`、`never`，或时长：`30d`"
     WINDOW_EMPTY "E0H1" "the window closes when it opens" "时段的开始和结束相同"
     STOP_NOTHING "E0H2" "`stop_if` says neither `if` nor `event`: it would end every run at once" "`stop_if` 没有写 `if` 或 `event`，会立即结束每个运行"
-    CLOCKLESS "E0H3" "`{0}` can only be asked for while something is verified" "`{0}` 只能在 `verify` 中使用"
-    WAIT_IN_RECALL "E0H4" "`back_to` in an aside that came by nothing" "旁支中的 `back_to` 没有来处"
     FLAT_LATE "E0H5" "`late` of `{0}` is for steps; `{1}` is for those who are asked" "`{0}` 的 `late` 中应写步骤；`{1}` 只用于审批和表单"
     NAME_TAKEN "E0H6" "the name `{0}` is kept for jumps" "名称 `{0}` 保留给跳转使用"
     NAME_TAKEN_HELP "" "`start` and `previous` mean something in `back_to`" "`start` 和 `previous` 在 `back_to` 中有特定含义"
-    NOBODY_LEFT "E0H7" "everyone with the role `{0}` is inactive" "担任角色 `{0}` 的人均已停用"
 }

@@ -108,7 +108,7 @@ impl Compiler<'_> {
         let Some(text) = self.texts.get(node.at.file) else { return };
         for fault in faults {
             let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);
-            let (what, help) = early(fault, names).unwrap_or_else(|| fault::words(&fault.kind, &names.of));
+            let (what, help) = of_run(fault, names).unwrap_or_else(|| fault::words(&fault.kind, &names.of));
             let source = node.text().unwrap_or_default();
             let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
             self.sink.add(Problem::new(at, what).help(help).help(quote));
@@ -173,11 +173,23 @@ impl Compiler<'_> {
     }
 }
 
-/// `steps.x` of a step that cannot have run before.
-fn early(fault: &Fault, names: &Known<'_>) -> Option<(Said, Option<Said>)> {
+/// What is wrong with a name that only a run has.
+fn of_run(fault: &Fault, names: &Known<'_>) -> Option<(Said, Option<Said>)> {
     let FaultKind::UnknownName { name, .. } = &fault.kind else { return None };
-    let step = name.strip_prefix("steps.")?.split('.').next()?;
-    names.steps?.others.contains(step).then(|| (t::flow::EARLY.with([step.into()]), None))
+    let sight = names.steps?;
+    let mut path = name.split('.');
+    match (path.next()?, path.next()) {
+        ("steps", Some(step)) if sight.others.contains(step) => Some((t::flow::EARLY.with([step.into()]), None)),
+        ("vars", Some(variable)) => {
+            let near = scalar::nearest(variable, sight.vars.iter().map(String::as_str));
+            let near = near.map(|n| t::DID_YOU_MEAN.with([format!("vars.{n}").into()]));
+            let help = near.unwrap_or_else(|| t::flow::VARIABLES_HELP.with([]));
+            Some((t::flow::UNKNOWN_VARIABLE.with([variable.into()]), Some(help)))
+        }
+        // No field of the record was meant.
+        ("steps" | "run" | "round" | "answer", _) => Some(fault::words(&fault.kind, &[])),
+        _ => None,
+    }
 }
 
 /// A word that is compared with, and may be a text whose quotes were forgotten.

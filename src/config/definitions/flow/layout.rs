@@ -109,8 +109,6 @@ pub(super) struct Aside {
     pub(super) at: At,
     pub(super) call: usize,
     pub(super) first: Option<usize>,
-    /// The step that it ends with.
-    pub(super) last: Option<usize>,
 }
 
 /// All steps in their places.
@@ -193,7 +191,8 @@ impl<'n> Layout<'n> {
 
     /// The step of that name, or the first of the aside of that name, as a step of this call means it.
     pub(super) fn find(&self, call: usize, name: &str) -> Option<usize> {
-        let step = self.steps.iter().position(|s| s.call == call && s.name == name);
+        let id = self.calls[call].scope.as_ref().map_or_else(|| name.to_owned(), |scope| format!("{scope}.{name}"));
+        let step = self.steps.iter().position(|s| s.id == id);
         step.or_else(|| self.asides.iter().find(|a| a.call == call && a.name == name)?.first)
     }
 
@@ -231,7 +230,10 @@ impl<'n> Layout<'n> {
                 }
                 (id.to_owned(), at)
             }
-            None => (name, At { width: 1, ..node.at }),
+            None => {
+                let word = node.entries().iter().find(|e| STEP_NAMES.contains(&e.key.as_str()));
+                (name, word.map_or(At { width: 1, ..node.at }, |e| e.at))
+            }
         };
         let id = match &self.calls[place.call].scope {
             Some(scope) => format!("{scope}.{name}"),
@@ -344,14 +346,7 @@ impl<'n> Layout<'n> {
             let (aside, prefix) = (Some(name.clone()), format!("{name}."));
             let place = Place { aside, prefix, first: Some(name.clone()), ..place.clone() };
             let first = self.list(with, entry.value.items(), &place, Then::Over);
-            let count = entry.value.items().len();
-            let last = entry
-                .value
-                .items()
-                .last()
-                .and_then(|n| self.steps.iter().position(|s| std::ptr::eq(s.node, n) && s.call == place.call));
-            let last = last.filter(|_| count > 0);
-            self.asides.push(Aside { name, at: entry.at, call: place.call, first, last });
+            self.asides.push(Aside { name, at: entry.at, call: place.call, first });
         }
     }
 
@@ -385,7 +380,7 @@ impl<'n> Layout<'n> {
         let scope = Some(self.steps[at].id.clone());
         self.calls.push(Called { scope, flow, node, of, outer: Some(place.call) });
         let call = self.calls.len() - 1;
-        let place = Place { call, prefix: "s".into(), first: None, aside: None, ..place.clone() };
+        let place = Place { call, prefix: "s".into(), first: None, ..place.clone() };
         let first = self.list(with, items(node, "steps"), &place, Then::After(at));
         self.read_asides(with, node, &place);
         first
@@ -400,7 +395,9 @@ impl<'n> Layout<'n> {
             with.sink.add(problem.also(first, t::FIRST_HERE.with([])));
         }
         for aside in self.asides.iter().filter(|a| a.call == 0) {
-            let Some(other) = self.find(0, &aside.name).filter(|at| Some(*at) != aside.first) else { continue };
+            let own = aside.first.is_some_and(|first| self.steps[first].name == aside.name); // told as a step
+            let other = self.find(0, &aside.name).filter(|at| Some(*at) != aside.first && !own);
+            let Some(other) = other else { continue };
             let problem = Problem::new(aside.at, t::TWICE.with([(&f::K_ASIDE).into(), aside.name.as_str().into()]));
             with.sink.add(problem.also(self.steps[other].at, t::FIRST_HERE.with([])));
         }
