@@ -85,4 +85,6 @@ texts! {
     FLAT_LATE "E0H5" "`late` of `{0}` is for steps; `{1}` is for those who are asked" "`{0}` 的 `late` 中应写步骤；`{1}` 只用于审批和表单"
     NAME_TAKEN "E0H6" "the name `{0}` is kept for jumps" "名称 `{0}` 保留给跳转使用"
     NAME_TAKEN_HELP "" "`start` and `previous` mean something in `back_to`" "`start` 和 `previous` 在 `back_to` 中有特定含义"
+    HIDDEN_FIELD "E0H7" "`{0}` is the run's here, and `{1}` has a field of that name" "`{0}` 在流程里指运行本身，而实体 `{1}` 也有同名字段"
+    HIDDEN_FIELD_HELP "" "give the field another name" "请给字段换一个名称"
 }

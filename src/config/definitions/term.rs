@@ -10,7 +10,7 @@ use super::super::scalar;
 use super::super::tree::{Kind, Node, Style};
 use super::Compiler;
 use crate::engine::definition::Term;
-use crate::engine::expression::{Expr, Fault, FaultKind, Lookup};
+use crate::engine::expression::{Expr, Fault, FaultKind, Lookup, Name};
 use crate::engine::template::Template;
 
 impl Compiler<'_> {
@@ -81,6 +81,7 @@ impl Compiler<'_> {
                 faults.retain(|f| !senseless.iter().any(|at| f.at.start <= at.start && at.end <= f.at.end));
                 self.faults(node, skipped, &faults, names);
                 let found = self.lookups(node, skipped, &expr);
+                self.hidden(node, skipped, expr.names(), names);
                 (faults.is_empty() && senseless.is_empty() && found).then_some(expr)
             }
             Err(faults) => {
@@ -95,6 +96,7 @@ impl Compiler<'_> {
             Ok(template) => {
                 let faults = if names.vague { Vec::new() } else { template.check(names) };
                 self.faults(node, 0, &faults, names);
+                self.hidden(node, 0, template.names(), names);
                 faults.is_empty().then_some(template)
             }
             Err(faults) => {
@@ -112,6 +114,17 @@ impl Compiler<'_> {
             let source = node.text().unwrap_or_default();
             let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
             self.sink.add(Problem::new(at, what).help(help).help(quote));
+        }
+    }
+
+    /// Tells of names that could mean the run or a field of the record.
+    fn hidden(&self, node: &Node, skipped: usize, found: &[Name], names: &Known<'_>) {
+        let Some(text) = self.texts.get(node.at.file) else { return };
+        for name in found {
+            let Some((word, entity)) = names.hidden(&name.path) else { continue };
+            let at = locate(text, node, name.at.start + skipped, name.at.end + skipped);
+            let problem = Problem::new(at, t::flow::HIDDEN_FIELD.with([word.into(), entity.into()]));
+            self.sink.add(problem.help(t::flow::HIDDEN_FIELD_HELP.with([])));
         }
     }
 

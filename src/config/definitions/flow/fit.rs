@@ -1,7 +1,8 @@
 //! Keys that mean nothing beside what a step is, and those that need each other.
 
 use super::super::Compiler;
-use super::layout::{Laid, What};
+use super::laid::{Laid, What};
+
 use super::wait;
 use crate::config::catalogue::{self as t, Text, flow as f};
 use crate::config::grammar::{list, said};

@@ -6,6 +6,7 @@
 
 mod fit;
 mod jump;
+mod laid;
 mod layout;
 mod people;
 mod reach;
@@ -49,8 +50,8 @@ impl<'n> Compiler<'n> {
         }
         let lets = self.read_lets(node, &of);
         let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
-        let once_per = node.get("once_per").and_then(|n| self.value_of(n, &self.known(&of, None)));
         self.forget_lets();
+        let once_per = node.get("once_per").and_then(|n| self.value_of(n, &self.known(&of, None)));
         let graph = self.graph(item, &of)?;
         let steps: Vec<Option<Step>> = (0..graph.layout.steps.len()).map(|at| self.step(&graph, at)).collect();
         self.refuse(&graph, node);

@@ -1,6 +1,7 @@
 //! Which steps may come after which: the ways through a flow, and what a step can know of those before it.
 
-use super::layout::{Laid, Layout, What};
+use super::laid::{Laid, What};
+use super::layout::Layout;
 use crate::config::names::Sight;
 use crate::config::tree::Node;
 use crate::engine::definition::{Inside, Target};

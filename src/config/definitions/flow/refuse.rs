@@ -1,7 +1,8 @@
 //! Ways through a flow that cannot be meant: steps and asides that nothing leads to, ends that lead nowhere, rounds without end.
 
 use super::super::Compiler;
-use super::layout::{Aside, What};
+use super::laid::{Aside, What};
+
 use super::reach::Graph;
 use super::wait;
 use crate::config::catalogue::flow as f;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::Compiler;
-use super::layout::{Laid, What};
+use super::laid::{Laid, What};
+
 use super::reach::Graph;
 use crate::config::catalogue::{self as t, flow as f};
 use crate::config::names::{Known, Sight};
