@@ -34,7 +34,12 @@ static STEP: Keys = Keys {
         ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
         may("decide", OneOrMore(&Object(&decided::DECIDE)), "People do something about their tasks", "人员处理其任务"),
-        may("signal", ScalarOr(&Name, &Object(&decided::SIGNAL)), "A run is told that this event happened", "告知运行发生了此事件"),
+        may(
+            "signal",
+            ScalarOr(&Name, &Object(&decided::SIGNAL)),
+            "A run is told that this event happened",
+            "告知运行发生了此事件",
+        ),
         may("cancel", ScalarOr(&Name, &Object(&decided::CANCEL)), "A run of this flow is cancelled", "取消此流程的运行"),
         may("recall", ScalarOr(&Name, &Object(&decided::RECALL)), "This person recalls their run", "此人撤回其发起的运行"),
         may("retry", ScalarOr(&Name, &Object(&decided::RUN)), "A run that stands still tries again", "让停住的运行重试"),

@@ -19,7 +19,8 @@ fn failures(text: &str) -> Vec<String> {
     std::fs::create_dir(folder.path().join("rules")).unwrap();
     std::fs::write(folder.path().join("config.yaml"), CONFIG).unwrap();
     std::fs::write(folder.path().join("rules/quote.yaml"), text).unwrap();
-    let loaded = config::load(&folder.path().join("config.yaml"), &config::Options { environment: false, ..config::Options::default() });
+    let loaded =
+        config::load(&folder.path().join("config.yaml"), &config::Options { environment: false, ..config::Options::default() });
     let mut loaded = loaded.unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
     ready(&mut loaded.definitions);
     let subject = Subject { definitions: &loaded.definitions, settings: &loaded.settings };
