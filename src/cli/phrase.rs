@@ -3,6 +3,7 @@
 //! Never hides why something was not done: reasons and errors are always said.
 
 mod run;
+mod task;
 mod time;
 
 use jiff::Timestamp;
@@ -141,6 +142,8 @@ impl Saying<'_> {
                     self.say(format!("{steps} {}", self.pick(if steps == "1" { "step" } else { "steps" }, "步")));
                 }
             }
+            "approve" | "ask" | "decide" | "transfer" | "delegate" | "add" | "remove" | "remind" | "escalate" => self.task(line),
+            "recall" if self.members.contains_key("task") => self.task(line),
             _ => {}
         }
         if self.members.get("branch").and_then(Value::as_text) == Some("else") {

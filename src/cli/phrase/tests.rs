@@ -167,3 +167,43 @@ fn what_sources_flows_and_the_engine_do() {
     check("schedule", Failed, unread, "无法判断: level 没有值", "cannot be evaluated: level is missing");
     check("new-thing", Done, r#"{"a":1,"b":{"c":"d"}}"#, r#"a=1 b={"c":"d"}"#, r#"a=1 b={"c":"d"}"#);
 }
+
+#[test]
+fn what_people_do_about_tasks() {
+    use Outcome::{Done, Failed, Fired, Suppressed};
+    let asked = r#"{"task":"t7-1","step":"manager","asked":["何经理","郑会计"],"subject":"报价 Q1","due":{"$time":"2026-09-21T08:00:00Z"}}"#;
+    check("approve", Fired, asked, "→ 何经理, 郑会计 到 16:00:00 manager t7-1", "→ 何经理, 郑会计 until 16:00:00 manager t7-1");
+    let decided = r#"{"task":"t7-1","step":"manager","round":1,"who":"李四","for":"何经理","decision":"approved","comment":"同意","way":"link","address":"10.0.0.7"}"#;
+    check(
+        "decide",
+        Done,
+        decided,
+        "李四 (代 何经理) 同意 「同意」 (link, 10.0.0.7) manager t7-1",
+        "李四 (for 何经理) approved 「同意」 (link, 10.0.0.7) manager t7-1",
+    );
+    let back = r#"{"task":"t7-1","step":"manager","who":"何经理","decision":"rejected","to":"revise","here":true,"way":"cli"}"#;
+    check(
+        "decide",
+        Done,
+        back,
+        "何经理 驳回 → revise 之后直接返回 (cli) manager t7-1",
+        "何经理 rejected → revise and straight back (cli) manager t7-1",
+    );
+    let policy = r#"{"task":"t7-1","step":"manager","decision":"approved","reason":"nobody","way":"policy"}"#;
+    check(
+        "decide",
+        Done,
+        policy,
+        "同意 (policy) manager t7-1 没有可审批的人",
+        "approved (policy) manager t7-1 nobody is there to decide",
+    );
+    let refused = r#"{"task":"t7-1","who":"何经理","act":"approve","reason":"ended","detail":"任务已结束","way":"api","decided":"approved"}"#;
+    check("decide", Suppressed, refused, "何经理 approve: 任务已结束 (api) t7-1", "何经理 approve: 任务已结束 (api) t7-1");
+    let added =
+        r#"{"task":"t7-1","step":"manager","who":"何经理","people":["冯律师"],"order":"before","asked":["冯律师"],"way":"cli"}"#;
+    check("add", Done, added, "何经理 前加签 冯律师 (cli) manager t7-1", "何经理 before: 冯律师 (cli) manager t7-1");
+    let up = r#"{"task":"t7-1","step":"finance","from":["郑会计"],"to":["财务总监"]}"#;
+    check("escalate", Done, up, "郑会计 → 财务总监 finance t7-1", "郑会计 → 财务总监 finance t7-1");
+    let up = r#"{"task":"t7-1","step":"finance","asked":["郑会计"],"reason":"nobody"}"#;
+    check("escalate", Failed, up, "finance t7-1 没有可审批的人", "finance t7-1 nobody is there to decide");
+}

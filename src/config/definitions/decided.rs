@@ -4,7 +4,7 @@
 use super::super::catalogue as t;
 use super::super::scalar;
 use super::super::scenario::{ActKind, Whose};
-use super::super::table::task::DONE;
+use super::super::table::decided::DONE;
 use super::super::tree::{Entry, Node};
 use super::Compiler;
 use crate::engine::approval::Act;

@@ -1,6 +1,7 @@
 //! Approvals and forms in real flows.
 
 mod matrix;
+mod quote;
 mod script;
 
 use ifthen::engine::approval::{Act, End, Seated, Task};

@@ -328,7 +328,10 @@ fn time_runs_out_the_run_leaves_and_what_has_ended_is_forgotten_after_thirty_day
         let to: Vec<String> = to.iter().map(|p| (*p).to_owned()).collect();
         let stop = |draft: &mut Deciding<'_>| match approval::escalate(draft, id, &to, Some(due)) {
             Err(Stop::Need(need)) => Err(need),
-            other => Ok(other.unwrap()),
+            other => {
+                other.unwrap();
+                Ok(())
+            }
         };
         world.own(stop);
     };
