@@ -303,6 +303,11 @@ mod tests {
             let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(signed));
             assert_eq!(Token::verify(&text, Kind::Open, &key(7)), None, "{payload}");
         }
+        // Another kind, signed as this one: it is what it says, not what it was signed for.
+        let other = r#"1{"u":{"m":["c1-1",1]}}"#;
+        let signed = signature(&key(7), Kind::Open, other.as_bytes()).unwrap();
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(other), URL_SAFE_NO_PAD.encode(signed));
+        assert_eq!(Token::verify(&text, Kind::Open, &key(7)), None, "{other}");
         let shorter = URL_SAFE_NO_PAD.encode("1{\"o\":{\"m\":[\"c1-1\",1]}}");
         assert_eq!(Token::verify(&format!("{shorter}."), Kind::Open, &key(7)), None, "an empty signature");
     }

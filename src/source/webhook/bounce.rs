@@ -57,21 +57,22 @@ fn text(data: &Value, path: &[&str]) -> String {
 
 /// Which mail, as certain as can be.
 fn about(form: Bounces, data: &Value, key: &Key) -> Option<About> {
-    let (tokens, messages, addresses): (&[&[&str]], &[&[&str]], &[&[&str]]) = match form {
-        Bounces::Generic => (&[&["mail"]], &[&["message_id"]], &[&["address"]]),
-        Bounces::Postmark => (&[&["Metadata", HEADER], &["Metadata", "ifthen-mail"]], &[&["MessageID"]], &[&["Email"]]),
-        Bounces::Resend => (&[&["data", "tags", HEADER]], &[&["data", "message_id"]], &[&["data", "to"]]),
-        Bounces::Sendgrid => (&[&[HEADER]], &[&["smtp-id"]], &[&["email"]]),
+    // Where the token, the `Message-ID` and the address stand.
+    let (tokens, message, address): (&[&[&str]], &[&str], &[&str]) = match form {
+        Bounces::Generic => (&[&["mail"]], &["message_id"], &["address"]),
+        Bounces::Postmark => (&[&["Metadata", HEADER], &["Metadata", "ifthen-mail"]], &["MessageID"], &["Email"]),
+        Bounces::Resend => (&[&["data", "tags", HEADER]], &["data", "message_id"], &["data", "to"]),
+        Bounces::Sendgrid => (&[&[HEADER]], &["smtp-id"], &["email"]),
     };
     let listed = [&["headers"][..], &["Headers"], &["data", "headers"]].into_iter().find_map(|path| header(data.at(path)?));
     let token = tokens.iter().map(|path| long(data, path)).chain(listed).find(|t| !t.is_empty());
     if let Some(Token::Mail { mail }) = token.and_then(|t| Token::verify(&t, Kind::Mail, key)) {
         return Some(About::Mail(mail));
     }
-    let message = messages.iter().map(|path| text(data, path)).find(|t| t.contains('@'));
+    let message = Some(text(data, message)).filter(|t| t.contains('@'));
     // Providers leave the brackets out, or put them in.
     let message = message.map(|t| format!("<{}>", t.trim_start_matches('<').trim_end_matches('>')));
-    let address = addresses.iter().find_map(|path| contact::address(&first(data, path)));
+    let address = contact::address(&first(data, address));
     // One of ours says which call it was; other forms lead nowhere.
     let ours = message.filter(|m| m.split('@').next().and_then(|l| l.rsplit_once('.')).is_some_and(|(_, c)| c.starts_with('c')));
     ours.map(About::Message).or(address.map(About::Address))
