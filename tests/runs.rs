@@ -32,7 +32,8 @@ impl Here {
         here.put("config.yaml", CONFIG);
         here.put("rules/all.yaml", FLOWS);
         let options = config::Options::default();
-        let loaded = config::load(&here.0.path().join("config.yaml"), &options).unwrap_or_else(|r| panic!("{}", r.render(config::Lang::En, false)));
+        let loaded = config::load(&here.0.path().join("config.yaml"), &options)
+            .unwrap_or_else(|r| panic!("{}", r.render(config::Lang::En, false)));
         let flow = &loaded.definitions.flows["报价审批"];
         let at = |id: &str| flow.find(id).unwrap_or_else(|| panic!("no step {id}"));
         let strand = |id: &str, parent: Value, branch: u32, waits: Value, more: Value| {
@@ -41,9 +42,7 @@ impl Here {
             strand.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
             strand
         };
-        let passed = |step: &str, round: u32, from: &str, to: &str, how: &str, by: &[&str]| {
-            json!({ "step": step, "round": round, "from": format!("2026-09-21T{from}Z"), "to": format!("2026-09-21T{to}Z"), "how": how, "by": by })
-        };
+        let passed = |step: &str, round: u32, from: &str, to: &str, how: &str, by: &[&str]| json!({ "step": step, "round": round, "from": format!("2026-09-21T{from}Z"), "to": format!("2026-09-21T{to}Z"), "how": how, "by": by });
         let due = |millis: u64| json!({ "due": millis, "seq": 7, "n": 1 });
         let run = |id: &str, record: &str, strands: Value, more: Value| {
             let mut run = json!({
@@ -67,8 +66,10 @@ impl Here {
             passed("legal", 2, "02:10:00", "02:30:00", "approved", &["李四"]),
         ]);
         let results = json!({ "pdf": { "status": 200, "body": { "no": "Q-2041" } } });
-        let more = json!({ "round": 2, "path": path, "steps": results, "vars": { "tries": 1 }, "deadline": due(1_797_700_000_000) });
-        let signed = json!({ "0": strand("signed", Value::Null, 0, json!(["event"]), json!({ "deadline": due(1_792_500_000_000) })) });
+        let more =
+            json!({ "round": 2, "path": path, "steps": results, "vars": { "tries": 1 }, "deadline": due(1_797_700_000_000) });
+        let signed =
+            json!({ "0": strand("signed", Value::Null, 0, json!(["event"]), json!({ "deadline": due(1_792_500_000_000) })) });
         let stuck = json!({ "0": strand("send", Value::Null, 0, json!([]), json!({ "error": "email is missing" })) });
         let gone = json!({ "0": strand("manager", Value::Null, 0, json!([{ "task": "t9-1" }]), json!({})) });
         let task = json!({
@@ -99,7 +100,8 @@ impl Here {
 
     fn run(&self, line: &str) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ifthen"));
-        let out = command.args(line.split_whitespace()).current_dir(self.0.path()).env_clear().stdin(Stdio::null()).output().unwrap();
+        let out =
+            command.args(line.split_whitespace()).current_dir(self.0.path()).env_clear().stdin(Stdio::null()).output().unwrap();
         let mut text = format!("$ ifthen {line}\n{}", String::from_utf8(out.stdout).unwrap());
         let error = String::from_utf8(out.stderr).unwrap();
         if !error.is_empty() {
@@ -110,7 +112,9 @@ impl Here {
 
     fn all(&self, lines: &[&str]) -> String {
         let text = lines.iter().map(|line| self.run(line)).collect::<Vec<_>>().join("\n");
-        let text = text.replace(self.0.path().canonicalize().unwrap().to_str().unwrap(), "HERE").replace(self.0.path().to_str().unwrap(), "HERE");
+        let text = text
+            .replace(self.0.path().canonicalize().unwrap().to_str().unwrap(), "HERE")
+            .replace(self.0.path().to_str().unwrap(), "HERE");
         regex::Regex::new("[0-9a-f]{12,64}").unwrap().replace_all(&text, "HASH").into_owned()
     }
 }

@@ -145,10 +145,7 @@ fn notes(flow: &Flow, marks: &Marks, lang: Lang) -> Vec<String> {
     }
     if marks.elsewhere > 0 {
         let n = marks.elsewhere;
-        notes.push(lang.pick(
-            format!("{n} more stand at steps of former versions"),
-            format!("另有 {n} 个在旧版本的步骤上"),
-        ));
+        notes.push(lang.pick(format!("{n} more stand at steps of former versions"), format!("另有 {n} 个在旧版本的步骤上")));
     }
     notes
 }

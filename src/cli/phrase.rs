@@ -123,6 +123,7 @@ impl Saying<'_> {
             }
             "record" => self.merged(),
             "reload" => self.reloaded(),
+            "migrate" => self.migrated(line),
             "existing" => self.existing(),
             "each" => self.each(),
             "schedule" => self.missed(),

@@ -97,6 +97,9 @@ const SAID: &[(&str, &str, &str)] = &[
     ("no change", "no change", "无变化"),
     ("refused", "not taken over", "未采纳"),
     // Runs.
+    ("cannot be moved", "cannot be moved", "不能迁移"),
+    ("no such run", "there is no such run", "没有这个运行"),
+    ("no such flow", "there is no such flow any more", "流程已不存在"),
     ("it is on that version already", "it is on that version already", "已是当前版本"),
     ("there is no such step any more", "there is no such step any more", "新版本中没有这一步"),
     ("the step is another now: {}", "the step is another now: {}", "这一步已改为 {}"),
@@ -107,7 +110,11 @@ const SAID: &[(&str, &str, &str)] = &[
         "a branch is new while the others are under way: {}",
         "分支 {} 是新增的,而其他分支已在进行",
     ),
-    ("what was done there could not be undone any more", "what was done there could not be undone any more", "这一步已做的事将无法撤销"),
+    (
+        "what was done there could not be undone any more",
+        "what was done there could not be undone any more",
+        "这一步已做的事将无法撤销",
+    ),
     ("it is being undone or looked up at this moment", "it is being undone or looked up at this moment", "正在撤销或核实"),
     ("the flow is about another entity now: {}", "the flow is about another entity now: {}", "流程现在针对 {}"),
     (

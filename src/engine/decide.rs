@@ -115,6 +115,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Command(Command::Silence(ask)) => silence::begin(draft, ask)?,
         Body::Command(Command::EndSilence(id)) => silence::end(draft, *id)?,
         Body::Command(Command::ConfirmClock) => clock::confirm(draft)?,
+        Body::Command(Command::Run(ask)) if ask.act == flow::Act::Migrate => drop(flow::migrate::apply(draft, ask)?),
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));

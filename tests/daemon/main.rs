@@ -24,6 +24,7 @@ mod poll;
 mod quarantine;
 mod reload;
 mod retention;
+mod runs;
 mod silence;
 mod stale;
 mod stop;

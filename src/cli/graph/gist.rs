@@ -86,7 +86,8 @@ fn rung(rung: &Rung, lang: Lang) -> Option<String> {
 }
 
 fn until(until: &Until, lang: Lang) -> String {
-    let offset = until.offset.as_ref().map(|span| format!(" {} {span}", if until.before { "-" } else { "+" })).unwrap_or_default();
+    let offset =
+        until.offset.as_ref().map(|span| format!(" {} {span}", if until.before { "-" } else { "+" })).unwrap_or_default();
     format!("{} {}{offset}", lang.pick("wait until", "等到"), until.time.source())
 }
 

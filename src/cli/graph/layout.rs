@@ -177,7 +177,8 @@ impl Layout<'_> {
     }
 
     fn columns(&mut self, item: &Item) -> Vec<Column> {
-        let otherwise = if let StepKind::Choose(_) = self.flow.steps[item.at].kind { self.lang.pick("otherwise", "否则") } else { "" };
+        let otherwise =
+            if let StepKind::Choose(_) = self.flow.steps[item.at].kind { self.lang.pick("otherwise", "否则") } else { "" };
         let columns = item.parts.iter().map(|part| {
             let label = wrap(if part.label.is_empty() { otherwise } else { &part.label }, 22, 3);
             let half = label.iter().map(|l| measure(l)).max().unwrap_or(0) / 2 + 6;
@@ -191,11 +192,8 @@ impl Layout<'_> {
         let mut all = Size { left: 14, right: 14, height: if items.is_empty() { 14 } else { -GAP } };
         for item in items {
             let size = self.size(item);
-            all = Size {
-                left: all.left.max(size.left),
-                right: all.right.max(size.right),
-                height: all.height + GAP + size.height,
-            };
+            all =
+                Size { left: all.left.max(size.left), right: all.right.max(size.right), height: all.height + GAP + size.height };
         }
         all
     }
@@ -321,7 +319,9 @@ impl Layout<'_> {
                 self.scene.labels.push(Label { place, text: column.label.clone(), kind: Kind::Flow });
             }
             let (corner, down) = ((at, part), (at, below));
-            if bar { self.line(Kind::Flow, !branch.items.is_empty(), [corner, down]) } else {
+            if bar {
+                self.line(Kind::Flow, !branch.items.is_empty(), [corner, down])
+            } else {
                 self.line(Kind::Flow, !branch.items.is_empty(), [(x, part), corner, down]);
             }
             let end = self.sequence(&branch.items, at, below);
@@ -410,7 +410,8 @@ impl Layout<'_> {
     /// Moves everything to where it is seen, and says how large it is.
     fn finish(mut self) -> Scene {
         let scene = &mut self.scene;
-        let rects = scene.boxes.iter().map(|b| b.place).chain(scene.frames.iter().copied()).chain(scene.labels.iter().map(|l| l.place));
+        let rects =
+            scene.boxes.iter().map(|b| b.place).chain(scene.frames.iter().copied()).chain(scene.labels.iter().map(|l| l.place));
         let corners = rects.flat_map(|r| [(r.x, r.y), (r.x + r.w, r.y + r.h)]);
         let all: Vec<(i32, i32)> = corners.chain(scene.lines.iter().flat_map(|l| l.points.iter().copied())).collect();
         let least = |of: fn(&(i32, i32)) -> i32| all.iter().map(of).min().unwrap_or(0);

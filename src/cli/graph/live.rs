@@ -73,7 +73,11 @@ impl Marks {
             } else {
                 String::new()
             };
-            let text = if matches!(passed.how, How::Done) { format!("{mark} {time}{by}{round}") } else { format!("{mark} {time} {word}{by}{round}") };
+            let text = if matches!(passed.how, How::Done) {
+                format!("{mark} {time}{by}{round}")
+            } else {
+                format!("{mark} {time} {word}{by}{round}")
+            };
             marks.told.insert(at, vec![text]);
             let look = match passed.how {
                 How::Done | How::Approved => " done",

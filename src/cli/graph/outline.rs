@@ -179,7 +179,9 @@ pub(crate) fn ways_out(flow: &Flow, at: At) -> Vec<(Beside, At)> {
     if let StepKind::Approve(approve) = &step.kind {
         all.extend(approve.rejected.map(|to| (Beside::Rejected, to)));
     }
-    all.extend(step.late.iter().filter_map(|rung| if let Late::Go(Some(to)) = rung.then { Some((Beside::Late, to)) } else { None }));
+    all.extend(
+        step.late.iter().filter_map(|rung| if let Late::Go(Some(to)) = rung.then { Some((Beside::Late, to)) } else { None }),
+    );
     if let Some(OnError::Go(to)) = step.on_error {
         all.push((Beside::Error, to));
     }

@@ -77,18 +77,18 @@ fn path(out: &mut String, line: &Path) {
     let [.., before, end] = points.as_slice() else { return };
     let (end, before) = (*end, *before);
     let (dx, dy) = ((end.0 - before.0).signum(), (end.1 - before.1).signum());
-    if line.arrow && let Some(last) = points.last_mut() {
+    if line.arrow
+        && let Some(last) = points.last_mut()
+    {
         *last = (end.0 - dx * 6, end.1 - dy * 6); // the tip is drawn of its own
     }
     let _ = writeln!(out, "<path class=\"{class}\" d=\"{}\"/>", rounded(&points));
     if line.arrow {
-        let (left, right) = ((end.0 - dx * 8 - dy * 4, end.1 - dy * 8 - dx * 4), (end.0 - dx * 8 + dy * 4, end.1 - dy * 8 + dx * 4));
+        let (left, right) =
+            ((end.0 - dx * 8 - dy * 4, end.1 - dy * 8 - dx * 4), (end.0 - dx * 8 + dy * 4, end.1 - dy * 8 + dx * 4));
         let class = class.replace("way", "tip");
-        let _ = writeln!(
-            out,
-            "<path class=\"{class}\" d=\"M{} {}L{} {}L{} {}Z\"/>",
-            end.0, end.1, left.0, left.1, right.0, right.1
-        );
+        let _ =
+            writeln!(out, "<path class=\"{class}\" d=\"M{} {}L{} {}L{} {}Z\"/>", end.0, end.1, left.0, left.1, right.0, right.1);
     }
 }
 
@@ -122,7 +122,11 @@ fn node(out: &mut String, boxed: &Boxed, marks: &Marks) {
     };
     let look = boxed.at.map(|at| marks.look(at)).unwrap_or_default();
     let class = format!("box{shape}{look}");
-    let _ = writeln!(out, "<g>{}", if boxed.title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(&boxed.title)) });
+    let _ = writeln!(
+        out,
+        "<g>{}",
+        if boxed.title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(&boxed.title)) }
+    );
     let _ = match boxed.shape {
         Shape::Diamond => {
             let (cx, cy) = (x + w / 2, y + h / 2);

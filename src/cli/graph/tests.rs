@@ -7,8 +7,8 @@ use super::layout::layout;
 use super::outline::outline;
 use super::scene::{Kind, Rect, Scene};
 use super::*;
-use crate::engine::definition::At;
 use crate::config;
+use crate::engine::definition::At;
 
 const CONFIG: &str = "
 lang: zh

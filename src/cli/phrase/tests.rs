@@ -167,3 +167,26 @@ fn what_sources_flows_and_the_engine_do() {
     check("schedule", Failed, unread, "无法判断: level 没有值", "cannot be evaluated: level is missing");
     check("new-thing", Done, r#"{"a":1,"b":{"c":"d"}}"#, r#"a=1 b={"c":"d"}"#, r#"a=1 b={"c":"d"}"#);
 }
+
+#[test]
+fn what_becomes_of_runs() {
+    use Outcome::{Done, Failed};
+    let pinned = serde_json::json!({ "definitions": "0123456789abcdef", "changed": { "flows": { "changed": ["报价审批"] } },
+        "pinned": { "报价审批": { "runs": 13, "at": { "approve": 12, "revise": 1 } }, "旧流程": { "runs": 2, "at": {}, "gone": true } } });
+    check(
+        "reload",
+        Done,
+        &pinned.to_string(),
+        "0123456789ab 流程 ~报价审批 · 12 个运行等在 `approve`,1 个运行等在 `revise`:按原版本继续(报价审批) · 2 个运行:按原版本继续(旧流程,已删除)",
+        "0123456789ab flows ~报价审批 · 12 runs wait at `approve`, 1 run waits at `revise`: pinned (报价审批) · 2 runs wait: pinned (旧流程, removed)",
+    );
+    let against = serde_json::json!({ "reason": "cannot be moved", "against": [{ "step": "approve", "why": "there is no such step any more" },
+        { "step": "sign", "why": "a branch is new while the others are under way: 质检" }], "by": "李四" });
+    check(
+        "migrate",
+        Failed,
+        &against.to_string(),
+        "不能迁移:approve: 新版本中没有这一步;sign: 分支 质检 是新增的,而其他分支已在进行 (李四)",
+        "cannot be moved: approve: there is no such step any more; sign: a branch is new while the others are under way: 质检 (李四)",
+    );
+}

@@ -141,8 +141,7 @@ impl Against {
 
 fn preview(place: &Place, cases: &[Case], out: &mut Out) -> anyhow::Result<()> {
     let lang = place.lang();
-    let mut table =
-        Table::new(lang.pick(["RUN", "FLOW", "RECORD", "AT", "MOVES"], ["运行", "流程", "记录", "位于", "可迁移"]));
+    let mut table = Table::new(lang.pick(["RUN", "FLOW", "RECORD", "AT", "MOVES"], ["运行", "流程", "记录", "位于", "可迁移"]));
     for case in cases {
         let against: Vec<String> = case.against.iter().map(|a| a.told(place)).collect();
         let (moves, look) = if against.is_empty() {

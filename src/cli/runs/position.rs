@@ -159,9 +159,7 @@ impl Position {
         }
         parts.extend(self.waits.iter().map(|wait| match wait {
             Waiting::Time(t) => lang.pick(format!("until {}", at(*t)), format!("等到 {}", at(*t))),
-            Waiting::Window(t) => {
-                lang.pick(format!("for its window, {}", at(*t)), format!("等发送时段,{}", at(*t)))
-            }
+            Waiting::Window(t) => lang.pick(format!("for its window, {}", at(*t)), format!("等发送时段,{}", at(*t))),
             Waiting::Call(call) => lang.pick(format!("for call {call}"), format!("等调用 {call}")),
             Waiting::Event(name) => lang.pick(format!("for {name}"), format!("等事件 {name}")),
             Waiting::People { task, who } if who.is_empty() => lang.pick(format!("for task {task}"), format!("等任务 {task}")),

@@ -144,9 +144,12 @@ fn a_run_takes_everything_along_by_the_ids_of_steps() {
         calls: vec![],
         unknown: false,
     });
-    run.resume = Some(Resume { after: at("revise", &old), at: at("财务", &old), through: vec![(at("both", &old), [1].into())] });
-    run.then =
-        Some(Then::Back { from: at("财务", &old), to: BackTo { to: Target::Step(at("revise", &old)), here: true, undo: true } });
+    run.resume =
+        Some(Resume { after: at("revise", &old), at: at("财务", &old), through: vec![(at("both", &old), [1].into())] });
+    run.then = Some(Then::Back {
+        from: at("财务", &old),
+        to: BackTo { to: Target::Step(at("revise", &old)), here: true, undo: true },
+    });
     run.deadline = Some(timer());
     let moved = plan(&run, &old, &new).unwrap();
     assert_eq!(moved.graph, "新");
@@ -204,11 +207,7 @@ fn what_can_be_undone_must_stay_so() {
         run
     };
     check(&undoable("pdf"), &new(), &[]);
-    check(
-        &undoable("pdf"),
-        &with("pdf", |s| s.undo.clear()),
-        &["pdf: what was done there could not be undone any more"],
-    );
+    check(&undoable("pdf"), &with("pdf", |s| s.undo.clear()), &["pdf: what was done there could not be undone any more"]);
     check(&undoable("pdf"), &with("pdf", |s| s.id = "x".into()), &["pdf: there is no such step any more"]);
     let mut undoing = run("pdf", vec![Wait::Call(CallId { seq: 7, n: 1 })]);
     undoing.strands.get_mut(&0).unwrap().phase = Phase::Undo(0);
@@ -246,7 +245,8 @@ fn new_variables_and_other_names_of_items_are_there_afterwards() {
     new.vars.insert("tries".into(), Term::Value(Value::from(0i64)));
     let mut run = run("pdf", vec![Wait::Branches]);
     run.graph = "item".into();
-    let child = Strand { parent: Some(0), branch: 4, items: [("item".into(), "A-1".into())].into(), ..Strand::new(1, run.started) };
+    let child =
+        Strand { parent: Some(0), branch: 4, items: [("item".into(), "A-1".into())].into(), ..Strand::new(1, run.started) };
     run.strands.insert(1, child);
     let moved = plan(&run, &old, &new).unwrap();
     assert_eq!(moved.strands[&1].items, [("明细".into(), "A-1".into())].into());
