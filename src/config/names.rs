@@ -123,6 +123,13 @@ impl<'a> Known<'a> {
         names
     }
 
+    /// A name that only a run has, and an entity in question with a field of the same name.
+    pub(super) fn hidden<'n>(&self, path: &'n [String]) -> Option<(&'n str, &'a str)> {
+        let first = path.first().filter(|n| ["vars", "round", "run"].contains(&n.as_str()) && self.steps.is_some())?;
+        let entity = self.of.iter().find(|e| self.entities.get(**e).is_some_and(|e| e.fields.contains_key(first)))?;
+        Some((first, entity))
+    }
+
     fn fields_problem(&self, path: &[String], from: usize) -> Option<Unknown> {
         let name = path.get(from)?;
         let candidates = self.candidates();

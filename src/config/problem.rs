@@ -221,7 +221,9 @@ pub struct Report {
 impl Report {
     pub(super) fn new(mut problems: Vec<Problem>, lang: Lang, mut sources: Vec<Source>) -> Self {
         problems.sort_by(|a, b| (&sources[a.at.file].name, a.at).cmp(&(&sources[b.at.file].name, b.at)));
-        problems.dedup_by(|a, b| a.at == b.at && a.code() == b.code() && a.message(Lang::En) == b.message(Lang::En));
+        // What is compiled in several places, as the steps of a called flow are, is told once.
+        let mut told = std::collections::HashSet::new();
+        problems.retain(|p| told.insert((p.at.file, p.at.line, p.at.col, p.code(), p.message(Lang::En))));
         for problem in problems.iter().filter(|p| p.code() == LITERAL_SECRET.code) {
             sources[problem.at.file].hidden.push((problem.at.line, problem.at.col, problem.at.width));
         }

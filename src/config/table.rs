@@ -5,6 +5,7 @@ pub(super) mod control;
 pub(super) mod flow;
 pub(super) mod gate;
 pub(super) mod scenario;
+mod task;
 mod time;
 mod window;
 
@@ -34,7 +35,7 @@ static FILE_KEYS: Keys = Keys {
         may("flows", Ids(&Object(&flow::FLOW)), "Steps over time", "流程"),
         may("tables", Ids(&Object(&control::TABLE)), "What `lookup` finds", "供 `lookup` 查询的表"),
         may("actions", Ids(&Object(&control::NAMED)), "Actions under a name, with parameters", "命名动作,可带参数"),
-        may("forms", Ids(&Object(&flow::FORM)), "What an `ask` asks for", "供 `ask` 填写的表单"),
+        may("forms", Ids(&Object(&task::FORM)), "What an `ask` asks for", "供 `ask` 填写的表单"),
         may("templates", Ids(&With(&["subject", "text", "html"], &Object(&MAIL), &Map(&Object(&MAIL)))), "Mails", "邮件模板"),
         may("tests", Map(&Object(&scenario::TEST)), "What must happen; run by `ifthen test`", "测试，由 `ifthen test` 运行"),
     ]],
@@ -78,7 +79,7 @@ pub(super) static PERSON: Keys = Keys {
         may("roles", OneOrMore(&Name), "`director`, `finance`", "角色"),
         may("channels", OneOrMore(&Name), "Connections by which to reach them, best first", "通知渠道,按优先顺序"),
         may("active", Bool, "`false`: is assigned nothing", "`false` 表示不再分配"),
-        may("proxy", flow::PROXY_SHAPE, "委托: who decides instead, and when", "委托:由谁代为审批,何时"),
+        may("proxy", task::PROXY_SHAPE, "委托: who decides instead, and when", "委托:由谁代为审批,何时"),
     ]],
     one_of: &[],
     later: &["leave", "skills", "shift", "calendar", "cap"],

@@ -114,6 +114,10 @@ impl Compiler<'_> {
     /// Whether a field of one of these entities may be set to this.
     fn settable(&self, entry: &Entry, candidates: &[&Entity], names: &Known<'_>) -> bool {
         let name = entry.key.as_str();
+        if names.steps.is_some() && name.starts_with("vars.") {
+            self.sink.say(entry.at, &t::flow::VARIABLES_HERE, []);
+            return false;
+        }
         let with: Vec<&&Entity> = candidates.iter().filter(|e| names::field(e, name).is_some()).collect();
         if with.is_empty() {
             return self.no_such_field(entry, candidates);

@@ -10,7 +10,7 @@ use super::super::scalar;
 use super::super::tree::{Kind, Node, Style};
 use super::Compiler;
 use crate::engine::definition::Term;
-use crate::engine::expression::{Expr, Fault, FaultKind, Lookup};
+use crate::engine::expression::{Expr, Fault, FaultKind, Lookup, Name};
 use crate::engine::template::Template;
 
 impl Compiler<'_> {
@@ -81,6 +81,7 @@ impl Compiler<'_> {
                 faults.retain(|f| !senseless.iter().any(|at| f.at.start <= at.start && at.end <= f.at.end));
                 self.faults(node, skipped, &faults, names);
                 let found = self.lookups(node, skipped, &expr);
+                self.hidden(node, skipped, expr.names(), names);
                 (faults.is_empty() && senseless.is_empty() && found).then_some(expr)
             }
             Err(faults) => {
@@ -95,6 +96,7 @@ impl Compiler<'_> {
             Ok(template) => {
                 let faults = if names.vague { Vec::new() } else { template.check(names) };
                 self.faults(node, 0, &faults, names);
+                self.hidden(node, 0, template.names(), names);
                 faults.is_empty().then_some(template)
             }
             Err(faults) => {
@@ -108,10 +110,21 @@ impl Compiler<'_> {
         let Some(text) = self.texts.get(node.at.file) else { return };
         for fault in faults {
             let at = locate(text, node, fault.at.start + skipped, fault.at.end + skipped);
-            let (what, help) = early(fault, names).unwrap_or_else(|| fault::words(&fault.kind, &names.of));
+            let (what, help) = of_run(fault, names).unwrap_or_else(|| fault::words(&fault.kind, &names.of));
             let source = node.text().unwrap_or_default();
             let quote = unquoted(source, fault, skipped).map(|word| t::QUOTE_TEXT.with([word.into()]));
             self.sink.add(Problem::new(at, what).help(help).help(quote));
+        }
+    }
+
+    /// Tells of names that could mean the run or a field of the record.
+    fn hidden(&self, node: &Node, skipped: usize, found: &[Name], names: &Known<'_>) {
+        let Some(text) = self.texts.get(node.at.file) else { return };
+        for name in found {
+            let Some((word, entity)) = names.hidden(&name.path) else { continue };
+            let at = locate(text, node, name.at.start + skipped, name.at.end + skipped);
+            let problem = Problem::new(at, t::flow::HIDDEN_FIELD.with([word.into(), entity.into()]));
+            self.sink.add(problem.help(t::flow::HIDDEN_FIELD_HELP.with([])));
         }
     }
 
@@ -173,11 +186,23 @@ impl Compiler<'_> {
     }
 }
 
-/// `steps.x` of a step that cannot have run before.
-fn early(fault: &Fault, names: &Known<'_>) -> Option<(Said, Option<Said>)> {
+/// What is wrong with a name that only a run has.
+fn of_run(fault: &Fault, names: &Known<'_>) -> Option<(Said, Option<Said>)> {
     let FaultKind::UnknownName { name, .. } = &fault.kind else { return None };
-    let step = name.strip_prefix("steps.")?.split('.').next()?;
-    names.steps?.others.contains(step).then(|| (t::flow::EARLY.with([step.into()]), None))
+    let sight = names.steps?;
+    let mut path = name.split('.');
+    match (path.next()?, path.next()) {
+        ("steps", Some(step)) if sight.others.contains(step) => Some((t::flow::EARLY.with([step.into()]), None)),
+        ("vars", Some(variable)) => {
+            let near = scalar::nearest(variable, sight.vars.iter().map(String::as_str));
+            let near = near.map(|n| t::DID_YOU_MEAN.with([format!("vars.{n}").into()]));
+            let help = near.unwrap_or_else(|| t::flow::VARIABLES_HELP.with([]));
+            Some((t::flow::UNKNOWN_VARIABLE.with([variable.into()]), Some(help)))
+        }
+        // No field of the record was meant.
+        ("steps" | "run" | "round" | "answer", _) => Some(fault::words(&fault.kind, &[])),
+        _ => None,
+    }
 }
 
 /// A word that is compared with, and may be a text whose quotes were forgotten.

@@ -1,7 +1,8 @@
 //! Where `go_to`, `back_to`, `returns` and `reroute` lead: the step is there, and may be jumped to.
 
 use super::super::Compiler;
-use super::layout::{Layout, What};
+use super::laid::What;
+use super::layout::Layout;
 use super::reach::around;
 use crate::config::catalogue::{self as t, flow as f};
 use crate::config::problem::Problem;

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::super::{Compiler, told};
+use super::laid::{Aside, Called, Laid, Then, What};
 use crate::config::catalogue::{self as t, flow as f};
 use crate::config::grammar::is_id;
 use crate::config::problem::{At, Problem};
@@ -16,102 +17,6 @@ use crate::engine::definition::Inside;
 pub(super) const MOST: usize = 2_000;
 /// Flows inside flows.
 const DEEPEST: usize = 16;
-
-/// What a step is, with the places of the steps inside it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum What {
-    Action,
-    Vars,
-    Wait,
-    /// First steps of the branches, and of `else`.
-    Choose(Vec<Option<usize>>, Option<usize>),
-    Parallel(Vec<(String, Option<usize>)>),
-    Each(Option<usize>),
-    Repeat(Option<usize>),
-    Call(Option<usize>),
-    Approve,
-    Ask,
-    GoTo,
-    BackTo,
-    End,
-    Fail,
-    /// It could not be told.
-    Nothing,
-}
-
-/// What comes after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Step(usize),
-    /// What comes after that one.
-    After(usize),
-    /// Its branch, or the run, is through.
-    Over,
-}
-
-/// A step in its place.
-pub(super) struct Laid<'n> {
-    /// Unique in the graph.
-    pub(super) id: String,
-    /// As its own flow calls it.
-    pub(super) name: String,
-    pub(super) at: At,
-    pub(super) node: &'n Node,
-    /// In which of [`Layout::calls`].
-    pub(super) call: usize,
-    pub(super) inside: Option<Inside>,
-    pub(super) aside: Option<String>,
-    /// It is of the flow's own `late`, `on_error` or `recall`.
-    pub(super) block: bool,
-    /// The names that each `each` around it gives.
-    pub(super) items: Vec<String>,
-    pub(super) what: What,
-    then: Then,
-    /// First steps of `late`: one for each of its items where people are asked, or else one for all.
-    pub(super) late: Vec<Option<usize>>,
-    pub(super) on_error: Option<usize>,
-    pub(super) rejected: Option<usize>,
-}
-
-impl Laid<'_> {
-    /// Whether people are asked.
-    pub(super) fn asks(&self) -> bool {
-        matches!(self.what, What::Approve | What::Ask)
-    }
-
-    /// Whether nothing comes after it.
-    pub(super) fn leaves(&self) -> bool {
-        matches!(self.what, What::GoTo | What::BackTo | What::End | What::Fail)
-    }
-
-    /// The word that makes it what it is, for messages.
-    pub(super) fn word(&self) -> &'static str {
-        let word = |e: &crate::config::tree::Entry| STEP_NAMES.iter().find(|n| **n == e.key);
-        self.node.entries().iter().find_map(word).copied().unwrap_or("wait")
-    }
-}
-
-/// A flow whose steps stand in the graph: itself first, then those it calls.
-pub(super) struct Called<'n> {
-    /// `ship`, `ship.pack`; none: the flow itself.
-    pub(super) scope: Option<String>,
-    pub(super) flow: String,
-    pub(super) node: &'n Node,
-    /// Entities whose record it is about.
-    pub(super) of: Vec<String>,
-    /// Which of them calls it.
-    outer: Option<usize>,
-}
-
-/// An aside.
-pub(super) struct Aside {
-    pub(super) name: String,
-    pub(super) at: At,
-    pub(super) call: usize,
-    pub(super) first: Option<usize>,
-    /// The step that it ends with.
-    pub(super) last: Option<usize>,
-}
 
 /// All steps in their places.
 pub(super) struct Layout<'n> {
@@ -193,7 +98,8 @@ impl<'n> Layout<'n> {
 
     /// The step of that name, or the first of the aside of that name, as a step of this call means it.
     pub(super) fn find(&self, call: usize, name: &str) -> Option<usize> {
-        let step = self.steps.iter().position(|s| s.call == call && s.name == name);
+        let id = self.calls[call].scope.as_ref().map_or_else(|| name.to_owned(), |scope| format!("{scope}.{name}"));
+        let step = self.steps.iter().position(|s| s.id == id);
         step.or_else(|| self.asides.iter().find(|a| a.call == call && a.name == name)?.first)
     }
 
@@ -231,7 +137,10 @@ impl<'n> Layout<'n> {
                 }
                 (id.to_owned(), at)
             }
-            None => (name, At { width: 1, ..node.at }),
+            None => {
+                let word = node.entries().iter().find(|e| STEP_NAMES.contains(&e.key.as_str()));
+                (name, word.map_or(At { width: 1, ..node.at }, |e| e.at))
+            }
         };
         let id = match &self.calls[place.call].scope {
             Some(scope) => format!("{scope}.{name}"),
@@ -344,14 +253,7 @@ impl<'n> Layout<'n> {
             let (aside, prefix) = (Some(name.clone()), format!("{name}."));
             let place = Place { aside, prefix, first: Some(name.clone()), ..place.clone() };
             let first = self.list(with, entry.value.items(), &place, Then::Over);
-            let count = entry.value.items().len();
-            let last = entry
-                .value
-                .items()
-                .last()
-                .and_then(|n| self.steps.iter().position(|s| std::ptr::eq(s.node, n) && s.call == place.call));
-            let last = last.filter(|_| count > 0);
-            self.asides.push(Aside { name, at: entry.at, call: place.call, first, last });
+            self.asides.push(Aside { name, at: entry.at, call: place.call, first });
         }
     }
 
@@ -385,7 +287,7 @@ impl<'n> Layout<'n> {
         let scope = Some(self.steps[at].id.clone());
         self.calls.push(Called { scope, flow, node, of, outer: Some(place.call) });
         let call = self.calls.len() - 1;
-        let place = Place { call, prefix: "s".into(), first: None, aside: None, ..place.clone() };
+        let place = Place { call, prefix: "s".into(), first: None, ..place.clone() };
         let first = self.list(with, items(node, "steps"), &place, Then::After(at));
         self.read_asides(with, node, &place);
         first
@@ -400,7 +302,9 @@ impl<'n> Layout<'n> {
             with.sink.add(problem.also(first, t::FIRST_HERE.with([])));
         }
         for aside in self.asides.iter().filter(|a| a.call == 0) {
-            let Some(other) = self.find(0, &aside.name).filter(|at| Some(*at) != aside.first) else { continue };
+            let own = aside.first.is_some_and(|first| self.steps[first].name == aside.name); // told as a step
+            let other = self.find(0, &aside.name).filter(|at| Some(*at) != aside.first && !own);
+            let Some(other) = other else { continue };
             let problem = Problem::new(aside.at, t::TWICE.with([(&f::K_ASIDE).into(), aside.name.as_str().into()]));
             with.sink.add(problem.also(self.steps[other].at, t::FIRST_HERE.with([])));
         }

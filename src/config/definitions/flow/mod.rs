@@ -1,9 +1,12 @@
 //! Flows: what starts them, what ends them, and their steps as a graph.
 //!
 //! [`layout`] puts all steps into one list, [`jump`] finds what jumps lead to, [`reach`] what may come after what; then each step is
-//! compiled knowing what it can see ([`steps`], [`wait`], [`people`]); [`refuse`] tells of ways that cannot be meant.
+//! compiled knowing what it can see ([`steps`], [`wait`], [`people`]); [`refuse`] tells of ways and [`fit`] of
+//! keys that cannot be meant.
 
+mod fit;
 mod jump;
+mod laid;
 mod layout;
 mod people;
 mod reach;
@@ -47,9 +50,9 @@ impl<'n> Compiler<'n> {
         }
         let lets = self.read_lets(node, &of);
         let condition = node.get("if").map(|n| self.condition(n, &self.known(&of, None)));
-        let once_per = node.get("once_per").and_then(|n| self.value_of(n, &self.known(&of, None)));
         self.forget_lets();
-        let graph = self.graph(item, &of);
+        let once_per = node.get("once_per").and_then(|n| self.value_of(n, &self.known(&of, None)));
+        let graph = self.graph(item, &of)?;
         let steps: Vec<Option<Step>> = (0..graph.layout.steps.len()).map(|at| self.step(&graph, at)).collect();
         self.refuse(&graph, node);
         let flow = Flow {
@@ -71,13 +74,13 @@ impl<'n> Compiler<'n> {
         Some(flow)
     }
 
-    /// All steps in their places, and the ways between them.
-    fn graph(&self, item: Item<'n>, of: &[String]) -> Graph<'n> {
-        let layout = Layout::new(self, item.id, item.node, of);
+    /// All steps in their places, and the ways between them; none where there are too many.
+    fn graph(&self, item: Item<'n>, of: &[String]) -> Option<Graph<'n>> {
+        let layout = Some(Layout::new(self, item.id, item.node, of)).filter(|l| !l.full)?;
         let (goes, returns) = (jump::goes(self, &layout), jump::returns(self, &layout));
         let said = item.node.get("reroute").map(Node::one_or_more).unwrap_or_default();
         let reroutes = said.iter().map(|n| jump::reroute(self, &layout, n.get("back_to")?)).collect();
-        Graph::new(layout, goes, returns, reroutes)
+        Some(Graph::new(layout, goes, returns, reroutes))
     }
 
     /// What keeps a flow from starting and its messages from leaving.

@@ -209,7 +209,6 @@ impl<'n> Compiler<'n> {
     }
 
     /// `remind: 2`, `remind: again`
-    #[allow(clippy::option_option)]
     fn times(&self, node: &Node) -> Option<Option<u32>> {
         let text = node.text()?;
         let times = text.parse::<u32>().ok().filter(|n| (1..=100).contains(n));

@@ -1,6 +1,7 @@
 //! Which steps may come after which: the ways through a flow, and what a step can know of those before it.
 
-use super::layout::{Laid, Layout, What};
+use super::laid::{Laid, What};
+use super::layout::Layout;
 use crate::config::names::Sight;
 use crate::config::tree::Node;
 use crate::engine::definition::{Inside, Target};
@@ -91,29 +92,15 @@ impl<'n> Graph<'n> {
 
     /// Where a step may lead directly.
     fn ways_of(&self, at: usize) -> Vec<usize> {
-        let (layout, step) = (&self.layout, self.step(at));
-        let next = layout.next(at);
-        let mut ways: Vec<usize> = Vec::new();
-        match &step.what {
-            What::Choose(firsts, otherwise) => {
-                ways.extend(firsts.iter().map(|f| f.or(next)).chain([otherwise.or(next)]).flatten());
-            }
-            What::Parallel(branches) => {
-                ways.extend(branches.iter().filter_map(|(_, first)| *first));
-                let through = branches.iter().enumerate().filter(|(n, (_, first))| first.is_none() || self.ends(at, *n)).count();
-                if through >= needed(step.node, branches.len()) {
-                    ways.extend(next);
-                }
-            }
-            What::Each(first) | What::Repeat(first) => ways.extend([*first, next].into_iter().flatten()),
-            What::Call(first) => ways.extend(first.or(next)),
-            What::GoTo | What::BackTo => ways.extend(self.targets(at)),
-            What::End | What::Fail => {}
-            _ => ways.extend(next),
-        }
-        if step.node.has("if") || step.node.text_at("on_error") == Some("continue") {
-            ways.extend(next);
-        }
+        let step = self.step(at);
+        let mut ways: Vec<usize> = match &step.what {
+            What::Choose(firsts, otherwise) => firsts.iter().copied().chain([*otherwise]).flatten().collect(),
+            What::Parallel(branches) => branches.iter().filter_map(|(_, first)| *first).collect(),
+            What::Each(first) | What::Repeat(first) | What::Call(first) => first.iter().copied().collect(),
+            What::GoTo | What::BackTo => self.targets(at),
+            _ => Vec::new(),
+        };
+        ways.extend(self.layout.next(at).filter(|_| self.passes(at)));
         ways.extend([step.on_error, step.rejected].into_iter().flatten());
         ways.extend(step.late.iter().copied().flatten());
         ways.extend(&self.returns[at]);
@@ -139,11 +126,39 @@ impl<'n> Graph<'n> {
         }
     }
 
+    /// Whether what comes after a step may be come to from it.
+    pub(super) fn passes(&self, at: usize) -> bool {
+        let step = self.step(at);
+        let skipped = step.node.has("if") || step.node.text_at("on_error") == Some("continue");
+        skipped
+            || match &step.what {
+                What::Choose(firsts, otherwise) => otherwise.is_none() || firsts.contains(&None),
+                What::Parallel(branches) => {
+                    let through = |(n, (_, first)): &(usize, &(String, Option<usize>))| first.is_none() || self.ends(at, *n);
+                    branches.iter().enumerate().filter(through).count() >= needed(step.node, branches.len())
+                }
+                What::Call(first) => first.is_none(),
+                _ => !step.leaves(),
+            }
+    }
+
+    /// Whether all jumps lead somewhere, and all flows that are called are there.
+    pub(super) fn is_whole(&self, node: &Node) -> bool {
+        let jumps = self.layout.steps.iter().zip(&self.goes);
+        let known = jumps.filter(|(s, _)| matches!(s.what, What::GoTo | What::BackTo)).all(|(_, to)| to.is_some());
+        let returns = self.layout.steps.iter().zip(&self.returns).all(|(s, found)| {
+            let said = s.node.get("approve").and_then(|a| a.get("returns")).map_or(0, |r| r.one_or_more().len());
+            said == found.len()
+        });
+        let shaped = self.layout.steps.iter().all(|s| !matches!(s.what, What::Nothing | What::Call(None)));
+        known && returns && shaped && !self.layout.full && node.has("steps") && self.reroutes.iter().all(Option::is_some)
+    }
+
     /// Whether a branch of a `parallel` may come to its end.
     fn ends(&self, at: usize, branch: usize) -> bool {
         let inside = |s: &Laid<'_>| s.inside.is_some_and(|i| i.step == at && i.branch as usize == branch);
         let steps = self.layout.steps.iter().enumerate().filter(|(_, s)| inside(s));
-        steps.filter(|(n, _)| self.layout.next(*n).is_none()).any(|(_, s)| !s.leaves() || s.node.has("if"))
+        steps.map(|(n, _)| n).any(|n| self.layout.next(n).is_none() && self.passes(n))
     }
 
     /// Whether one step may have run before another.
@@ -222,7 +237,7 @@ pub(super) fn around(layout: &Layout<'_>, at: usize) -> Vec<Inside> {
 fn needed(node: &Node, branches: usize) -> usize {
     match node.text_at("need") {
         Some("any") => 1,
-        Some(count) => count.parse().unwrap_or(branches),
+        Some(count) => count.parse().unwrap_or(branches).min(branches),
         None => branches,
     }
 }

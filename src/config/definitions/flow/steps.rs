@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::Compiler;
-use super::layout::{Laid, What};
+use super::laid::{Laid, What};
+
 use super::reach::Graph;
 use crate::config::catalogue::{self as t, flow as f};
 use crate::config::names::{Known, Sight};
@@ -14,6 +15,7 @@ use crate::engine::call::Retry;
 use crate::engine::definition::{
     Action, Another, BackTo, Branch, Each, Late, OnError, Parallel, Repeat, Rung, Step, StepKind, Term, Verify,
 };
+use crate::engine::expression::Kind;
 
 /// How often a `repeat` with a number may go round unless said.
 const MOST_TIMES: u32 = 1_000;
@@ -147,7 +149,7 @@ impl<'n> Compiler<'n> {
     }
 
     fn each(&self, node: &Node, first: Option<usize>, laid: &Laid<'_>, of: &[String], names: &Known<'_>) -> Option<Each> {
-        let list = node.get("of").and_then(|n| self.value_of(n, names));
+        let list = node.get("of").and_then(|n| self.value_as(n, names, "of", &[Kind::List]));
         let named = self.item_named(node.get("as").unwrap_or(node), &laid.items, of);
         let at_once = node.get("at_once").and_then(scalar::count).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
         let name = node.text_at("as").unwrap_or("item").to_owned();
@@ -161,10 +163,9 @@ impl<'n> Compiler<'n> {
         } else if let Some(n) = node.get("until") {
             self.condition(n, names).map(Another::Until)
         } else {
-            node.get("times").and_then(|n| self.value_of(n, names)).map(Another::Times)
+            node.get("times").and_then(|n| self.value_as(n, names, "times", &[Kind::Number])).map(Another::Times)
         };
-        if most.is_none() && !node.has("most") && !node.has("times") {
-            let at = node.get("while").or(node.get("until")).map_or(node.at, |n| n.at);
+        if let Some(Some(at)) = (!node.has("most")).then(|| node.get("while").or(node.get("until")).map(|n| n.at)) {
             self.sink.add(Problem::new(at, f::REPEAT_UNBOUNDED.with([])).help(f::REPEAT_HELP.with([])));
         }
         let times = node.get("times").and_then(scalar::count).and_then(|n| u32::try_from(n).ok());

@@ -11,9 +11,7 @@ forms: { quote-revision: { title: 修改报价, fields: { discount: { type: perc
 flows:
 ";
 
-/// The flow of this id, compiled from the text under `flows:`.
-#[track_caller]
-fn compiled(id: &str, flows: &str) -> Flow {
+fn load_flows(flows: &str) -> Result<crate::config::Loaded, crate::config::Report> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("rules")).unwrap();
     let indented: String = flows.lines().map(|l| format!("  {l}\n")).collect();
@@ -21,9 +19,19 @@ fn compiled(id: &str, flows: &str) -> Flow {
         "sources: { s: { webhook: {} } }\nconnections: { mail: { smtp: { host: h, from: a@example.com }, deliver: preview } }\n";
     std::fs::write(folder.path().join("config.yaml"), format!("definitions: [rules]\n{config}")).unwrap();
     std::fs::write(folder.path().join("rules/a.yaml"), format!("{AROUND}{indented}")).unwrap();
-    let loaded = load(&folder.path().join("config.yaml"), &Options::default());
-    let loaded = loaded.unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
-    Flow::clone(&loaded.definitions.flows[id])
+    load(&folder.path().join("config.yaml"), &Options::default())
+}
+
+/// The flow of this id, compiled from the text under `flows:`.
+#[track_caller]
+fn compiled(id: &str, flows: &str) -> Flow {
+    let loaded = load_flows(flows).unwrap_or_else(|r| panic!("{}", r.render(Lang::En, false)));
+    let flow = Flow::clone(&loaded.definitions.flows[id]);
+    // A run is pinned to it: it must come out of the store as it went in.
+    let stored = serde_json::to_string(&flow).unwrap();
+    let again: Flow = serde_json::from_str(&stored).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), stored);
+    flow
 }
 
 /// `pdf do → manager`
@@ -106,6 +114,14 @@ fn line(flow: &Flow, at: usize) -> String {
     }
     out += if step.verify.is_some() { " | verify" } else { "" };
     out
+}
+
+/// What is said of these flows.
+fn told(flows: &str) -> String {
+    match load_flows(flows) {
+        Ok(_) => String::new(),
+        Err(report) => report.render(Lang::En, false),
+    }
 }
 
 /// All steps of a flow `f` with this body, one per line.
@@ -313,4 +329,65 @@ f:
     assert_eq!((flow.reroutes[0].fields.join(" "), flow.reroutes[0].to), ("amount discount".into(), 0));
     assert!(flow.initiator.is_some() && flow.window.is_some() && flow.once_per.is_some());
     assert_eq!(flow.format, crate::engine::definition::FORMAT);
+}
+
+#[test]
+fn called_flows_have_bounds() {
+    // Each calls the one before it twice.
+    let mut flows = String::from("f0: { record: quote, steps: [ { wait: 1d }, { wait: 1d } ] }\n");
+    for n in 1..18 {
+        flows += &format!("f{n}: {{ record: quote, steps: [ {{ call: f{} }}, {{ call: f{} }} ] }}\n", n - 1, n - 1);
+    }
+    assert!(told(&flows).contains("E0FQ"), "too many");
+    let mut flows = String::from("f0: { record: quote, steps: [ { wait: 1d } ] }\n");
+    for n in 1..16 {
+        flows += &format!("f{n}: {{ record: quote, steps: [ {{ call: f{} }} ] }}\n", n - 1);
+    }
+    assert_eq!(told(&flows), "");
+    flows += "f16: { record: quote, steps: [ { call: f15 } ] }\n";
+    assert!(told(&flows).contains("E0FP"), "too deep");
+}
+
+#[test]
+fn what_a_step_may_name() {
+    let fine =
+        |steps: &str| assert_eq!(told(&format!("f: {{ record: quote, vars: {{ n: 0 }}, steps: {steps} }}")), "", "{steps}");
+    let early = |steps: &str, asides: &str| {
+        let said = told(&format!("f: {{ record: quote, steps: {steps}{asides} }}"));
+        assert!(said.contains("E0FJ") && said.contains("1 problem in"), "{steps} {said}");
+    };
+    // Whoever goes back has seen what came behind; a branch may be through before the one beside it.
+    fine("[ { id: 甲, log: '{{ steps.乙.x }}' }, { id: 乙, wait: 1d }, { if: round < 3, back_to: 甲 } ]");
+    fine("[ { parallel: { a: [ { id: 甲, log: '{{ steps.乙.x }}' } ], b: [ { id: 乙, log: '{{ steps.甲.x }}' } ] } } ]");
+    fine("[ { id: 甲, log: x, on_error: [ { log: '{{ steps.甲.error }}' } ], undo: { log: '{{ steps.甲.x }}' } } ]");
+    fine("[ { id: 甲, repeat: { times: 2, steps: [ { log: '{{ steps.乙.x }}' }, { id: 乙, wait: 1d } ] } } ]");
+    early("[ { id: 甲, log: '{{ steps.乙.x }}' }, { id: 乙, wait: 1d } ]", "");
+    early(
+        "[ { choose: [ { if: amount > 1, then: [ { id: 甲, wait: 1d } ] }, { if: amount > 0, then: [ { log: '{{ steps.甲.x }}' } ] } ] } ]",
+        "",
+    );
+    early(
+        "[ { id: 甲, approve: owner, rejected: { go_to: 改 } }, { id: 乙, wait: 1d } ]",
+        ", asides: { 改: [ { log: '{{ steps.乙.x }}' }, { end: x } ] }",
+    );
+}
+
+#[test]
+fn rounds_with_a_pause_and_counted_ones_are_fine() {
+    for steps in [
+        "[ { id: 甲, wait: 1d }, { go_to: 甲 } ]",
+        "[ { id: 甲, approve: owner, rejected: { back_to: 甲 } } ]",
+        "[ { repeat: { while: amount > 1, most: 3, steps: [ { log: x }, { set: { status: x } } ] } } ]",
+        "[ { id: 甲, http: { get: 'https://example.com' } }, { if: amount > 1, go_to: 甲 } ]",
+        "[ { repeat: { while: amount > 1, most: 3, steps: [ { log: x }, { if: amount > 2, go_to: 完 } ] } }, { id: 完, end: 完 } ]",
+    ] {
+        assert_eq!(told(&format!("f: {{ record: quote, steps: {steps} }}")), "", "{steps}");
+    }
+}
+
+#[test]
+fn a_whole_time_bounds_every_wait() {
+    let flow = |within: &str| format!("f: {{ record: quote, {within}steps: [ {{ wait: contract.signed }} ] }}");
+    assert!(told(&flow("")).contains("E0F9"));
+    assert_eq!(told(&flow("within: 90d, late: { end: expired }, ")), "");
 }

@@ -7,7 +7,7 @@ use crate::config::names::Known;
 use crate::config::problem::Problem;
 use crate::config::tree::{Kind, Node};
 use crate::engine::definition::{Await, AwaitKey, StepKind, Until};
-use crate::engine::expression::Expr;
+use crate::engine::expression::{Expr, Kind as Value};
 use crate::engine::schedule::Offset;
 use crate::engine::span::Span;
 
@@ -21,6 +21,11 @@ pub(super) fn event(step: &Node) -> Option<&Node> {
         Some(text) => (Span::parse(text).is_none() && text.contains('.') && is_event(text, true)).then_some(wait),
         None => wait.get("event"),
     }
+}
+
+/// Whether an action leaves, so that its answer is waited for; what stands under a name may.
+pub(super) fn leaves(step: &Node) -> bool {
+    ["email", "http", "dingtalk", "wecom", "notify", "run"].iter().any(|key| step.has(key))
 }
 
 impl Compiler<'_> {
@@ -57,7 +62,11 @@ impl Compiler<'_> {
             }
         };
         let before = offset.as_ref().is_some_and(|o| o.before);
-        Some(Until { time: self.value_of(time, names)?, offset: offset.map(|o| o.span), before })
+        Some(Until {
+            time: self.value_as(time, names, "until", &[Value::Time, Value::Date, Value::Text])?,
+            offset: offset.map(|o| o.span),
+            before,
+        })
     }
 
     /// The name of an event that is waited for.
@@ -118,7 +127,7 @@ impl Compiler<'_> {
     pub(super) fn bounded(&self, step: &Node, whole: bool) {
         let Some(name) = event(step) else { return };
         let up_to = up_to(step);
-        if let (Some(up_to), Some(_)) = (up_to, step.get("within")) {
+        if let (Some(up_to), Some(_)) = (up_to, step.get("within").or(step.get("late"))) {
             self.sink.say(up_to.at, &f::UP_TO_AND_WITHIN, []);
         }
         if up_to.is_none() && !step.has("within") && !whole {

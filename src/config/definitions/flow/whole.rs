@@ -6,13 +6,14 @@ use super::super::Compiler;
 use super::super::gate::time_of_day;
 use super::reach::Graph;
 use crate::config::catalogue::{self as t, flow as f};
+use crate::config::fault::kind_word;
 use crate::config::names::{self, Known, RESERVED};
 use crate::config::problem::Problem;
 use crate::config::scalar::{self, nearest};
 use crate::config::tree::Node;
 use crate::engine::definition::{Again, Flow, Mode, Reroute, StopIf, Term, Who, Window};
 use crate::engine::entity::FieldKind;
-use crate::engine::expression::Expr;
+use crate::engine::expression::{Expr, Kind};
 use crate::engine::span::Span;
 
 impl<'n> Compiler<'n> {
@@ -47,6 +48,19 @@ impl<'n> Compiler<'n> {
     /// An expression that may come to anything.
     pub(super) fn value_of(&self, node: &Node, names: &Known<'_>) -> Option<Expr> {
         self.expr(node, 0, Expr::parse(node.text()?), names)
+    }
+
+    /// An expression that comes to one of these kinds of values.
+    pub(super) fn value_as(&self, node: &Node, names: &Known<'_>, key: &str, kinds: &[Kind]) -> Option<Expr> {
+        let expr = self.value_of(node, names)?;
+        let found = if names.vague { Kind::Any } else { expr.kind(names).0 };
+        if found == Kind::Any || kinds.contains(&found) {
+            return Some(expr);
+        }
+        let wanted = kinds.first().copied().unwrap_or(Kind::Any);
+        let args = [key.into(), kind_word(wanted).into(), kind_word(found).into()];
+        self.sink.say(node.at, &t::ARGUMENT_KIND, args);
+        None
     }
 
     fn vars(&self, node: Option<&Node>, of: &[String]) -> BTreeMap<String, Term> {
@@ -134,7 +148,7 @@ impl<'n> Compiler<'n> {
         };
         let (from, to) = (clock("from"), clock("to"));
         let calendar = self.calendar_key(node);
-        let zone = node.get("zone").and_then(|n| self.value_of(n, names));
+        let zone = node.get("zone").and_then(|n| self.value_as(n, names, "zone", &[Kind::Text, Kind::Word]));
         if from.is_some() && from == to {
             self.sink.say(node.get("to").map_or(node.at, |n| n.at), &f::WINDOW_EMPTY, []);
         }
