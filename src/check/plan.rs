@@ -16,7 +16,7 @@ use crate::engine::definition::{Action, Definitions, Flow, Form, FormField, Rule
 use crate::engine::dispatch::Dispatch;
 use crate::engine::entity::FieldKind;
 use crate::engine::event::{Body, Command, Draft, Event, RecordRef};
-use crate::engine::flow::{Run, Wait};
+use crate::engine::flow::{How, Run, Wait};
 use crate::engine::log::{self, Line};
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, State};
@@ -141,6 +141,8 @@ struct Side<'s> {
     calls: BTreeMap<CallId, String>,
     graph: Option<Arc<Flow>>,
     lines: Vec<(Line, String)>,
+    /// Steps of its path that were looked at.
+    passed: usize,
     decided: usize,
 }
 
@@ -150,7 +152,7 @@ const ANSWERS: u32 = 50;
 impl<'s> Side<'s> {
     fn new(store: &'s dyn Read, flow: &'s str, graph: Option<Arc<Flow>>) -> Self {
         let (tasks, calls) = (BTreeMap::new(), BTreeMap::new());
-        Self { store, flow, id: None, run: None, tasks, calls, graph, lines: Vec::new(), decided: 0 }
+        Self { store, flow, id: None, run: None, tasks, calls, graph, lines: Vec::new(), passed: 0, decided: 0 }
     }
 
     fn is_over(&self) -> bool {
@@ -200,6 +202,23 @@ impl<'s> Side<'s> {
             run?.stands(flow).into_iter().find(|(_, strand)| strand.waits.iter().any(due)).map(|(step, _)| step)
         };
         text("step").or_else(of_call).or_else(of_task).or_else(waiting).unwrap_or_default()
+    }
+
+    /// Steps that were passed over, where the log does not say so itself.
+    fn skipped(&mut self, ours: &[Line]) {
+        let Some(run) = &self.run else { return };
+        for passed in run.path.iter().skip(self.passed).filter(|p| p.how == How::Skipped) {
+            let said =
+                |line: &&Line| line.detail.at(&["step"]).is_some_and(|s| s.to_string() == passed.step) && line.action == "step";
+            let (None, Some(template)) = (ours.iter().find(said), ours.first()) else { continue };
+            let step = self.graph.as_ref().and_then(|flow| Some(&flow.steps[flow.find(&passed.step)?]));
+            let condition = step.and_then(|s| s.condition.as_ref()).map(|c| c.source()).unwrap_or_default();
+            let detail = Value::from([("reason", "its condition does not hold".into()), ("if", condition.into())]);
+            let (action, outcome) = ("step".to_owned(), log::Outcome::Suppressed);
+            let line = Line { at: passed.to, action, outcome, detail, ..template.clone() };
+            self.lines.push((line, passed.step.clone()));
+        }
+        self.passed = run.path.len();
     }
 
     /// What was done, each call when it went out.
@@ -278,6 +297,7 @@ impl Behind for Side<'_> {
             }
         }
         let ours: Vec<Line> = done.log.into_iter().filter(|l| l.run.is_some() && l.run == self.id).collect();
+        self.skipped(&ours);
         for line in ours {
             let step = self.step(&line, self.run.as_ref());
             self.lines.push((line, step));
@@ -303,3 +323,6 @@ fn answers(form: Option<&Form>, record: Option<&Record>, now: Timestamp) -> Valu
     };
     Value::Map(fields.iter().map(one).collect::<Map>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("no change", "no change", "无变化"),
     ("refused", "not taken over", "未采纳"),
     // Runs.
+    ("its condition does not hold", "its condition does not hold", "条件不成立"),
     ("cannot be moved", "cannot be moved", "不能迁移"),
     ("no such run", "there is no such run", "没有这个运行"),
     ("no such flow", "there is no such flow any more", "流程已不存在"),
