@@ -4,6 +4,7 @@
 
 pub mod backtest;
 pub mod history;
+pub mod plan;
 pub mod test;
 pub mod why;
 mod world;

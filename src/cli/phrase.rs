@@ -124,6 +124,7 @@ impl Saying<'_> {
             }
             "record" => self.merged(),
             "reload" => self.reloaded(),
+            "migrate" => self.migrated(line),
             "existing" => self.existing(),
             "each" => self.each(),
             "schedule" => self.missed(),

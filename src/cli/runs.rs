@@ -4,6 +4,7 @@
 
 mod list;
 mod migrate;
+mod plan;
 mod position;
 mod show;
 
@@ -55,6 +56,8 @@ enum What {
     Back(Back),
     /// Take a run back on behalf of the person who asked for it
     Recall(Recall),
+    /// What a flow would do on a record, and when, without doing it
+    Plan(plan::Planned),
     /// Put runs onto the flow as it is now; says first which can be moved, and what stands against the others
     Migrate(migrate::Migrate),
 }
@@ -137,6 +140,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         None => list::run(&context.place()?, &args.list, out),
         Some(What::List(args)) => list::run(&context.place()?, args, out),
         Some(What::Show(args)) => show::run(context, args, out),
+        Some(What::Plan(args)) => plan::run(context, args, out),
         Some(What::Migrate(args)) => migrate::run(context, args, out),
         Some(What::Signal(args)) => {
             let place = context.place()?;

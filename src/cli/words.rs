@@ -110,6 +110,10 @@ const SAID: &[(&str, &str, &str)] = &[
     ("no change", "no change", "无变化"),
     ("refused", "not taken over", "未采纳"),
     // Runs.
+    ("its condition does not hold", "its condition does not hold", "条件不成立"),
+    ("cannot be moved", "cannot be moved", "不能迁移"),
+    ("no such run", "there is no such run", "没有这个运行"),
+    ("no such flow", "there is no such flow any more", "流程已不存在"),
     ("it is on that version already", "it is on that version already", "已是当前版本"),
     ("there is no such step any more", "there is no such step any more", "新版本中没有这一步"),
     ("the step is another now: {}", "the step is another now: {}", "这一步已改为 {}"),

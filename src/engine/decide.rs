@@ -118,6 +118,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Command(Command::Contact(ask)) => mail::command(draft, ask)?,
         Body::Mail(told) => mail::told(draft, told)?,
         Body::Command(Command::Task(ask)) => approval::command(draft, ask)?,
+        Body::Command(Command::Run(ask)) if ask.act == flow::Act::Migrate => drop(flow::migrate::apply(draft, ask)?),
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));

@@ -29,6 +29,7 @@ mod quarantine;
 mod reload;
 mod retention;
 mod route;
+mod runs;
 mod silence;
 mod stale;
 mod stop;

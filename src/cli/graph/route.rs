@@ -23,12 +23,17 @@ const BUSY: u32 = 500;
 
 const WAYS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
+/// A cell, and the way by which it was come to.
+type Place = (i32, i32, usize);
+/// What the cheapest way to each place costs, and the place before it.
+type Ways = HashMap<Place, (u32, Option<Place>)>;
+
 /// From the left or right side of one box to that of another.
 pub(crate) fn route(scene: &Scene, from: Rect, to: Rect) -> Option<Vec<(i32, i32)>> {
     let grid = Grid::new(scene);
     let goals: HashMap<(i32, i32), usize> = ports(to).into_iter().map(|(x, y, way)| (grid.cell(x, y), (way + 2) % 4)).collect();
     let mut heap = BinaryHeap::new();
-    let mut best: HashMap<(i32, i32, usize), (u32, Option<(i32, i32, usize)>)> = HashMap::new();
+    let mut best: Ways = HashMap::new();
     for (x, y, way) in ports(from) {
         let (x, y) = grid.cell(x, y);
         best.insert((x, y, way), (0, None));
@@ -136,19 +141,13 @@ impl Grid {
     }
 
     /// The corners of the way, from the side of one box to that of the other.
-    fn points(
-        &self,
-        best: &HashMap<(i32, i32, usize), (u32, Option<(i32, i32, usize)>)>,
-        end: (i32, i32, usize),
-        from: Rect,
-        to: Rect,
-    ) -> Vec<(i32, i32)> {
+    fn points(&self, best: &Ways, end: Place, from: Rect, to: Rect) -> Vec<(i32, i32)> {
         let mut cells = vec![end];
         while let Some((_, Some(before))) = best.get(&cells[cells.len() - 1]) {
             cells.push(*before);
         }
         cells.reverse();
-        let pixel = |(x, y, _): &(i32, i32, usize)| ((x + self.x) * CELL + CELL / 2, (y + self.y) * CELL + CELL / 2);
+        let pixel = |(x, y, _): &Place| ((x + self.x) * CELL + CELL / 2, (y + self.y) * CELL + CELL / 2);
         let mut points: Vec<(i32, i32)> = cells.iter().map(pixel).collect();
         level(&mut points, from.y + from.h / 2);
         points.reverse();

@@ -2,9 +2,30 @@
 
 use super::super::words::Words as _;
 use super::{ERROR, Saying, clip};
+use crate::engine::log::Line;
 use crate::engine::value::Value;
 
 impl Saying<'_> {
+    /// A run on another version of its flow; or what stands against that.
+    pub(super) fn migrated(&mut self, line: &Line) {
+        self.parts.extend(line.run.clone());
+        self.members.remove("from");
+        if let Some(graph) = self.take("graph") {
+            self.say(format!("→ {}", graph.chars().take(12).collect::<String>()));
+        }
+        if let Some(Value::List(against)) = self.members.remove("against") {
+            let one = |reason: &Value| {
+                let part = |name: &str| reason.at(&[name]).map(ToString::to_string).unwrap_or_default();
+                let why = self.said(&part("why"));
+                if part("step").is_empty() { why } else { format!("{}: {why}", clip(&part("step"), ERROR)) }
+            };
+            let told: Vec<String> = against.iter().map(one).collect();
+            self.members.remove("reason");
+            let head = self.speech.lang.pick("cannot be moved: ", "不能迁移:");
+            self.say(head.to_owned() + &told.join(self.speech.lang.pick("; ", ";")));
+        }
+    }
+
     /// Runs that stay on what their flow was, by the step at which they wait: `12 runs wait at approve: pinned (报价审批)`.
     pub(super) fn pinned(&mut self, pinned: &Value) {
         let lang = self.speech.lang;

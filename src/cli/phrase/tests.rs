@@ -207,3 +207,26 @@ fn what_people_do_about_tasks() {
     let up = r#"{"task":"t7-1","step":"finance","asked":["郑会计"],"reason":"nobody"}"#;
     check("escalate", Failed, up, "finance t7-1 没有可审批的人", "finance t7-1 nobody is there to decide");
 }
+
+#[test]
+fn what_becomes_of_runs() {
+    use Outcome::{Done, Failed};
+    let pinned = serde_json::json!({ "definitions": "0123456789abcdef", "changed": { "flows": { "changed": ["报价审批"] } },
+        "pinned": { "报价审批": { "runs": 13, "at": { "approve": 12, "revise": 1 } }, "旧流程": { "runs": 2, "at": {}, "gone": true } } });
+    check(
+        "reload",
+        Done,
+        &pinned.to_string(),
+        "0123456789ab 流程 ~报价审批 · 12 个运行等在 `approve`,1 个运行等在 `revise`:按原版本继续(报价审批) · 2 个运行:按原版本继续(旧流程,已删除)",
+        "0123456789ab flows ~报价审批 · 12 runs wait at `approve`, 1 run waits at `revise`: pinned (报价审批) · 2 runs wait: pinned (旧流程, removed)",
+    );
+    let against = serde_json::json!({ "reason": "cannot be moved", "against": [{ "step": "approve", "why": "there is no such step any more" },
+        { "step": "sign", "why": "a branch is new while the others are under way: 质检" }], "by": "李四" });
+    check(
+        "migrate",
+        Failed,
+        &against.to_string(),
+        "不能迁移:approve: 新版本中没有这一步;sign: 分支 质检 是新增的,而其他分支已在进行 (李四)",
+        "cannot be moved: approve: there is no such step any more; sign: a branch is new while the others are under way: 质检 (李四)",
+    );
+}

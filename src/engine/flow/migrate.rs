@@ -2,6 +2,10 @@
 //!
 //! Timers, deadlines, calls and tasks stay as they are. Never looks at state or time: the same run and graphs give the same plan.
 
+mod apply;
+
+pub(in crate::engine) use apply::apply;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
