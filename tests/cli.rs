@@ -310,6 +310,7 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         depth: 0,
         tried: true,
         urgent: false,
+        markers: Vec::new(),
         own: None,
         carries: Vec::new(),
         status,
