@@ -323,3 +323,20 @@ steps:
         &[],
     );
 }
+
+#[test]
+fn what_nobody_is_asked_and_what_does_not_run_is_refused() {
+    check(
+        TAKE,
+        "
+steps:
+  - at: 2026-09-21 09:00
+    decide: [ { approve: 张三 }, { transfer: { 李四: 张三 } } ]
+    cancel: { record: lead/L1 }
+    expect: [ { refused: no-task, times: 2 }, { refused: { code: no-run, error: under way } } ]
+  - decide: { approve: 张三 }
+    never: [ decide, { approve: 张三 } ]
+",
+        &["6: refused no-task"],
+    );
+}

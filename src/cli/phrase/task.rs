@@ -12,10 +12,10 @@ impl Saying<'_> {
         match (line.action.as_str(), line.outcome) {
             ("decide", Outcome::Suppressed) => self.not_decided(),
             ("decide", _) => self.decided(),
-            ("approve" | "ask" | "remind", _) => self.to_whom("asked"),
+            ("approve" | "ask" | "remind", _) => self.towards("asked"),
             ("escalate", _) => {
                 self.whom("from");
-                self.to_whom("to");
+                self.towards("to");
             }
             (action, _) => self.handed(action),
         }
@@ -48,7 +48,7 @@ impl Saying<'_> {
         }
     }
 
-    fn to_whom(&mut self, member: &str) {
+    fn towards(&mut self, member: &str) {
         if let Some(names) = self.names(member) {
             self.say(format!("→ {names}"));
         }
@@ -71,7 +71,7 @@ impl Saying<'_> {
             _ => ("", ""),
         };
         self.say(self.pick(said.0, said.1));
-        self.to_whom("to");
+        self.towards("to");
         if self.members.remove("here") == Some(Value::Bool(true)) {
             self.say(self.pick("and straight back", "之后直接返回"));
         }
@@ -103,7 +103,7 @@ impl Saying<'_> {
             "recall" => {
                 self.members.remove("decision");
             }
-            _ => self.to_whom("to"),
+            _ => self.towards("to"),
         }
     }
 

@@ -52,11 +52,11 @@ fn flow(word: &str, who: &str, acts: &[&str], beside: bool) -> String {
 
 fn task(world: &World, step: &str) -> Option<Task> {
     let keys = world.state.scan(prefix::TASK, None, usize::MAX);
-    let tasks = keys.iter().filter_map(|key| match world.state.get(key).unwrap().map(AsRef::as_ref) {
+    let mut tasks = keys.iter().filter_map(|key| match world.state.get(key).unwrap().map(AsRef::as_ref) {
         Some(Entry::Task(task)) if task.step == step => Some(task.clone()),
         _ => None,
     });
-    tasks.last()
+    tasks.next_back()
 }
 
 fn done(world: &mut World, text: &str) -> String {
