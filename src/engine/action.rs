@@ -91,7 +91,7 @@ pub(super) fn perform(draft: &mut Deciding<'_>, action: &Action, doing: &Doing<'
 }
 
 /// The value of a term, which must be able to travel: inside an event, a call, a run.
-fn term(source: &Term, view: &dyn Scope) -> Result<Value, Stop> {
+pub(super) fn term(source: &Term, view: &dyn Scope) -> Result<Value, Stop> {
     let value = made(source, view)?;
     if value.depth() > MAX_DEPTH { Err(unevaluable(format!("nested deeper than {MAX_DEPTH}"))) } else { Ok(value) }
 }

@@ -69,6 +69,9 @@ pub struct Call {
     /// An attempt of this content may have reached the other side: it stays as it is, under its key.
     #[serde(default)]
     pub tried: bool,
+    /// Of some attempt it is not known whether it happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// Quiet hours do not hold it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,

@@ -21,6 +21,8 @@ use super::{approval, clock, flow, mail, outbox, quarantine, rule, schedule, sil
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
+/// How deep they may be inside each other.
+const MAX_DEEP: u32 = 8;
 
 /// The event of what a source told and that does not fit its mapping: `source`, `reason`, `field`, `item`, and the `id` under which
 /// it is kept in quarantine. Open to rules.
@@ -118,7 +120,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Command(Command::Contact(ask)) => mail::command(draft, ask)?,
         Body::Mail(told) => mail::told(draft, told)?,
         Body::Command(Command::Task(ask)) => approval::command(draft, ask)?,
-        Body::Command(Command::Run(ask)) if ask.act == flow::Act::Migrate => drop(flow::migrate::apply(draft, ask)?),
+        Body::Command(Command::Run(ask)) => flow::command(draft, ask)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -247,6 +249,8 @@ pub(super) struct Deciding<'a> {
     numbers: u32,
     /// Runs started by this decision: flows that start each other without end are stopped by it.
     starts: u32,
+    /// Starts that are under way, one inside the other.
+    pub(super) deep: u32,
     /// The import that the event, or what waited, came with.
     pub(super) batch: Option<String>,
     /// What was decided about each rule and flow that was woken, where someone asks why.
@@ -269,6 +273,7 @@ impl<'a> Deciding<'a> {
             log: Vec::new(),
             numbers: 0,
             starts: 0,
+            deep: 0,
             batch: event.batch.clone(),
             watch: None,
         }
@@ -282,6 +287,7 @@ impl<'a> Deciding<'a> {
                     schedule::armed::changed(self, record, matches!(self.event.body, Body::Created { .. }))?;
                 }
                 rule::wake(self, &arrived)?;
+                flow::arrived(self, &arrived)?;
                 flow::wake(self, &arrived)
             }
             None => book(self),
@@ -403,7 +409,7 @@ impl<'a> Deciding<'a> {
     /// Another run starts; whether it still may.
     pub(super) fn may_start(&mut self) -> bool {
         self.starts += 1;
-        self.starts <= MAX_STARTS
+        self.starts <= MAX_STARTS && self.deep < MAX_DEEP
     }
 
     /// A number for an id, unique within this event.

@@ -293,6 +293,7 @@ mod tests {
             generation: 0,
             depth: 0,
             tried: false,
+            unknown: false,
             urgent: false,
             markers: Vec::new(),
             own: None,

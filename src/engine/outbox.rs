@@ -81,6 +81,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         generation: 0,
         depth: draft.depth(),
         tried: false,
+        unknown: false,
         urgent,
         markers,
         own: None,
@@ -186,6 +187,10 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
         draft.put(Key::Call(*first), Entry::Call(call));
         return Ok(());
     }
+    flow::before_send(draft, &call)?;
+    if load(draft, *first)?.is_none() {
+        return Ok(()); // its run has just ended
+    }
     if let Some(refusal) = consent::refused(draft, &call)? {
         // The run goes on: what to do about it is for its flow to say.
         let reason = refusal.first().map(|(_, reason)| reason.clone()).unwrap_or_default();
@@ -246,6 +251,29 @@ fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     Ok(())
 }
 
+/// What is left of a call that nobody waits for any more.
+pub(super) enum Left {
+    /// Nothing: it has not been sent, and is not.
+    Nothing,
+    /// It may have happened.
+    Unknown,
+    /// An attempt is under way, the last one.
+    OnItsWay,
+}
+
+/// A call is needed no more: it is not sent, or not again.
+pub(super) fn cancel(draft: &mut Deciding<'_>, id: CallId, why: &str) -> Result<Left, Need> {
+    let Some(mut call) = load(draft, id)? else { return Ok(Left::Nothing) };
+    if call.status == Status::Started {
+        call.retry.clear();
+        draft.put(Key::Call(id), Entry::Call(call));
+        return Ok(Left::OnItsWay);
+    }
+    say(draft, &call, Outcome::Suppressed, vec![("reason", "cancelled".into()), ("why", why.into())]);
+    draft.remove(Key::Call(id));
+    Ok(if call.unknown { Left::Unknown } else { Left::Nothing })
+}
+
 /// What becomes of a run whose call is not sent.
 enum After {
     /// It goes on with this as the answer.
@@ -267,7 +295,7 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, afte
     draft.remove(Key::Call(call.id));
     match (&call.run, after) {
         (Some(run), After::Goes(answer)) => flow::answered(draft, run, call.id, Ok(&answer)),
-        (Some(run), After::Ends) => flow::abandon(draft, run),
+        (Some(run), After::Ends) => flow::abandon(draft, run, call.id),
         (None, _) => Ok(()),
     }
 }
@@ -286,6 +314,7 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
     match outcome {
         Ended::Done(answer) => done(draft, call, answer),
         Ended::Unknown { detail } => {
+            call.unknown = true;
             say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())]);
             again(draft, call, detail)
         }
@@ -391,7 +420,7 @@ fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Nee
     draft.emit_from(call.depth, "ifthen.call.dead".into(), call.record.clone(), call.by.clone(), body);
     mail::refused(draft, &call, error)?;
     if let Some(run) = &call.run {
-        flow::answered(draft, run, call.id, Err(error))?;
+        flow::answered(draft, run, call.id, Err((error, call.unknown)))?;
     }
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())

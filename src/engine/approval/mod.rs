@@ -22,17 +22,12 @@
 //!
 //! A decision that cannot be made changes nothing and is a line `decide` `suppressed` with a `reason` (a word) and `detail` (a sentence).
 
-#[allow(dead_code, reason = "called by the interpreter of flows")]
 mod act;
-#[allow(dead_code, reason = "called by the interpreter of flows")]
 mod begin;
-#[allow(dead_code, reason = "called by the interpreter of flows")]
 mod command;
 mod form;
 mod marker;
-#[allow(dead_code, reason = "called by the interpreter of flows")]
 mod notice;
-#[allow(dead_code, reason = "called by the interpreter of flows")]
 mod outcome;
 pub mod proof;
 mod recall;
@@ -42,9 +37,7 @@ mod tally;
 mod task;
 mod told;
 
-#[allow(unused_imports, reason = "called by the interpreter of flows")]
 pub(super) use begin::{Begun, begin};
-#[allow(unused_imports, reason = "called by the interpreter of flows")]
 pub(super) use command::{cancel, command, decide_by_timeout, escalate, remind};
 pub use marker::Marker;
 pub(super) use outcome::Outcome;

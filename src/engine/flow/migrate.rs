@@ -145,6 +145,7 @@ impl Mapping<'_> {
         strand.at = at;
         strand.loops = was.loops.iter().filter_map(|(at, n)| Some((new.find(&old.steps.get(*at)?.id)?, *n))).collect();
         strand.through = self.through(was.at, at, &was.through);
+        strand.origin = was.origin.and_then(|origin| self.step(origin));
         let parent = was.parent.and_then(|n| run.strands.get(&n)).map(|parent| parent.at);
         if let Some((from, to)) = parent.and_then(|at| Some((at, new.find(&old.steps.get(at)?.id)?))) {
             // One that is gone was refused with its steps.

@@ -48,6 +48,8 @@ pub struct Run {
     pub undoable: Vec<Undoable>,
     /// What is done once the undoing is through.
     pub then: Option<Then>,
+    /// How many of what can be undone stay done meanwhile.
+    pub keep: u32,
     /// Signals that came before anything waited for them.
     pub signals: Vec<Signal>,
     /// Where events find it.
@@ -106,6 +108,9 @@ pub struct Strand {
     /// Why it stands still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The step from which `rejected`, `late` or `on_error` led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<At>,
 }
 
 impl Strand {
@@ -125,6 +130,7 @@ impl Strand {
             left: Vec::new(),
             through: BTreeSet::new(),
             error: None,
+            origin: None,
         }
     }
 }
@@ -358,6 +364,8 @@ struct Stored {
     #[serde(default)]
     then: Option<Then>,
     #[serde(default)]
+    keep: u32,
+    #[serde(default)]
     signals: Vec<Signal>,
     #[serde(default)]
     awaits: BTreeSet<Key>,
@@ -401,6 +409,7 @@ impl From<Stored> for Run {
             path: stored.path,
             undoable: stored.undoable,
             then: stored.then,
+            keep: stored.keep,
             signals: stored.signals,
             awaits: stored.awaits,
             resume: stored.resume,

@@ -1,16 +1,94 @@
 //! What becomes of a run when people have decided. The task itself is never looked into here.
 
-use super::super::approval::{Outcome, Task};
+use std::sync::Arc;
+
+use super::walk::{Trouble, Walk};
+use super::{How, Wait};
+use crate::engine::approval::{End, Outcome, Task, TaskId};
 use crate::engine::decide::Deciding;
+use crate::engine::definition::{BackTo, StepKind, Target};
+use crate::engine::log;
 use crate::engine::state::Need;
 
 /// People have decided, or answered.
-pub(in crate::engine) fn decided(_draft: &mut Deciding<'_>, _task: &Task, _outcome: Outcome) -> Result<(), Need> {
-    Ok(())
+pub(in crate::engine) fn decided(draft: &mut Deciding<'_>, task: &Task, outcome: Outcome) -> Result<(), Need> {
+    let Some(mut walk) = Walk::load(draft, &task.run)? else { return Ok(()) };
+    let Some(id) = walk.strand(|s| s.waits.contains(&Wait::Task(task.id))) else { return Ok(()) };
+    walk.decided(id, outcome)?;
+    walk.go()
 }
 
 /// Somebody takes back what they approved at a step that was left with it. Where what came next has not acted, the run stands at the
 /// step again and waits for the same task (it is open again by the end of this decision); whether that is so.
-pub(in crate::engine) fn recalled(_draft: &mut Deciding<'_>, _task: &Task, _person: &str) -> Result<bool, Need> {
-    Ok(false)
+pub(in crate::engine) fn recalled(draft: &mut Deciding<'_>, task: &Task, person: &str) -> Result<bool, Need> {
+    let Some(mut walk) = Walk::load(draft, &task.run)? else { return Ok(false) };
+    let flow = Arc::clone(&walk.flow);
+    let Some(at) = flow.find(&task.step) else { return Ok(false) };
+    let decisions = |p: &&super::Passed| matches!(p.how, How::Approved | How::Rejected);
+    let last = walk.run.path.iter().rev().find(decisions);
+    let own = last.is_some_and(|p| p.step == task.step && p.round == task.round && p.by.iter().any(|by| by == person));
+    // Only while it stands where the approval led to, and nobody has acted there.
+    let asked = walk.strand(|s| s.waits.iter().any(|w| matches!(w, Wait::Task(_)))).is_some();
+    if !own || task.round != walk.run.round || !asked || walk.open_decided()? {
+        return Ok(false);
+    }
+    walk.rewind(at, at, false, "recalled")?;
+    walk.run.round = task.round; // it is the same round: nothing has come of it
+    walk.ready.clear();
+    let Some(id) = walk.strand(|s| s.at == at) else { return Ok(false) };
+    walk.await_again(id, task.id);
+    walk.go()?;
+    Ok(true)
+}
+
+impl Walk<'_, '_> {
+    /// A strand waits for a task that was through.
+    fn await_again(&mut self, id: u32, task: TaskId) {
+        self.wait(id, Wait::Task(task));
+        let within = self.run.strands.get(&id).and_then(|s| self.flow.steps.get(s.at)).and_then(|s| s.within);
+        let due = within.and_then(|within| self.after(within).ok());
+        let timer = due.map(|due| self.timer(due));
+        self.run.strands.entry(id).and_modify(|s| s.deadline = timer);
+        let others: Vec<u32> = self.run.strands.iter().filter(|(_, s)| s.waits.is_empty()).map(|(id, _)| *id).collect();
+        self.ready.extend(others);
+    }
+
+    /// People have decided about a strand's step, or a policy or the time for them.
+    pub(super) fn decided(&mut self, id: u32, outcome: Outcome) -> Result<(), Need> {
+        let flow = Arc::clone(&self.flow);
+        let Some((at, step)) = self.run.strands.get(&id).and_then(|s| Some((s.at, flow.steps.get(s.at)?))) else {
+            return Ok(());
+        };
+        let Outcome { how, result, by } = outcome;
+        match how {
+            End::Approved => self.pass(id, How::Approved, Some(result), by),
+            End::Cancelled(_) => Ok(()),
+            End::Rejected { to, here } => {
+                self.run.steps.insert(step.id.clone(), result);
+                self.leave(id, How::Rejected, by);
+                if let Some(strand) = self.run.strands.get_mut(&id) {
+                    strand.origin = Some(at);
+                }
+                if let Some(to) = to.and_then(|to| flow.find(&to)) {
+                    let back = BackTo { to: Target::Step(to), here, undo: false };
+                    return match self.back(at, &back, "rejected") {
+                        Ok(()) => Ok(()),
+                        Err(Trouble::Need(need)) => Err(need),
+                        Err(Trouble::Park(why) | Trouble::Fail(why)) => {
+                            self.park(id, &why);
+                            Ok(())
+                        }
+                    };
+                }
+                let block = if let StepKind::Approve(approve) = &step.kind { approve.rejected } else { None };
+                match block {
+                    Some(block) => {
+                        self.put_at(id, Some(block));
+                        Ok(())
+                    }
+                    None => self.end("rejected", log::Outcome::Done),
+                }
+            }
+        }
+    }
 }

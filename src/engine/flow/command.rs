@@ -1,0 +1,180 @@
+//! What people ask of a run: signal, cancel, retry, skip, back, recall, migrate. What cannot be done says why and changes nothing.
+
+use std::sync::Arc;
+
+use super::walk::{Trouble, Walk};
+use super::{Act, Ask, How, Phase, Wait, event, migrate};
+use crate::engine::decide::{By, Deciding};
+use crate::engine::definition::{BackTo, Target};
+use crate::engine::log::Outcome;
+use crate::engine::state::{Entry, Key, Need};
+use crate::engine::value::Value;
+
+/// A person asks something of a run.
+pub(in crate::engine) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<(), Need> {
+    if ask.act == Act::Migrate {
+        if migrate::apply(draft, ask)?.is_some()
+            && let Some(mut walk) = Walk::load(draft, &ask.run)?
+        {
+            event::register_all(&mut walk)?;
+            walk.go()?;
+        }
+        return Ok(());
+    }
+    let Some(mut walk) = Walk::load(draft, &ask.run)? else {
+        let by = By { run: Some(ask.run.clone()), ..By::default() };
+        draft.say(&by, "run", Outcome::Suppressed, told(ask, "no such run"));
+        return Ok(());
+    };
+    match &ask.act {
+        Act::Signal { name, data } => {
+            let met = walk.happened(name, data, true)?;
+            walk.answer(ask, if met { None } else { Some("it waits for no such event") });
+        }
+        Act::Cancel { undo } => {
+            walk.answer(ask, None);
+            walk.finish("cancelled", *undo)?;
+        }
+        Act::Retry => {
+            let stuck = walk.stuck();
+            walk.answer(ask, if stuck.is_empty() { Some("it does not stand still") } else { None });
+            for id in stuck {
+                walk.again(id)?;
+            }
+        }
+        Act::Skip => {
+            let stuck = walk.stuck();
+            walk.answer(ask, if stuck.is_empty() { Some("it does not stand still") } else { None });
+            for id in stuck {
+                walk.skip(id)?;
+            }
+        }
+        Act::Back { step } => walk.sent_back(ask, step)?,
+        Act::Recall => walk.recall(ask)?,
+        Act::Migrate => {} // above
+    }
+    walk.go()
+}
+
+fn told(ask: &Ask, reason: &str) -> Value {
+    let act = match &ask.act {
+        Act::Signal { .. } => "signal",
+        Act::Cancel { .. } => "cancel",
+        Act::Retry => "retry",
+        Act::Skip => "skip",
+        Act::Back { .. } => "back",
+        Act::Recall => "recall",
+        Act::Migrate => "migrate",
+    };
+    let members = [("act", act), ("reason", reason), ("who", &ask.by), ("comment", &ask.comment)];
+    let said = members.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_owned(), v.into()));
+    Value::Map(said.collect())
+}
+
+impl Walk<'_, '_> {
+    /// Says what became of what was asked; `why`: nothing did.
+    fn answer(&mut self, ask: &Ask, why: Option<&str>) {
+        let outcome = if why.is_some() { Outcome::Suppressed } else { Outcome::Done };
+        self.draft.say_of(&self.by(None), self.run.record.clone(), "run", outcome, told(ask, why.unwrap_or_default()));
+    }
+
+    fn stuck(&self) -> Vec<u32> {
+        self.run.strands.iter().filter(|(_, s)| s.error.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// What a strand stands still at is done again.
+    fn again(&mut self, id: u32) -> Result<(), Need> {
+        self.release(id, "retried")?;
+        if let Some(strand) = self.run.strands.get_mut(&id) {
+            strand.error = None;
+            strand.late = 0;
+        }
+        self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
+        self.ready.push_back(id);
+        Ok(())
+    }
+
+    /// What a strand stands still at counts as done.
+    fn skip(&mut self, id: u32) -> Result<(), Need> {
+        self.release(id, "skipped")?;
+        let phase = self.run.strands.get(&id).map(|s| s.phase);
+        if let Some(strand) = self.run.strands.get_mut(&id) {
+            strand.error = None;
+        }
+        match phase {
+            Some(Phase::Forward | Phase::Verify) => self.pass(id, How::Skipped, None, Vec::new()),
+            Some(Phase::Undo(n)) => {
+                if let Some(strand) = self.run.strands.get_mut(&id) {
+                    strand.phase = Phase::Undo(n + 1);
+                }
+                self.run.failed = None;
+                self.ready.push_back(id);
+                Ok(())
+            }
+            Some(Phase::Settle | Phase::Check) => {
+                self.run.strands.remove(&id);
+                self.run.failed = None;
+                self.next_undo()
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn sent_back(&mut self, ask: &Ask, step: &str) -> Result<(), Need> {
+        let Some(at) = self.flow.find(step) else {
+            self.answer(ask, Some("there is no such step"));
+            return Ok(());
+        };
+        let from = self.run.strands.values().find(|s| s.parent.is_none()).map_or(at, |s| s.at);
+        self.answer(ask, None);
+        let why = if ask.comment.is_empty() { "asked for" } else { &ask.comment };
+        match self.back(from, &BackTo { to: Target::Step(at), here: false, undo: false }, why) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Need(need)) => Err(need),
+            Err(Trouble::Park(why) | Trouble::Fail(why)) => {
+                self.answer(ask, Some(&why));
+                Ok(())
+            }
+        }
+    }
+
+    /// 撤回 by the initiator: before anybody has decided in this round.
+    fn recall(&mut self, ask: &Ask) -> Result<(), Need> {
+        let flow = Arc::clone(&self.flow);
+        let why = if !flow.recall {
+            Some("this flow cannot be recalled")
+        } else if self.run.initiator.as_deref() != Some(ask.by.as_str()) {
+            Some("only who asked for it can recall it")
+        } else if self.acted()? {
+            Some("somebody has decided already")
+        } else {
+            None
+        };
+        self.answer(ask, why);
+        if why.is_some() { Ok(()) } else { self.divert(flow.recalled, "recalled", Outcome::Done) }
+    }
+
+    /// Whether anybody has decided in this round.
+    pub(super) fn acted(&self) -> Result<bool, Need> {
+        let round = self.run.round;
+        if self.run.path.iter().any(|p| p.round == round && matches!(p.how, How::Approved | How::Rejected)) {
+            return Ok(true);
+        }
+        self.open_decided()
+    }
+
+    /// Whether anybody has decided of those who are asked now.
+    pub(super) fn open_decided(&self) -> Result<bool, Need> {
+        for strand in self.run.strands.values() {
+            for wait in &strand.waits {
+                let Wait::Task(task) = wait else { continue };
+                if let Some(Entry::Task(task)) = self.draft.get(&Key::Task(*task))?.as_deref()
+                    && task.seats.iter().any(|s| s.decision.is_some())
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
