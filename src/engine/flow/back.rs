@@ -83,8 +83,12 @@ impl Walk<'_, '_> {
         let flow = Arc::clone(&self.flow);
         let around = self.around(from);
         self.cancel_all("went back")?;
-        let void = self.void(target, here);
-        self.run.round += 1;
+        let aside = |at: At| flow.steps.get(at).is_some_and(|s| s.aside.is_some());
+        // Out of an aside it comes back to the path in the round that led there.
+        let same = self.run.revising && aside(from);
+        let void = self.void(target, here, same);
+        self.run.round += u32::from(!same);
+        self.run.revising = aside(target);
         self.run.signals.clear();
         self.run.resume = here.then(|| {
             let end = if flow.steps.get(target).is_some_and(|s| s.aside.is_some()) { usize::MAX } else { target };
@@ -118,7 +122,7 @@ impl Walk<'_, '_> {
 
     /// What came after the target in the path is void: decisions when it leads out of the path (an aside), everything
     /// otherwise. The names of the decisions.
-    fn void(&mut self, target: At, here: bool) -> Vec<String> {
+    fn void(&mut self, target: At, here: bool, same: bool) -> Vec<String> {
         let flow = Arc::clone(&self.flow);
         let aside = flow.steps.get(target).is_some_and(|s| s.aside.is_some());
         let since = match self.passed(target) {
@@ -130,7 +134,8 @@ impl Walk<'_, '_> {
         for passed in &mut self.run.path[since..] {
             let decided = matches!(passed.how, How::Approved | How::Rejected);
             let counts = if here { passed.step == target_id || passed.how == How::Rejected } else { decided || !aside };
-            if !counts || !matches!(passed.how, How::Done | How::Approved | How::Rejected | How::Late | How::Failed) {
+            let newest = same && passed.round == self.run.round;
+            if newest || !counts || !matches!(passed.how, How::Done | How::Approved | How::Rejected | How::Late | How::Failed) {
                 continue;
             }
             if passed.how == How::Approved {
@@ -197,6 +202,42 @@ impl Walk<'_, '_> {
         self.cancel_all("goes on where it went back")?;
         self.enter(resume.at, &resume.through);
         Ok(())
+    }
+
+    /// The strand that has gone on from a step stands there again, others stay where they are: its number.
+    pub(super) fn return_to(&mut self, at: At) -> Result<Option<u32>, Need> {
+        let flow = Arc::clone(&self.flow);
+        let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
+        let (now, own) = (self.draft.event.at, inside(at));
+        if let Some(passed) = flow.steps.get(at).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id)) {
+            passed.how = How::Void;
+            self.run.steps.remove(&passed.step);
+        }
+        if let Some(id) = self.strand(|s| inside(s.at) == own && flow.steps.len() > s.at) {
+            self.release(id, "taken back")?;
+            self.leave(id, How::Cancelled, Vec::new());
+            self.run.strands.entry(id).and_modify(|s| (s.at, s.since) = (at, now));
+            return Ok(Some(id));
+        }
+        if let Some(of) = own
+            && let Some(parent) = self.strand(|s| s.at == of.step && s.waits.contains(&Wait::Branches))
+        {
+            self.run.strands.entry(parent).and_modify(|s| s.through.retain(|branch| *branch != of.branch));
+            self.fork_one(parent, at, of.branch, None);
+            return Ok(self.strand(|s| s.at == at));
+        }
+        // What was around it is through: the others stay so.
+        let mut through = Vec::new();
+        let mut around = own;
+        while let Some(of) = around {
+            let branches =
+                if let Some(StepKind::Parallel(p)) = flow.steps.get(of.step).map(|s| &s.kind) { p.branches.len() } else { 0 };
+            through.push((of.step, (0..u32::try_from(branches).unwrap_or(u32::MAX)).collect()));
+            around = inside(of.step);
+        }
+        self.cancel_all("taken back")?;
+        self.enter(at, &through);
+        Ok(self.strand(|s| s.at == at))
     }
 
     /// Everything is let go, and a new trunk begins there; none: the run ends in this word.

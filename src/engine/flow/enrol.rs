@@ -178,8 +178,7 @@ fn begin(draft: &mut Deciding<'_>, flow: &Arc<Flow>, subject: String, start: Que
     let line = By { flow: Some(flow.id.clone()), run: Some(id.clone()), ..by.clone() };
     let (vars, initiator) = {
         let view = of(draft, flow, &start)?;
-        let vars: Map =
-            flow.vars.iter().map(|(k, t)| Ok((k.clone(), action::term(t, &view)?))).collect::<Result<_, Stop>>()?;
+        let vars: Map = flow.vars.iter().map(|(k, t)| Ok((k.clone(), action::term(t, &view)?))).collect::<Result<_, Stop>>()?;
         let initiator = match &flow.initiator {
             Some(who) => view.who(std::slice::from_ref(who))?.into_iter().next(),
             None => None,
@@ -206,6 +205,7 @@ fn begin(draft: &mut Deciding<'_>, flow: &Arc<Flow>, subject: String, start: Que
         keep: 0,
         signals: Vec::new(),
         awaits: BTreeSet::new(),
+        revising: false,
         resume: None,
         deadline: None,
         started: draft.event.at,

@@ -119,4 +119,3 @@ impl From<Started> for Verdict {
 fn refuse(draft: &mut Deciding<'_>, by: &By, why: &str) {
     draft.say(by, "start", Outcome::Failed, Value::from([("reason", "unevaluable".into()), ("error", why.into())]));
 }
-

@@ -54,6 +54,8 @@ pub struct Run {
     pub signals: Vec<Signal>,
     /// Where events find it.
     pub awaits: BTreeSet<Key>,
+    /// It went back to an aside: what leads back from there to the path is of the same round.
+    pub revising: bool,
     /// Where it goes on after what it went back to.
     pub resume: Option<Resume>,
     /// The end of its time.
@@ -370,6 +372,8 @@ struct Stored {
     #[serde(default)]
     awaits: BTreeSet<Key>,
     #[serde(default)]
+    revising: bool,
+    #[serde(default)]
     resume: Option<Resume>,
     #[serde(default)]
     deadline: Option<TimerId>,
@@ -412,6 +416,7 @@ impl From<Stored> for Run {
             keep: stored.keep,
             signals: stored.signals,
             awaits: stored.awaits,
+            revising: stored.revising,
             resume: stored.resume,
             deadline: stored.deadline,
             started: stored.started,
@@ -427,7 +432,9 @@ impl Run {
     pub fn stands(&self, flow: &Flow) -> Vec<(String, &Strand)> {
         let waits = |s: &&Strand| !matches!(s.waits[..], [Wait::Branches]);
         let id = |s: &Strand| flow.steps.get(s.at).map(|step| step.id.clone()).unwrap_or_default();
-        self.strands.values().filter(waits).map(|s| (id(s), s)).collect()
+        let mut stands: Vec<&Strand> = self.strands.values().filter(waits).collect();
+        stands.sort_by_key(|s| s.at);
+        stands.into_iter().map(|s| (id(s), s)).collect()
     }
 }
 

@@ -160,7 +160,8 @@ impl Walk<'_, '_> {
             };
             if holds {
                 let source = branch.condition.as_ref().map_or("else", |c| c.source());
-                let detail = Value::from([("step", step.id.as_str().into()), ("branch", (n as u64 + 1).into()), ("if", source.into())]);
+                let detail =
+                    Value::from([("step", step.id.as_str().into()), ("branch", (n as u64 + 1).into()), ("if", source.into())]);
                 self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "choose", Outcome::Done, detail);
                 self.leave(id, super::How::Done, Vec::new());
                 return Ok(Begun::Goes(branch.first.or(step.next)));

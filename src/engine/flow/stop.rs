@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::walk::{Trouble, Walk};
 use super::How;
+use super::walk::{Trouble, Walk};
 use crate::engine::call::Call;
 use crate::engine::decide::Deciding;
 use crate::engine::definition::{BackTo, Target};
@@ -55,7 +55,8 @@ impl Walk<'_, '_> {
                 }
                 Err(Stop::Need(need)) => return Err(need),
                 Err(Stop::Unevaluable(why)) => {
-                    let detail = Value::from([("as", stop.name.as_str().into()), ("reason", "unevaluable".into()), ("error", why.into())]);
+                    let detail =
+                        Value::from([("as", stop.name.as_str().into()), ("reason", "unevaluable".into()), ("error", why.into())]);
                     self.draft.say_of(&self.by(None), self.run.record.clone(), "stop", Outcome::Failed, detail);
                 }
             }

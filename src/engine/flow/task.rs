@@ -32,10 +32,7 @@ pub(in crate::engine) fn recalled(draft: &mut Deciding<'_>, task: &Task, person:
     if !own || task.round != walk.run.round || !asked || walk.open_decided()? {
         return Ok(false);
     }
-    walk.rewind(at, at, false, "recalled")?;
-    walk.run.round = task.round; // it is the same round: nothing has come of it
-    walk.ready.clear();
-    let Some(id) = walk.strand(|s| s.at == at) else { return Ok(false) };
+    let Some(id) = walk.return_to(at)? else { return Ok(false) };
     walk.await_again(id, task.id);
     walk.go()?;
     Ok(true)
@@ -49,8 +46,6 @@ impl Walk<'_, '_> {
         let due = within.and_then(|within| self.after(within).ok());
         let timer = due.map(|due| self.timer(due));
         self.run.strands.entry(id).and_modify(|s| s.deadline = timer);
-        let others: Vec<u32> = self.run.strands.iter().filter(|(_, s)| s.waits.is_empty()).map(|(id, _)| *id).collect();
-        self.ready.extend(others);
     }
 
     /// People have decided about a strand's step, or a policy or the time for them.

@@ -37,8 +37,7 @@ impl Walk<'_, '_> {
             }
             let waits = undoable.calls.into_iter().map(Wait::Call).collect();
             let now = self.draft.event.at;
-            let strand =
-                Strand { phase, waits, items: undoable.items, ..Strand::new(undoable.at, now) };
+            let strand = Strand { phase, waits, items: undoable.items, ..Strand::new(undoable.at, now) };
             self.spawn(strand);
             return Ok(());
         }

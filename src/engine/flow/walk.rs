@@ -405,8 +405,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
         let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
-        let mut undoable =
-            Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
+        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
         let timer = strand.deadline.take();
         let waits = std::mem::take(&mut strand.waits);
         timer.into_iter().for_each(|t| self.draft.remove(Key::Timer(t)));
