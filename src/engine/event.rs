@@ -262,6 +262,10 @@ pub enum Command {
     EndSilence(u64),
     /// The clock is right as it is: what is driven by time goes on.
     ConfirmClock,
+    /// Two records are one.
+    Merge(super::merge::Ask),
+    /// They are two after all.
+    Unmerge(super::merge::Undoing),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

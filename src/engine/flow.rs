@@ -75,7 +75,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         let gates = definitions.flow_gates.get(&id);
         let silent = draft.batch.is_some() && gates.is_none_or(|g| g.imports == Imports::Silent);
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, silent, ..By::default() };
-        let about = draft.event.record.clone();
+        let about = draft.about.clone();
         if let Some(gates) = gates
             && let Some(verdict) = rule::gate::before(draft, &id, gates, about.as_ref())?
         {
@@ -85,8 +85,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         let arrived = &arrived.seen_by(&flow.lets, flow.calendar.as_deref());
         let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
             Ok(true) => {
-                let record = draft.event.record.clone();
-                match start(draft, &id, record.as_ref(), &arrived.data, &by) {
+                match start(draft, &id, about.as_ref(), &arrived.data, &by) {
                     Err(Stop::Need(need)) => return Err(need),
                     Err(Stop::Unevaluable(why)) => why,
                     Ok(started) => {
@@ -356,4 +355,81 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         via: None,
         silent: false,
     }
+}
+
+/// What became of the runs of a record that was merged into another.
+///
+/// Stored format: JSON; new fields need `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Moved {
+    /// They go on with the winner.
+    #[serde(default)]
+    pub moved: Vec<String>,
+    /// They ended, since the winner is in a run of that flow itself.
+    #[serde(default)]
+    pub ended: Vec<String>,
+}
+
+/// A record was merged into another: its runs go on with that; of two of one flow the loser's ends as `merged`.
+pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &RecordRef) -> Result<Moved, Need> {
+    let definitions: &Definitions = draft.definitions;
+    let former = definitions.flow_gates.values().flat_map(|gates| &gates.was);
+    let flows: std::collections::BTreeSet<&String> = definitions.flows.keys().chain(former).collect();
+    let mut moved = Moved::default();
+    for flow in flows {
+        let key = |of: &RecordRef| Key::Enrolled { flow: flow.clone(), subject: of.to_string() };
+        let Some(theirs) = live(draft, &key(loser))? else { continue };
+        draft.remove(key(loser));
+        if enrolled_live(draft, flow, winner)? {
+            let detail = Value::from([("reason", "merged".into())]);
+            draft.say_of(&by(&theirs, None), Some(winner.clone()), "run", Outcome::Suppressed, detail);
+            for wait in &theirs.waits {
+                if let Wait::Timer(timer) = wait {
+                    draft.remove(Key::Timer(*timer));
+                }
+            }
+            draft.remove(Key::Run(theirs.id.clone()));
+            moved.ended.push(theirs.id);
+            continue;
+        }
+        draft.put(key(winner), Entry::Enrolled(theirs.id.clone()));
+        moved.moved.push(theirs.id.clone());
+        let run = Run { record: Some(winner.clone()), ..theirs };
+        draft.put(Key::Run(run.id.clone()), Entry::Run(run));
+    }
+    Ok(moved)
+}
+
+/// The records are two again: runs that moved go back as far as they have not ended. Those that cannot be had again.
+pub(super) fn unmerged(draft: &mut Deciding<'_>, runs: &Moved, loser: &RecordRef, winner: &RecordRef) -> Result<Vec<String>, Need> {
+    let mut lost = runs.ended.clone();
+    for id in &runs.moved {
+        let entry = draft.get(&Key::Run(id.clone()))?;
+        let Some(Entry::Run(run)) = entry.as_deref().filter(|e| matches!(e, Entry::Run(r) if r.record.as_ref() == Some(winner))) else {
+            lost.push(id.clone());
+            continue;
+        };
+        draft.remove(Key::Enrolled { flow: run.flow.clone(), subject: winner.to_string() });
+        draft.put(Key::Enrolled { flow: run.flow.clone(), subject: loser.to_string() }, Entry::Enrolled(id.clone()));
+        let run = Run { record: Some(loser.clone()), ..run.clone() };
+        draft.put(Key::Run(id.clone()), Entry::Run(run));
+    }
+    Ok(lost)
+}
+
+/// The run that somebody is in, as long as it is there.
+fn live(draft: &Deciding<'_>, key: &Key) -> Result<Option<Run>, Need> {
+    let entry = draft.get(key)?;
+    let Some(Entry::Enrolled(id)) = entry.as_deref() else { return Ok(None) };
+    let run = draft.get(&Key::Run(id.clone()))?;
+    Ok(run.as_deref().and_then(|e| if let Entry::Run(run) = e { Some(run.clone()) } else { None }))
+}
+
+/// Whether a record is in a run of a flow that has not stopped at a step; also under a former id of the flow.
+fn enrolled_live(draft: &Deciding<'_>, flow: &str, record: &RecordRef) -> Result<bool, Need> {
+    let key = Key::Enrolled { flow: flow.to_owned(), subject: record.to_string() };
+    let Some(entry) = enrolled(draft, &key, record)? else { return Ok(false) };
+    let Entry::Enrolled(id) = entry.as_ref() else { return Ok(false) };
+    let run = draft.get(&Key::Run(id.clone()))?;
+    Ok(matches!(run.as_deref(), Some(Entry::Run(run)) if run.failed.is_none()))
 }

@@ -26,6 +26,7 @@ pub mod flow;
 pub mod gate;
 pub mod log;
 pub mod lookup;
+pub mod merge;
 mod merging;
 pub mod outbox;
 pub mod quarantine;

@@ -138,11 +138,17 @@ fn by_of(call: &Call) -> By {
     by
 }
 
-fn say(draft: &mut Deciding<'_>, call: &Call, outcome: Outcome, members: Vec<(&str, Value)>) {
+fn say(draft: &mut Deciding<'_>, call: &Call, outcome: Outcome, members: Vec<(&str, Value)>) -> Result<(), Need> {
     let mut detail: Map = members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     detail.insert("call".into(), call.id.to_string().into());
     detail.insert("attempt".into(), u64::from(call.attempt).into());
-    draft.say_of(&by_of(call), call.record.clone(), call.request.action(), outcome, Value::Map(detail));
+    // The log knows it by the record that it is about by now.
+    let record = match &call.record {
+        Some(at) => Some(draft.resolve(at)?),
+        None => None,
+    };
+    draft.say_of(&by_of(call), record, call.request.action(), outcome, Value::Map(detail));
+    Ok(())
 }
 
 /// The shell is ready to attempt the first of these; the others wait behind it and may be merged into it.
@@ -164,7 +170,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
         // Out of its lane, so that it holds up nobody: what goes at the same time keeps its order.
         call.lane = quiet::lane(&call.lane, until);
         call.due = until;
-        say(draft, &call, Outcome::Suppressed, vec![("reason", "quiet".into()), ("until", until.into())]);
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "quiet".into()), ("until", until.into())])?;
         draft.put(Key::Call(*first), Entry::Call(call));
         return Ok(());
     }
@@ -208,7 +214,7 @@ fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Resul
 
 /// Takes a carrier apart again: each goes its own way, and none travels with others any more.
 fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
-    say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())]);
+    say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())])?;
     for id in std::mem::take(&mut call.carries) {
         if let Some(mut carried) = load(draft, id)? {
             carried.status = Status::Queued;
@@ -230,11 +236,11 @@ fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
 fn withdraw(draft: &mut Deciding<'_>, call: &Call, reason: &str) -> Result<(), Need> {
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Suppressed, vec![("reason", reason.into()), ("merged", call.id.to_string().into())]);
+            say(draft, &carried, Outcome::Suppressed, vec![("reason", reason.into()), ("merged", call.id.to_string().into())])?;
         }
         draft.remove(Key::Call(*id));
     }
-    say(draft, call, Outcome::Suppressed, vec![("reason", reason.into())]);
+    say(draft, call, Outcome::Suppressed, vec![("reason", reason.into())])?;
     draft.remove(Key::Call(call.id));
     match &call.run {
         Some(run) if reason == "preview" => flow::answered(draft, run, call.id, Ok(&Value::Null)),
@@ -247,7 +253,7 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, reason: &str) -> Result<(), N
 pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome: &Ended) -> Result<(), Need> {
     let Some(mut call) = load(draft, id)? else { return Ok(()) };
     if call.status != Status::Started || call.attempt != attempt {
-        say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())]);
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())])?;
         return Ok(());
     }
     // Only what was throttled has surely not arrived; what may have arrived stays as it is, under its key.
@@ -257,7 +263,7 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
     match outcome {
         Ended::Done(answer) => done(draft, call, answer),
         Ended::Unknown { detail } => {
-            say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())]);
+            say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())])?;
             again(draft, call, detail)
         }
         Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
@@ -284,10 +290,10 @@ fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need
         draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
     }
     let status = answer.at(&["status"]).cloned();
-    say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect());
+    say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect())?;
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())]);
+            say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())])?;
         }
         draft.remove(Key::Call(*id));
     }
@@ -310,7 +316,7 @@ fn again(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     call.due = after(draft.now, jittered(wait, call.id, call.attempt));
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
-    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())]);
+    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())])?;
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
@@ -337,7 +343,7 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, 
         &call,
         Outcome::Retrying,
         vec![("error", error.into()), ("next", until.into()), ("held", call.connection.as_str().into())],
-    );
+    )?;
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
@@ -345,10 +351,10 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, 
 fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
     call.status = Status::Dead;
     call.error = Some(error.to_owned());
-    say(draft, &call, Outcome::Dead, vec![("error", error.into())]);
+    say(draft, &call, Outcome::Dead, vec![("error", error.into())])?;
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Dead, vec![("merged", call.id.to_string().into()), ("error", error.into())]);
+            say(draft, &carried, Outcome::Dead, vec![("merged", call.id.to_string().into()), ("error", error.into())])?;
         }
     }
     let data = Value::from([
@@ -375,14 +381,14 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         return Ok(());
     };
     if !matches!(call.status, Status::Queued | Status::Dead) {
-        say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())]);
+        say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())])?;
         return Ok(());
     }
     match command {
-        Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
+        Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())])?,
         Command::Edit(_, request) => {
             if request.action() != call.request.action() {
-                say(draft, &call, Outcome::Failed, vec![("reason", "another kind".into()), ("error", request.action().into())]);
+                say(draft, &call, Outcome::Failed, vec![("reason", "another kind".into()), ("error", request.action().into())])?;
                 return Ok(());
             }
             call.request = (**request).clone();
@@ -390,12 +396,13 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
             // What was edited stands for all that it carries, and takes in nobody else.
             call.own = None;
             call.tried = !call.carries.is_empty();
-            say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
+            say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())])?;
         }
         Command::Discard(_) => {
             return withdraw(draft, &call, "discarded");
         }
-        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
+        // Not about calls.
+        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock | Command::Merge(_) | Command::Unmerge(_) => {}
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;

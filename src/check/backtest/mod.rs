@@ -235,7 +235,7 @@ fn is_told(body: &Body) -> bool {
         Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
         Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
         Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
-        Body::Command(Command::Silence(_) | Command::EndSilence(_)) => true,
+        Body::Command(Command::Silence(_) | Command::EndSilence(_) | Command::Merge(_) | Command::Unmerge(_)) => true,
         // Here the clock is never wrong.
         Body::Command(Command::ConfirmClock) => false,
         // How far a source was read decides nothing; both sides keep the definitions they have.

@@ -10,6 +10,7 @@
 mod feed;
 mod fill;
 pub mod kept;
+mod merged;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub(super) use feed::{due, feed, value};
 pub use fill::{Book, Fill, Life};
+pub(super) use merged::{is_filling, merged, unmerged, weight};
 pub(super) use fill::{complete_since, defined, fill_slice, forget_slice};
 
 use super::expression::Expr;
