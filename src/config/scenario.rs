@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::engine::definition::{Person, Team};
 use crate::engine::event::{RecordRef, Upsert};
 use crate::engine::log::Outcome;
+use crate::engine::merge::{Ask, Undoing};
 use crate::engine::value::{Map, Value};
 
 /// One test.
@@ -103,6 +104,10 @@ pub enum ActKind {
         /// What.
         upsert: Upsert,
     },
+    /// A person merges two records.
+    Merge(Ask),
+    /// A person makes them two again.
+    Unmerge(Undoing),
     /// A source posts, and its mapping is applied.
     Post {
         /// Who.

@@ -373,14 +373,12 @@ pub struct Moved {
 /// A record was merged into another: its runs go on with that; of two of one flow the loser's ends as `merged`.
 pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &RecordRef) -> Result<Moved, Need> {
     let definitions: &Definitions = draft.definitions;
-    let former = definitions.flow_gates.values().flat_map(|gates| &gates.was);
-    let flows: std::collections::BTreeSet<&String> = definitions.flows.keys().chain(former).collect();
     let mut moved = Moved::default();
-    for flow in flows {
-        let key = |of: &RecordRef| Key::Enrolled { flow: flow.clone(), subject: of.to_string() };
-        let Some(theirs) = live(draft, &key(loser))? else { continue };
-        draft.remove(key(loser));
-        if enrolled_live(draft, flow, winner)? {
+    for flow in definitions.flows.keys() {
+        let Some((place, theirs)) = live(draft, flow, loser)? else { continue };
+        draft.remove(place);
+        let own = live(draft, flow, winner)?;
+        if own.as_ref().is_some_and(|(_, own)| own.failed.is_none()) {
             let detail = Value::from([("reason", "merged".into())]);
             draft.say_of(&by(&theirs, None), Some(winner.clone()), "run", Outcome::Suppressed, detail);
             for wait in &theirs.waits {
@@ -392,7 +390,12 @@ pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &Recor
             moved.ended.push(theirs.id);
             continue;
         }
-        draft.put(key(winner), Entry::Enrolled(theirs.id.clone()));
+        // One that has stopped at a step for good gives way, as it does to a new one.
+        if let Some((place, own)) = own {
+            draft.remove(place);
+            draft.remove(Key::Run(own.id));
+        }
+        draft.put(Key::Enrolled { flow: theirs.flow.clone(), subject: winner.to_string() }, Entry::Enrolled(theirs.id.clone()));
         moved.moved.push(theirs.id.clone());
         let run = Run { record: Some(winner.clone()), ..theirs };
         draft.put(Key::Run(run.id.clone()), Entry::Run(run));
@@ -417,19 +420,16 @@ pub(super) fn unmerged(draft: &mut Deciding<'_>, runs: &Moved, loser: &RecordRef
     Ok(lost)
 }
 
-/// The run that somebody is in, as long as it is there.
-fn live(draft: &Deciding<'_>, key: &Key) -> Result<Option<Run>, Need> {
-    let entry = draft.get(key)?;
-    let Some(Entry::Enrolled(id)) = entry.as_deref() else { return Ok(None) };
-    let run = draft.get(&Key::Run(id.clone()))?;
-    Ok(run.as_deref().and_then(|e| if let Entry::Run(run) = e { Some(run.clone()) } else { None }))
-}
-
-/// Whether a record is in a run of a flow that has not stopped at a step; also under a former id of the flow.
-fn enrolled_live(draft: &Deciding<'_>, flow: &str, record: &RecordRef) -> Result<bool, Need> {
-    let key = Key::Enrolled { flow: flow.to_owned(), subject: record.to_string() };
-    let Some(entry) = enrolled(draft, &key, record)? else { return Ok(false) };
-    let Entry::Enrolled(id) = entry.as_ref() else { return Ok(false) };
-    let run = draft.get(&Key::Run(id.clone()))?;
-    Ok(matches!(run.as_deref(), Some(Entry::Run(run)) if run.failed.is_none()))
+/// The run of a flow that a record is in, as long as it is there, and where that stands; also under a former id of the flow.
+fn live(draft: &Deciding<'_>, flow: &str, record: &RecordRef) -> Result<Option<(Key, Run)>, Need> {
+    let former = draft.definitions.flow_gates.get(flow).map(|g| g.was.as_slice()).unwrap_or_default();
+    for id in std::iter::once(flow).chain(former.iter().map(String::as_str)) {
+        let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
+        let entry = draft.get(&key)?;
+        let Some(Entry::Enrolled(run)) = entry.as_deref() else { continue };
+        if let Some(Entry::Run(run)) = draft.get(&Key::Run(run.clone()))?.as_deref() {
+            return Ok(Some((key, run.clone())));
+        }
+    }
+    Ok(None)
 }

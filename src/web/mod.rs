@@ -6,6 +6,7 @@ mod control;
 mod intake;
 mod metric;
 mod quarantine;
+mod record;
 mod replay;
 mod silence;
 
@@ -38,6 +39,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences", post(silence::begin))
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
+                .route("/api/records/{entity}/{id}/{what}", post(record::change))
                 .route("/api/clock/confirm", post(control::clock))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))

@@ -4,6 +4,7 @@
 mod calendar;
 mod flow;
 mod gate;
+mod merge;
 mod outbox;
 mod overdue;
 mod quarantine;

@@ -17,7 +17,7 @@ use crate::config::settings::SourceKind;
 use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::Root;
 use crate::engine::dispatch::Dispatch;
-use crate::engine::event::{Body, Draft, Event, RecordRef};
+use crate::engine::event::{Body, Command, Draft, Event, RecordRef};
 use crate::engine::explain::Explained;
 use crate::engine::log::Line;
 use crate::engine::record::Record;
@@ -166,6 +166,8 @@ impl<'a> World<'a> {
                 let body = Body::Happened { data: Value::Map(upsert.fields.clone()), upsert: Some(upsert.clone()) };
                 Ok(vec![Draft { record: Some(upsert.record.clone()), ..own(&format!("{source}.received"), source, body) }])
             }
+            ActKind::Merge(ask) => Ok(vec![self.commanded(Command::Merge(ask.clone()))]),
+            ActKind::Unmerge(ask) => Ok(vec![self.commanded(Command::Unmerge(ask.clone()))]),
             ActKind::Post { source, body, headers } => self.posted(source, body, headers),
         };
         let drafts = match drafts {
@@ -186,6 +188,11 @@ impl<'a> World<'a> {
         }
         self.pass(self.inner.now)?;
         Ok(kept)
+    }
+
+    /// A person asks for something.
+    fn commanded(&self, command: Command) -> Draft {
+        Draft::own("ifthen.command", self.inner.now, Body::Command(command))
     }
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.

@@ -11,6 +11,7 @@ use super::super::tree::{Entry, Node};
 use super::{Compiler, Item, told};
 use crate::engine::entity::{self, FieldKind};
 use crate::engine::event::{RecordRef, Upsert};
+use crate::engine::merge::{Ask, Undoing};
 use crate::engine::value::{Map, Value};
 
 /// Who tells what happens where a test does not say.
@@ -105,6 +106,8 @@ impl Compiler<'_> {
             "event" => self.test_event(node),
             "tell" => self.tell(node),
             "post" => self.post(node),
+            "merge" => self.merged(node),
+            "unmerge" => self.unmerged(node),
             _ => return None,
         };
         Some(kind.map(|kind| Act { place: self.spot(entry.at), import, kind }))
@@ -147,6 +150,26 @@ impl Compiler<'_> {
             }
         }
         Some(ActKind::Tell { source, upsert: Upsert { record, fields, at: None } })
+    }
+
+    /// `merge: { lead: [L1, L2] }`
+    fn merged(&self, node: &Node) -> Option<ActKind> {
+        let [entry] = node.entries() else {
+            self.sink.say(node.at, &t::MERGE_TWO, []);
+            return None;
+        };
+        let of = |id: &Node| self.record_ref(id.at, &format!("{}/{}", entry.key, id.text()?));
+        let [winner, loser] = entry.value.items() else {
+            self.sink.say(entry.value.at, &t::MERGE_TWO, []);
+            return None;
+        };
+        Some(ActKind::Merge(Ask { winner: of(winner)?, loser: of(loser)?, by: TELLER.into() }))
+    }
+
+    /// `unmerge: lead/L2`
+    fn unmerged(&self, node: &Node) -> Option<ActKind> {
+        let record = self.record_ref(node.at, node.text()?)?;
+        Some(ActKind::Unmerge(Undoing { record, by: TELLER.into() }))
     }
 
     fn post(&self, node: &Node) -> Option<ActKind> {
