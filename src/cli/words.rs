@@ -105,7 +105,11 @@ const SAID: &[(&str, &str, &str)] = &[
     ("too much was counted", "too much was counted for them to be moved in one go", "统计内容过多,无法一次转移"),
     ("not merged", "was not merged into another", "没有合并过"),
     ("merged on", "the record it was merged into was merged on; undo that first", "所并入的记录又被合并,请先拆分那一次"),
-    ("windows are being filled", "windows are being filled from history; try again in a moment", "正在由历史填充统计窗口,请稍后再试"),
+    (
+        "windows are being filled",
+        "windows are being filled from history; try again in a moment",
+        "正在由历史填充统计窗口,请稍后再试",
+    ),
     ("unevaluable", "cannot be evaluated", "无法判断"),
     ("past", "its time was over already, not made up for", "时间已过,不再补做"),
     ("no address", "no address to send to", "没有收件地址"),

@@ -84,16 +84,14 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         }
         let arrived = &arrived.seen_by(&flow.lets, flow.calendar.as_deref());
         let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
-            Ok(true) => {
-                match start(draft, &id, about.as_ref(), &arrived.data, &by) {
-                    Err(Stop::Need(need)) => return Err(need),
-                    Err(Stop::Unevaluable(why)) => why,
-                    Ok(started) => {
-                        draft.judge(&by, || started.into());
-                        continue;
-                    }
+            Ok(true) => match start(draft, &id, about.as_ref(), &arrived.data, &by) {
+                Err(Stop::Need(need)) => return Err(need),
+                Err(Stop::Unevaluable(why)) => why,
+                Ok(started) => {
+                    draft.judge(&by, || started.into());
+                    continue;
                 }
-            }
+            },
             Ok(false) => {
                 draft.judge(&by, || Verdict::NotMet { stopped: None });
                 continue;
@@ -404,11 +402,17 @@ pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &Recor
 }
 
 /// The records are two again: runs that moved go back as far as they have not ended. Those that cannot be had again.
-pub(super) fn unmerged(draft: &mut Deciding<'_>, runs: &Moved, loser: &RecordRef, winner: &RecordRef) -> Result<Vec<String>, Need> {
+pub(super) fn unmerged(
+    draft: &mut Deciding<'_>,
+    runs: &Moved,
+    loser: &RecordRef,
+    winner: &RecordRef,
+) -> Result<Vec<String>, Need> {
     let mut lost = runs.ended.clone();
     for id in &runs.moved {
         let entry = draft.get(&Key::Run(id.clone()))?;
-        let Some(Entry::Run(run)) = entry.as_deref().filter(|e| matches!(e, Entry::Run(r) if r.record.as_ref() == Some(winner))) else {
+        let Some(Entry::Run(run)) = entry.as_deref().filter(|e| matches!(e, Entry::Run(r) if r.record.as_ref() == Some(winner)))
+        else {
             lost.push(id.clone());
             continue;
         };

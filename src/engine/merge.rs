@@ -203,8 +203,12 @@ fn pair(draft: &Deciding<'_>, ask: &Ask) -> Result<Result<Pair, Refusal>, Need> 
 /// What the log says of a merge: from which record, and which fields and tags it brought.
 fn detail(ask: &Ask, filled: &Filled) -> Value {
     let tags: Vec<String> = filled.tags.iter().cloned().collect();
-    let members: Vec<(&str, Value)> =
-        vec![("from", ask.loser.to_string().into()), ("filled", is(filled)), ("tags", tags.into()), ("who", ask.by.as_str().into())];
+    let members: Vec<(&str, Value)> = vec![
+        ("from", ask.loser.to_string().into()),
+        ("filled", is(filled)),
+        ("tags", tags.into()),
+        ("who", ask.by.as_str().into()),
+    ];
     told(members)
 }
 
@@ -245,7 +249,8 @@ mod tests {
         let names = [("id", false), ("owner", false), ("owner_at", false), ("email", false), ("email_at", false), ("退订", true)];
         let fields = names.into_iter().map(|(name, opt_out)| (name.to_owned(), field(opt_out))).collect();
         let entity = Entity { key: "id".into(), fields, title: None };
-        let winner = record(&[("id", "L1".into()), ("owner", "张三".into()), ("email", " ".into()), ("退订", false.into())], &["甲"]);
+        let winner =
+            record(&[("id", "L1".into()), ("owner", "张三".into()), ("email", " ".into()), ("退订", false.into())], &["甲"]);
         let (made, filled) = united(&winner, &record(loser, &["甲", "乙"]), &entity);
         assert_eq!(filled.fields.keys().collect::<Vec<_>>(), expect);
         assert_eq!(filled.tags.iter().collect::<Vec<_>>(), ["乙"]);

@@ -19,6 +19,7 @@ mod full;
 mod gate;
 mod history;
 mod lead;
+mod merge;
 mod outage;
 mod poll;
 mod quarantine;

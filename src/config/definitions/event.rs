@@ -12,7 +12,7 @@ use super::Compiler;
 use super::rule::{RESERVED, is_event};
 
 /// What record changes say in this version.
-const SAID: &[&str] = &["created", "changed"];
+const SAID: &[&str] = &["created", "changed", "merged"];
 /// What the engine says itself, where somebody may listen.
 const OWN: &[&str] = &[
     "ifthen.call.dead",

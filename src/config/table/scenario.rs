@@ -32,7 +32,12 @@ static STEP: Keys = Keys {
             "来源告知一条记录:`{ lead: { id: L1, … } }`",
         ),
         may("post", Object(&POST), "A source posts; its mapping is applied", "来源推送数据,经过其映射"),
-        may("merge", Map(&List(&Text)), "A person merges the second record into the first: `{ lead: [L1, L2] }`", "人工把第二条记录并入第一条:`{ lead: [L1, L2] }`"),
+        may(
+            "merge",
+            Map(&List(&Text)),
+            "A person merges the second record into the first: `{ lead: [L1, L2] }`",
+            "人工把第二条记录并入第一条:`{ lead: [L1, L2] }`",
+        ),
         may("unmerge", Name, "A person makes it a record of its own again: `lead/L2`", "人工拆分:`lead/L2`"),
         may("import", Bool, "What happens is an import", "视为批量导入"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),

@@ -153,9 +153,10 @@ fn item(firing: &Firing<'_>) -> Value {
 /// What the actions see: the last event, and beside its own data `event.count`, `event.collected`, `event.group`.
 fn told<'w>(draft: &Deciding<'_>, rule: &'w Rule, waiting: &'w Waiting, kind: Kind) -> Result<Arrived<'w>, Need> {
     let record = match &waiting.record {
-        Some(at) => match draft.found(at)? {
-            (at, record) => record.map(|r| (at, r)),
-        },
+        Some(at) => {
+            let (at, record) = draft.found(at)?;
+            record.map(|r| (at, r))
+        }
         None => None,
     };
     let mut data: Map = waiting.data.as_map().cloned().unwrap_or_default();

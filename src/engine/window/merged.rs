@@ -149,9 +149,9 @@ pub(in crate::engine) fn unmerged(
             let after = Timestamp::from_millisecond(timer.due).unwrap_or_default() - SignedDuration::from_millis(1);
             for (head, of) in [(&mut head, winner), (&mut theirs, loser)] {
                 let reach = Reach { within: &window.within, zone: &definitions.zone.0 };
-                let load = |n| Ok(chunk(draft, window, of, n)?);
-                match head.next_end(after, &reach, &load) {
-                    Ok(Some(end)) => wait(draft, window, &of.to_string(), head, end),
+                let subject = of.to_string();
+                match head.next_end(after, &reach, &|n| read(draft, window, &subject, n)) {
+                    Ok(Some(end)) => wait(draft, window, &subject, head, end),
                     Ok(None) | Err(Stop::Unevaluable(_)) => {}
                     Err(Stop::Need(need)) => return Err(need),
                 }
@@ -161,8 +161,4 @@ pub(in crate::engine) fn unmerged(
         save(draft, window, key(window, loser), theirs)?;
     }
     Ok(stays)
-}
-
-fn chunk(draft: &Deciding<'_>, window: &Window, of: &RecordRef, n: u32) -> Result<Option<Arc<Vec<Item>>>, Need> {
-    read(draft, window, &of.to_string(), n)
 }

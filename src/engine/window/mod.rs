@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 pub(super) use feed::{due, feed, value};
 pub use fill::{Book, Fill, Life};
-pub(super) use merged::{is_filling, merged, unmerged, weight};
 pub(super) use fill::{complete_since, defined, fill_slice, forget_slice};
+pub(super) use merged::{is_filling, merged, unmerged, weight};
 
 use super::expression::Expr;
 use super::span::Span;

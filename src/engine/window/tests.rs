@@ -1,6 +1,7 @@
 //! Windows against a recount of everything that ever happened, on histories with late events, refunds and month ends, several
 //! subjects, records that are merged and parted again, restarts and changed definitions; and what an event costs.
 
+mod chunks;
 mod people;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::kept::{Head, Item, MAX_ITEMS, Reach};
+use super::kept::{Head, Item, MAX_ITEMS};
 use super::{Function, Window};
 use crate::engine::binding::{Bound, Let};
 use crate::engine::cascade::{Root, settle};
@@ -309,7 +310,7 @@ fn play(steps: Vec<Step>) {
             Step::Restart => engine.restart(),
             Step::Redefine(time, f) => {
                 let new = (Span::parse(TIMES[time]).unwrap(), f);
-                if new != (within.clone(), filtered) {
+                if new != (within, filtered) {
                     (within, filtered) = new;
                     people.recounted();
                     engine.load(definitions(TIMES[time], filter(f)));
@@ -370,58 +371,6 @@ proptest! {
     #[test]
     fn windows_are_what_a_recount_says(steps in steps()) {
         play(steps);
-    }
-}
-
-/// Items of the times given, in that order, and what they come to at some times.
-fn head(within: &str, times: &[i64], asked: &[i64]) {
-    let (span, zone, start) = (Span::parse(within).unwrap(), TimeZone::get(ZONE).unwrap(), at("2026-11-26T03:00:00Z"));
-    let reach = Reach { within: &span, zone: &zone };
-    let minute = |n: i64| start + SignedDuration::from_mins(n);
-    let (mut head, mut chunks) = (Head::new(0), BTreeMap::new());
-    for (n, time) in times.iter().enumerate() {
-        let item = Item { at: minute(*time), value: Value::Number(Decimal::from(n % 7)) };
-        let load = |n: u32| Ok(chunks.get(&n).cloned());
-        for (n, items) in head.put(item, &load).unwrap() {
-            chunks.insert(n, Arc::new(items.unwrap()));
-        }
-    }
-    assert_eq!((head.len(), head.is_empty()), (times.len(), times.is_empty()));
-    let mut all: Vec<(Timestamp, usize)> = times.iter().enumerate().map(|(n, time)| (minute(*time), n % 7)).collect();
-    all.sort_by_key(|(at, _)| *at); // stable: as they came
-    let ends: Vec<Timestamp> = all.iter().map(|(at, _)| reach.end(*at)).collect();
-    for asked in asked.iter().map(|n| minute(*n)).chain(ends.iter().step_by(97).copied()) {
-        let load = |n: u32| Ok(chunks.get(&n).cloned());
-        let now: Vec<usize> = all.iter().filter(|(at, _)| *at <= asked && asked < reach.end(*at)).map(|(_, n)| *n).collect();
-        let number = |n: Option<usize>| n.map_or(Value::Null, |n| Value::Number(Decimal::from(n)));
-        for (function, expected) in [
-            (Function::Count, number(Some(now.len()))),
-            (Function::Sum, number(Some(now.iter().sum()))),
-            (Function::Min, number(now.iter().min().copied())),
-            (Function::Max, number(now.iter().max().copied())),
-            (Function::Distinct, number(Some(now.iter().collect::<std::collections::BTreeSet<_>>().len()))),
-            (Function::First, number(now.first().copied())),
-            (Function::Last, number(now.last().copied())),
-        ] {
-            assert_eq!(head.value(function, asked, &reach, &load).unwrap(), expected, "{function:?} at {asked}");
-        }
-        let next = ends.iter().filter(|end| **end > asked).min().copied();
-        assert_eq!(head.next_end(asked, &reach, &load).unwrap(), next, "after {asked}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    #[test]
-    fn chunks_come_to_what_their_items_do(
-        within in prop_oneof![Just("3 months"), Just("36h"), Just("1 month 2d"), Just("3d")],
-        // Mostly onwards, now and then late; some at one time.
-        steps in proptest::collection::vec((0i64..18, prop_oneof![8 => Just(0i64), 2 => 0i64..3_000, 1 => 0i64..9_000]), 0..1_200),
-        asked in proptest::collection::vec(0i64..160_000, 0..12),
-    ) {
-        let mut now = 0;
-        let times: Vec<i64> = steps.iter().map(|(pass, late)| { now += pass; now - late }).collect();
-        head(within, &times, &asked);
     }
 }
 
