@@ -90,7 +90,7 @@ fn merged_killed_and_started_again_the_former_id_reaches_the_winner() {
     // Tried on that history, the merge happens again.
     folder.write("rules/a.yaml", &RULES.replace("n >= 3", "n >= 2"));
     daemon.wait_lines("reload", Outcome::Done, 3);
-    let (code, tried) = folder.cli(&["backtest", "--json", "--state", "none"]);
+    let (code, tried) = folder.cli(&["backtest", "--json", "--state", "empty"]);
     assert!(code == 0 && tried.contains("浏览"), "{tried}");
 
     // Two again.

@@ -247,9 +247,10 @@ rules:
     );
     w.lead("L1", &[]);
     w.lead("L2", &[]);
-    about(&mut w, "L2", "访问", &[("店", "L2".into())]);
+    about(&mut w, "L1", "访问", &[("店", "上海".into())]);
     about(&mut w, "L2", "停", &[]);
     w.pass("5m");
+    about(&mut w, "L2", "访问", &[("店", "L2".into())]);
     about(&mut w, "L1", "停", &[]);
     texts(&mut w);
     merge(&mut w, "L1", "L2");
@@ -257,13 +258,16 @@ rules:
     assert!(texts(&mut w).is_empty(), "it waits for the later of both");
     w.pass("4m");
     assert_eq!(texts(&mut w), ["静候 L1 2"]);
-    about(&mut w, "L1", "访问", &[("店", "上海".into())]);
-    assert_eq!(texts(&mut w), ["限次", "每店"]);
+    about(&mut w, "L1", "访问", &[("店", "北京".into())]);
+    assert_eq!(texts(&mut w), ["限次", "每店"], "the third of both together");
     about(&mut w, "L2", "访问", &[("店", "L2".into())]);
-    assert_eq!(texts(&mut w), ["限次"]);
-    w.pass("10h");
+    assert!(texts(&mut w).is_empty(), "the shop of that name is nobody's record");
+    w.pass("9h45m");
     about(&mut w, "L2", "访问", &[("店", "L2".into())]);
-    assert_eq!(texts(&mut w), ["冷却"], "three within a day for both together");
+    assert!(texts(&mut w).is_empty(), "ten hours after the first, not after the last of both");
+    w.pass("5m");
+    about(&mut w, "L2", "访问", &[("店", "L2".into())]);
+    assert_eq!(texts(&mut w), ["冷却"]);
     assert!(w.timers.is_empty());
 }
 
