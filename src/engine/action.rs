@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::assignment;
-use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, RobotMessage};
+use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, Retry, RobotMessage};
 use super::decide::{Arrived, By, Deciding};
 use super::definition::{
     Action, Assign, AssignTo, ConnectionKind, Create, EmailAction, Emit, HttpAction, HttpActionBody, Mail, MailContent,
@@ -11,7 +11,7 @@ use super::definition::{
 };
 use super::entity;
 use super::event::{Body, RecordRef};
-use super::flow;
+use super::flow::{self, Local};
 use super::log::Outcome;
 use super::outbox::{self, Order};
 use super::record::Record;
@@ -28,7 +28,9 @@ pub(super) struct Doing<'a> {
     pub(super) record: Option<&'a RecordRef>,
     pub(super) data: &'a Value,
     pub(super) old: Option<&'a Map>,
-    pub(super) steps: Option<&'a Map>,
+    pub(super) local: Option<&'a Local<'a>>,
+    /// Waits between attempts, where a step says so.
+    pub(super) retry: Option<&'a [Retry]>,
     /// The calendar that the rule or flow names.
     pub(super) calendar: Option<&'a str>,
     /// The event with the names that its rule gives to values.
@@ -42,8 +44,8 @@ impl<'a> Doing<'a> {
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let Self { data, old, steps, calendar, letting, .. } = *self;
-        Ok(View { deciding: draft, record, data, old, steps, calendar, arrival: false, letting })
+        let Self { data, old, local, calendar, letting, .. } = *self;
+        Ok(View { deciding: draft, record, data, old, local, calendar, arrival: false, letting })
     }
 
     pub(super) fn on<'d, T>(&self, draft: &'d Deciding<'d>, f: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Stop>

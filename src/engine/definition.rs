@@ -3,24 +3,25 @@
 //! [`Flow`] and what it holds is also a stored format: runs are pinned to the graph they began with.
 
 mod action;
+mod flow;
 
 pub use action::*;
+pub use flow::*;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::binding::{Bound, Let};
 use super::calendar::Calendar;
 use super::call::Retry;
-use super::entity::Entity;
+use super::entity::{Entity, FieldKind};
 use super::expression::Expr;
 use super::gate::{Gates, Hours};
 use super::schedule::Schedules;
-use super::span::Span;
 use super::trigger::{Index, Trigger};
 use super::value::Map;
 use super::window::Windows;
@@ -60,6 +61,8 @@ pub struct Definitions {
     pub quiet: Option<Hours>,
     /// What conditions look up, by id.
     pub tables: BTreeMap<String, super::lookup::Table>,
+    /// Forms, by id.
+    pub forms: BTreeMap<String, Form>,
     /// Mail templates, by id.
     pub templates: BTreeMap<String, MailTemplate>,
     /// What the engine must know of the connections, by id.
@@ -147,69 +150,6 @@ pub enum Deliver {
     Preview,
 }
 
-/// A flow: steps over time.
-///
-/// Stored format (under `graph/<hash>`): JSON; new fields need `#[serde(default)]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Flow {
-    /// Its key in `flows:`.
-    pub id: String,
-    /// For people.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// Over its text: what runs are pinned to.
-    pub hash: String,
-    /// Starts a run, beside `start:` in rules.
-    #[serde(default)]
-    pub when: Vec<Trigger>,
-    /// Names for values in `condition`; a run that has begun needs them no more.
-    #[serde(skip)]
-    pub lets: Vec<Let>,
-    /// Must hold for `when` to start a run.
-    #[serde(default)]
-    pub condition: Option<Expr>,
-    /// The entity whose record a run is about.
-    #[serde(default)]
-    pub record: Option<String>,
-    /// In order.
-    pub steps: Vec<Step>,
-    /// On which working time is measured; the usual one unless said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calendar: Option<String>,
-    /// Whether what leaves really leaves.
-    #[serde(default)]
-    pub deliver: Deliver,
-    /// `false`: starts no new run; runs go on.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// One step of a flow.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Unique in the flow; made from the position where the YAML gives none.
-    pub id: String,
-    /// Skipped unless it holds.
-    #[serde(default)]
-    pub condition: Option<Expr>,
-    /// What it does.
-    pub kind: StepKind,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepKind {
-    /// An action; one that leaves is waited for.
-    Do(Action),
-    /// Nothing happens for this long.
-    Wait(Span),
-}
-
 /// Someone who owns records, is told things, decides.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Person {
@@ -231,6 +171,41 @@ pub struct Person {
     pub channels: Vec<String>,
     /// `false`: is assigned nothing.
     pub active: bool,
+    /// 委托: who decides instead, and when.
+    pub proxies: Vec<Proxy>,
+}
+
+/// `proxy: { who: 李四, from: 2026-10-01, until: 2026-10-08 }`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proxy {
+    /// Who stands in.
+    pub who: String,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// From then on no more.
+    pub until: Option<Timestamp>,
+}
+
+/// What an `ask` asks for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Form {
+    /// Shown.
+    pub title: String,
+    /// In order.
+    pub fields: Vec<FormField>,
+}
+
+/// One question of a form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FormField {
+    /// Its name in the answers.
+    pub name: String,
+    /// Shown; the name unless said.
+    pub label: String,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Must be answered.
+    pub required: bool,
 }
 
 /// People who share work.

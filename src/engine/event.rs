@@ -266,6 +266,10 @@ pub enum Command {
     Merge(super::merge::Ask),
     /// They are two after all.
     Unmerge(super::merge::Undoing),
+    /// About what people are asked to decide or to answer.
+    Task(Box<super::approval::Ask>),
+    /// About a run.
+    Run(Box<super::flow::Ask>),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

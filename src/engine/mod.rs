@@ -7,6 +7,7 @@
 //! [`flow`], [`outbox`].
 
 mod action;
+pub mod approval;
 pub mod assignment;
 pub mod binding;
 pub mod budget;

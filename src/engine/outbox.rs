@@ -81,7 +81,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         attempt: 0,
         due: draft.now,
         error: None,
-        retry: retry.unwrap_or_else(|| connection.retry.clone()),
+        retry: doing.retry.map(<[Retry]>::to_vec).or(retry).unwrap_or_else(|| connection.retry.clone()),
     };
     draft.put(Key::Call(id), Entry::Call(call));
     Ok(Some(id))
@@ -402,7 +402,8 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
             return withdraw(draft, &call, "discarded");
         }
         // Not about calls.
-        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock | Command::Merge(_) | Command::Unmerge(_) => {}
+        Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {}
+        Command::Merge(_) | Command::Unmerge(_) | Command::Task(_) | Command::Run(_) => {}
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;

@@ -1,6 +1,6 @@
 //! State is keyed values: everything that outlives an event is an [`Entry`] under a [`Key`], loaded by the shell when asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Task, TaskId};
 use super::call::{Call, CallId};
 use super::definition::Flow;
 use super::event::RecordRef;
-use super::flow::Run;
+use super::flow::{Enrolment, Run};
 use super::gate;
 use super::record::Record;
 use super::value::Value;
@@ -54,6 +55,19 @@ pub enum Key {
         /// The flow.
         flow: String,
         /// The record's text.
+        subject: String,
+    },
+    /// What people are asked to decide or to answer.
+    Task(TaskId),
+    /// By what the events that runs wait for find them, per event.
+    Awaits,
+    /// The runs that an event finds.
+    Awaiting {
+        /// The event's name.
+        event: String,
+        /// The member of its data, dotted; empty: its record.
+        path: String,
+        /// The member's or the record's text.
         subject: String,
     },
     /// The graph that runs are pinned to, by hash.
@@ -125,6 +139,9 @@ impl Key {
             Self::Timer(_) => prefix::TIMER,
             Self::Run(_) => prefix::RUN,
             Self::Enrolled { .. } => "enrolled/",
+            Self::Task(_) => prefix::TASK,
+            Self::Awaits => "awaits/",
+            Self::Awaiting { .. } => "awaiting/",
             Self::Graph(_) => prefix::GRAPH,
             Self::Budget(_) => prefix::BUDGET,
             Self::Cursor(_) => "cursor/",
@@ -152,6 +169,8 @@ pub mod prefix {
     pub const TIMER: &str = "timer/";
     /// Runs that are not through.
     pub const RUN: &str = "run/";
+    /// What people are asked.
+    pub const TASK: &str = "task/";
     /// Pinned graphs.
     pub const GRAPH: &str = "graph/";
     /// Budgets of connections.
@@ -176,7 +195,8 @@ impl fmt::Display for Key {
         match self {
             Self::Record(r) => write!(f, "{r}"),
             Self::Mark { rule, subject } | Self::Gate { rule, subject, .. } => write!(f, "{rule}/{subject}"),
-            Self::Silences => f.write_str("all"),
+            Self::Silences | Self::Awaits => f.write_str("all"),
+            Self::Awaiting { event, path, subject } => write!(f, "{event}/{path}/{subject}"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
             Self::Schedules | Self::Paused => Ok(()),
@@ -189,6 +209,7 @@ impl fmt::Display for Key {
             | Self::Sweep(id) => f.write_str(id),
             // Zero-padded, so that text order is number order.
             Self::Call(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
+            Self::Task(id) => write!(f, "{:016}-{:04}", id.seq, id.n),
             Self::Timer(t) => write!(f, "{:015}-{:016}-{:04}", t.due.max(0), t.seq, t.n),
             Self::Window { window, subject } => write!(f, "{window}/{subject}"),
             Self::Items { window, n, subject } => write!(f, "{window}/{n:06}/{subject}"),
@@ -230,6 +251,16 @@ impl FromStr for Key {
             "enrolled" => {
                 let (flow, subject) = rest.split_once('/').ok_or(())?;
                 Self::Enrolled { flow: flow.into(), subject: subject.into() }
+            }
+            "task" => {
+                let (seq, n) = rest.split_once('-').ok_or(())?;
+                Self::Task(TaskId { seq: number(seq)?, n: number(n)? })
+            }
+            "awaits" => Self::Awaits,
+            "awaiting" => {
+                let mut parts = rest.splitn(3, '/');
+                let mut next = || parts.next().map(str::to_owned).ok_or(());
+                Self::Awaiting { event: next()?, path: next()?, subject: next()? }
             }
             "graph" => Self::Graph(own()),
             "budget" => Self::Budget(own()),
@@ -291,8 +322,14 @@ pub enum Entry {
     Timer(Wake),
     /// Under [`Key::Run`].
     Run(Run),
-    /// Under [`Key::Enrolled`]: the run's id.
-    Enrolled(String),
+    /// Under [`Key::Enrolled`].
+    Enrolled(Enrolment),
+    /// Under [`Key::Task`].
+    Task(Task),
+    /// Under [`Key::Awaits`]: per event, the members by which it finds runs.
+    Awaits(BTreeMap<String, BTreeSet<String>>),
+    /// Under [`Key::Awaiting`]: their ids.
+    Awaiting(BTreeSet<String>),
     /// Under [`Key::Graph`].
     Graph(Arc<Flow>),
     /// Under [`Key::Budget`].
@@ -455,6 +492,10 @@ mod tests {
             "run/r7-1",
             "enrolled/welcome-mails/lead/L20",
             "graph/abc",
+            "task/0000000000001042-0002",
+            "awaits/all",
+            "awaiting/contract.signed//contract/C/1",
+            "awaiting/payment.received/order.no/2026/1",
             "budget/sales",
             "cursor/erp",
             "parked/0000000000000009",

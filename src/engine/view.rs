@@ -10,6 +10,7 @@ use super::decide::{Arrived, Deciding};
 use super::definition::{Person, Who};
 use super::entity::FieldKind;
 use super::event::RecordRef;
+use super::flow::Local;
 use super::record::Record;
 use super::scope::{Scope, Stop};
 
@@ -27,8 +28,8 @@ pub(super) struct View<'a> {
     pub(super) data: &'a Value,
     /// Former values of the fields that this event changed.
     pub(super) old: Option<&'a Map>,
-    /// `steps.x` of a run.
-    pub(super) steps: Option<&'a Map>,
+    /// What only a run has: `steps.x`, `vars.x`.
+    pub(super) local: Option<&'a Local<'a>>,
     /// The calendar that the rule or flow names.
     pub(super) calendar: Option<&'a str>,
     /// Whether references lead to records as they were when the event arrived, or as they are by now.
@@ -44,11 +45,10 @@ impl Scope for View<'_> {
         match first.as_str() {
             "event" => return Ok(self.data.at(rest).map_or_else(null, Cow::Borrowed)),
             "old" => return Ok(self.former(rest)),
-            "steps" if self.steps.is_some() => {
-                let step = self.steps.and_then(|s| s.get(rest.first()?)?.at(&rest[1..]));
-                return Ok(step.map_or_else(null, Cow::Borrowed));
-            }
             _ => {}
+        }
+        if let Some(value) = self.local.and_then(|local| local.name(first, rest)) {
+            return Ok(value);
         }
         if let Some(arrived) = self.letting
             && let Some(value) = arrived.lets.value(self.deciding, arrived, first)
@@ -93,7 +93,7 @@ impl<'a> View<'a> {
     pub(super) fn on_arrival(deciding: &'a Deciding<'a>, arrived: &'a Arrived<'_>) -> Self {
         let Arrived { record, data, old, calendar, .. } = arrived;
         let (record, calendar, letting) = (record.clone(), *calendar, Some(arrived));
-        Self { deciding, record, data: data.as_ref(), old: *old, steps: None, calendar, arrival: true, letting }
+        Self { deciding, record, data: data.as_ref(), old: *old, local: None, calendar, arrival: true, letting }
     }
 
     /// What sees a record as it is now, and nothing of any event.
@@ -103,7 +103,7 @@ impl<'a> View<'a> {
         data: &'a Value,
         calendar: Option<&'a str>,
     ) -> Self {
-        Self { deciding, record, data, old: None, steps: None, calendar, arrival: false, letting: None }
+        Self { deciding, record, data, old: None, local: None, calendar, arrival: false, letting: None }
     }
 
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {

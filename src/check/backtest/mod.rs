@@ -236,6 +236,8 @@ fn is_told(body: &Body) -> bool {
         Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
         Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
         Body::Command(Command::Silence(_) | Command::EndSilence(_) | Command::Merge(_) | Command::Unmerge(_)) => true,
+        // Runs and tasks are numbered by the events that began them: what was said about those of then fits none here.
+        Body::Command(Command::Task(_) | Command::Run(_)) => false,
         // Here the clock is never wrong.
         Body::Command(Command::ConfirmClock) => false,
         // How far a source was read decides nothing; both sides keep the definitions they have.

@@ -48,7 +48,10 @@ impl Compiler<'_> {
             calendar,
             deliver: deliver(node),
             enabled: node.get("enabled").and_then(scalar::boolean).unwrap_or(true),
-        };
+            recall: true,
+            ..Flow::default()
+        }
+        .linked();
         flow.hash = hash(&flow)?;
         Some(flow)
     }
@@ -101,7 +104,23 @@ impl Compiler<'_> {
             Some(wait) => self.span(wait).map(StepKind::Wait),
             None => self.action(node, of, Some(before)).map(StepKind::Do),
         };
-        Some(Step { id, condition: condition.flatten(), kind: kind? })
+        Some(Step {
+            id,
+            title: None,
+            condition: condition.flatten(),
+            kind: kind?,
+            next: None,
+            inside: None,
+            aside: None,
+            scope: None,
+            within: None,
+            late: Vec::new(),
+            retry: None,
+            on_error: None,
+            undo: Vec::new(),
+            verify: None,
+            any_time: false,
+        })
     }
 }
 

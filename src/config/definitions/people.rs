@@ -50,6 +50,7 @@ impl Compiler<'_> {
                 .filter_map(|c| self.channel(c))
                 .collect(),
             active: node.get("active").and_then(scalar::boolean).unwrap_or(true),
+            proxies: Vec::new(),
         }
     }
 

@@ -192,7 +192,8 @@ fn perform(draft: &mut Deciding<'_>, rule: &Rule, actions: &[Action], by: &By, a
         record: record.as_ref().map(|(at, _)| at),
         data: data.as_ref(),
         old: *old,
-        steps: None,
+        local: None,
+        retry: None,
         calendar: rule.calendar.as_deref(),
     };
     for one in actions {

@@ -331,7 +331,8 @@ pub(in crate::store) fn keeps_chain(key: &Key) -> bool {
         Key::Armed { .. } | Key::Tick(_) | Key::Schedules | Key::Paused => true,
         Key::Gate { .. } | Key::Silences => true,
         Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Sweep(_) | Key::Items { .. } => false,
-        Key::Quarantine(_) => false,
+        Key::Quarantine(_) | Key::Task(_) | Key::Awaiting { .. } => false,
+        Key::Awaits => true,
     }
 }
 
@@ -340,6 +341,7 @@ fn made(key: &Key) -> Option<u64> {
     match key {
         Key::Call(id) => Some(id.seq),
         Key::Timer(id) => Some(id.seq),
+        Key::Task(id) => Some(id.seq),
         Key::Parked(seq) | Key::Quarantine(seq) => Some(*seq),
         Key::Run(id) => id.strip_prefix('r')?.split('-').next()?.parse().ok(),
         _ => None,

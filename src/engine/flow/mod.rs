@@ -1,68 +1,29 @@
 //! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay. Linear steps for now: actions and waits.
 
+mod local;
+mod merged;
+mod run;
+
+pub(super) use local::Local;
+pub use merged::Moved;
+pub(super) use merged::{merged, unmerged};
+pub use run::*;
+
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use super::action::{self, Doing};
-use super::call::CallId;
-use super::decide::{Arrived, By, Deciding};
-use super::definition::{Definitions, Deliver, Flow, Step, StepKind};
-use super::event::RecordRef;
-use super::explain::Verdict;
-use super::gate::Imports;
-use super::log::Outcome;
-use super::rule;
-use super::scope::Stop;
-use super::state::{Entry, Key, Need, TimerId, Wake};
-use super::value::{Map, Value};
-use super::view::View;
-
-/// One run of a flow.
-///
-/// Stored format: JSON; new fields need `#[serde(default)]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// `r1042-1`.
-    pub id: String,
-    /// The flow's id.
-    pub flow: String,
-    /// The graph it is pinned to.
-    pub graph: String,
-    /// The record it is about.
-    #[serde(default)]
-    pub record: Option<RecordRef>,
-    /// The data of the event that started it, as `event.x`.
-    #[serde(default)]
-    pub event: Value,
-    /// Position of the step it stands at.
-    pub step: usize,
-    /// What it waits for there.
-    #[serde(default)]
-    pub waits: Vec<Wait>,
-    /// Results of earlier steps, by step id: `steps.invoice.status`.
-    #[serde(default)]
-    pub steps: Map,
-    /// When it began.
-    pub started: Timestamp,
-    /// Why it stopped at its step, if it did; a run that is through is no longer in the state.
-    #[serde(default)]
-    pub failed: Option<String>,
-    /// Began on preview: nothing it does leaves.
-    #[serde(default)]
-    pub preview: bool,
-}
-
-/// What a run waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wait {
-    /// A timer.
-    Timer(TimerId),
-    /// The outcome of a call.
-    Call(CallId),
-}
+use crate::engine::action::{self, Doing};
+use crate::engine::call::CallId;
+use crate::engine::decide::{Arrived, By, Deciding};
+use crate::engine::definition::{Definitions, Deliver, Flow, Step, StepKind};
+use crate::engine::event::RecordRef;
+use crate::engine::explain::Verdict;
+use crate::engine::gate::Imports;
+use crate::engine::log::Outcome;
+use crate::engine::rule;
+use crate::engine::scope::Stop;
+use crate::engine::state::{Entry, Key, Need, TimerId, Wake};
+use crate::engine::value::{Map, Value};
+use crate::engine::view::View;
 
 /// Flows that the event starts.
 pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
@@ -162,7 +123,9 @@ pub(super) fn start(
     let run_id = format!("r{}-{}", draft.event.seq, draft.number());
     if let Some(record) = record {
         let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
-        if let Some(Entry::Enrolled(running)) = enrolled(draft, &key, record)?.as_deref() {
+        if let Some(Entry::Enrolled(Enrolment { runs, .. })) = enrolled(draft, &key, record)?.as_deref()
+            && let Some(running) = runs.first()
+        {
             let former = draft.get(&Key::Run(running.clone()))?;
             let stuck = matches!(former.as_deref(), Some(Entry::Run(run)) if run.failed.is_some());
             if stuck {
@@ -175,7 +138,7 @@ pub(super) fn start(
                 return Ok(Started::Already(running.clone()));
             }
         }
-        draft.put(key, Entry::Enrolled(run_id.clone()));
+        draft.put(key, Entry::Enrolled(Enrolment { runs: vec![run_id.clone()], ..Enrolment::default() }));
     }
     let graph = Key::Graph(flow.hash.clone());
     if draft.get(&graph)?.is_none() {
@@ -189,11 +152,23 @@ pub(super) fn start(
         graph: flow.hash.clone(),
         record: record.cloned(),
         event: data.clone(),
-        step: 0,
-        waits: Vec::new(),
+        subject: record.map(ToString::to_string).unwrap_or_default(),
+        initiator: None,
+        strands: [(0, Strand::new(0, draft.event.at))].into(),
+        next: 1,
+        round: 1,
         steps: Map::new(),
+        vars: Map::new(),
+        path: Vec::new(),
+        undoable: Vec::new(),
+        then: None,
+        signals: Vec::new(),
+        awaits: std::collections::BTreeSet::new(),
+        resume: None,
+        deadline: None,
         started: draft.event.at,
         failed: None,
+        failing: None,
         preview: by.preview || flow.deliver == Deliver::Preview,
     };
     advance(draft, run, &flow)?;
@@ -249,27 +224,27 @@ fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result
     let Some(Entry::Graph(flow)) = graph.as_deref() else { return Ok(()) };
     let mut run = run.clone();
     // A dead call that is retried by hand and then succeeds takes its run along.
-    let waited = run.waits.len();
-    run.waits.retain(|w| w != wait);
-    if run.waits.len() == waited {
+    let waited = run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.len();
+    run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.retain(|w| w != wait);
+    if run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.len() == waited {
         return Ok(());
     }
     match answer {
         Some(Err(error)) => {
-            run.waits.push(wait.clone());
+            run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.push(wait.clone());
             fail(draft, run, flow, error);
             return Ok(());
         }
         Some(Ok(answer)) => {
-            if let Some(step) = flow.steps.get(run.step) {
+            if let Some(step) = flow.steps.get(run.strands.get(&0).map_or(0, |s| s.at)) {
                 run.steps.insert(step.id.clone(), answer.clone());
             }
         }
         None => {}
     }
-    if run.waits.is_empty() {
+    if run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.is_empty() {
         run.failed = None;
-        run.step += 1;
+        run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).at += 1;
         return advance(draft, run, flow);
     }
     draft.put(Key::Run(run.id.clone()), Entry::Run(run));
@@ -278,10 +253,12 @@ fn resume(draft: &mut Deciding<'_>, id: &str, wait: &Wait, answer: Option<Result
 
 /// Goes on from the run's step until something is to be waited for, or the end.
 fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Need> {
-    while let Some(step) = flow.steps.get(run.step) {
+    while let Some(step) = flow.steps.get(run.strands.get(&0).map_or(0, |s| s.at)) {
         let by = by(&run, Some(step));
         match one(draft, &mut run, flow, step, &by) {
-            Ok(()) if run.waits.is_empty() => run.step += 1,
+            Ok(()) if run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.is_empty() => {
+                run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).at += 1
+            }
             Ok(()) => {
                 draft.put(Key::Run(run.id.clone()), Entry::Run(run));
                 return Ok(());
@@ -294,7 +271,13 @@ fn advance(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow) -> Result<(), Ne
         }
     }
     let by = by(&run, None);
-    draft.say_of(&by, run.record.clone(), "end", Outcome::Done, Value::from([("steps", (run.step as u64).into())]));
+    draft.say_of(
+        &by,
+        run.record.clone(),
+        "end",
+        Outcome::Done,
+        Value::from([("steps", (run.strands.get(&0).map_or(0, |s| s.at) as u64).into())]),
+    );
     leave(draft, &run);
     Ok(())
 }
@@ -307,8 +290,9 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
             Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
             None => None,
         };
-        let (data, steps) = (&run.event, Some(&run.steps));
-        let view = View { deciding: draft, record, data, old: None, steps, calendar, arrival: false, letting: None };
+        let local = Local { run, scope: None, items: &Map::new(), answer: None };
+        let (data, local) = (&run.event, Some(&local));
+        let view = View { deciding: draft, record, data, old: None, local, calendar, arrival: false, letting: None };
         if !condition.test(&view)? {
             return Ok(());
         }
@@ -322,20 +306,26 @@ fn one(draft: &mut Deciding<'_>, run: &mut Run, flow: &Flow, step: &Step, by: &B
             let timer = TimerId { due: due.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
             draft.put(Key::Timer(timer), Entry::Timer(Wake::Run(run.id.clone())));
             draft.say_of(by, run.record.clone(), "wait", Outcome::Fired, Value::from([("until", due.into())]));
-            run.waits.push(Wait::Timer(timer));
+            run.strands.entry(0).or_insert_with(|| Strand::new(0, draft.event.at)).waits.push(Wait::Timer(timer));
         }
         StepKind::Do(action) => {
-            let (data, steps) = (&run.event, Some(&run.steps));
-            let doing = Doing { by, record: run.record.as_ref(), data, old: None, steps, calendar, letting: None };
+            let local = Local { run, scope: None, items: &Map::new(), answer: None };
+            let (data, local, retry) = (&run.event, Some(&local), None);
+            let doing = Doing { by, record: run.record.as_ref(), data, old: None, local, retry, calendar, letting: None };
             let calls = action::perform(draft, action, &doing)?;
-            run.waits.extend(calls.into_iter().map(Wait::Call));
+            run.strands
+                .entry(0)
+                .or_insert_with(|| Strand::new(0, draft.event.at))
+                .waits
+                .extend(calls.into_iter().map(Wait::Call));
         }
+        _ => return Err(Stop::Unevaluable("not yet".into())),
     }
     Ok(())
 }
 
 fn fail(draft: &mut Deciding<'_>, mut run: Run, flow: &Flow, why: &str) {
-    let step = flow.steps.get(run.step);
+    let step = flow.steps.get(run.strands.get(&0).map_or(0, |s| s.at));
     let at = step.map(|s| s.id.as_str()).unwrap_or_default();
     let detail = Value::from([("reason", "parked".into()), ("step", at.into()), ("error", why.into())]);
     draft.say_of(&by(&run, step), run.record.clone(), "run", Outcome::Failed, detail);
@@ -353,87 +343,4 @@ fn by(run: &Run, step: Option<&Step>) -> By {
         via: None,
         silent: false,
     }
-}
-
-/// What became of the runs of a record that was merged into another.
-///
-/// Stored format: JSON; new fields need `#[serde(default)]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Moved {
-    /// They go on with the winner.
-    #[serde(default)]
-    pub moved: Vec<String>,
-    /// They ended, since the winner is in a run of that flow itself.
-    #[serde(default)]
-    pub ended: Vec<String>,
-}
-
-/// A record was merged into another: its runs go on with that; of two of one flow the loser's ends as `merged`.
-pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &RecordRef) -> Result<Moved, Need> {
-    let definitions: &Definitions = draft.definitions;
-    let mut moved = Moved::default();
-    for flow in definitions.flows.keys() {
-        let Some((place, theirs)) = live(draft, flow, loser)? else { continue };
-        draft.remove(place);
-        let own = live(draft, flow, winner)?;
-        if own.as_ref().is_some_and(|(_, own)| own.failed.is_none()) {
-            let detail = Value::from([("reason", "merged".into())]);
-            draft.say_of(&by(&theirs, None), Some(winner.clone()), "run", Outcome::Suppressed, detail);
-            for wait in &theirs.waits {
-                if let Wait::Timer(timer) = wait {
-                    draft.remove(Key::Timer(*timer));
-                }
-            }
-            draft.remove(Key::Run(theirs.id.clone()));
-            moved.ended.push(theirs.id);
-            continue;
-        }
-        // One that has stopped at a step for good gives way, as it does to a new one.
-        if let Some((place, own)) = own {
-            draft.remove(place);
-            draft.remove(Key::Run(own.id));
-        }
-        draft.put(Key::Enrolled { flow: theirs.flow.clone(), subject: winner.to_string() }, Entry::Enrolled(theirs.id.clone()));
-        moved.moved.push(theirs.id.clone());
-        let run = Run { record: Some(winner.clone()), ..theirs };
-        draft.put(Key::Run(run.id.clone()), Entry::Run(run));
-    }
-    Ok(moved)
-}
-
-/// The records are two again: runs that moved go back as far as they have not ended. Those that cannot be had again.
-pub(super) fn unmerged(
-    draft: &mut Deciding<'_>,
-    runs: &Moved,
-    loser: &RecordRef,
-    winner: &RecordRef,
-) -> Result<Vec<String>, Need> {
-    let mut lost = runs.ended.clone();
-    for id in &runs.moved {
-        let entry = draft.get(&Key::Run(id.clone()))?;
-        let Some(Entry::Run(run)) = entry.as_deref().filter(|e| matches!(e, Entry::Run(r) if r.record.as_ref() == Some(winner)))
-        else {
-            lost.push(id.clone());
-            continue;
-        };
-        draft.remove(Key::Enrolled { flow: run.flow.clone(), subject: winner.to_string() });
-        draft.put(Key::Enrolled { flow: run.flow.clone(), subject: loser.to_string() }, Entry::Enrolled(id.clone()));
-        let run = Run { record: Some(loser.clone()), ..run.clone() };
-        draft.put(Key::Run(id.clone()), Entry::Run(run));
-    }
-    Ok(lost)
-}
-
-/// The run of a flow that a record is in, as long as it is there, and where that stands; also under a former id of the flow.
-fn live(draft: &Deciding<'_>, flow: &str, record: &RecordRef) -> Result<Option<(Key, Run)>, Need> {
-    let former = draft.definitions.flow_gates.get(flow).map(|g| g.was.as_slice()).unwrap_or_default();
-    for id in std::iter::once(flow).chain(former.iter().map(String::as_str)) {
-        let key = Key::Enrolled { flow: id.to_owned(), subject: record.to_string() };
-        let entry = draft.get(&key)?;
-        let Some(Entry::Enrolled(run)) = entry.as_deref() else { continue };
-        if let Some(Entry::Run(run)) = draft.get(&Key::Run(run.clone()))?.as_deref() {
-            return Ok(Some((key, run.clone())));
-        }
-    }
-    Ok(None)
 }
