@@ -257,7 +257,8 @@ fn filled() -> Here {
         ..Told::default()
     };
     let tags = [String::from("官网")].into();
-    let record = Record { fields, tags, told: [("website".to_owned(), told)].into(), created: at(0), changed: at(1) };
+    let told = [("website".to_owned(), told)].into();
+    let record = Record { fields, tags, told, created: at(0), changed: at(1), ..Record::default() };
     let change = |key, entry| (2, Change { key, entry: Some(Arc::new(entry)) });
     let mut changes = vec![change(Key::Record(lead()), Entry::Record(Arc::new(record)))];
     for (n, status, error) in [(1, Status::Dead, Some("550 no such user")), (2, Status::Queued, None)] {

@@ -165,6 +165,8 @@ fn body(body: &Body) -> String {
         Body::Command(Command::Edit(id, _)) => format!("edit {id}"),
         Body::Command(Command::Discard(id)) => format!("discard {id}"),
         Body::Command(Command::Silence(ask)) => format!("silence {} until {}", ask.rule, ask.until),
+        Body::Command(Command::Merge(ask)) => format!("merge {} ← {}", ask.winner, ask.loser),
+        Body::Command(Command::Unmerge(ask)) => format!("unmerge {}", ask.record),
         Body::Command(Command::Task(ask)) => format!("{} {}", ask.task, ask.person),
         Body::Command(Command::Run(ask)) => format!("{} {}", ask.run, ask.by),
         Body::Command(Command::Contact(ask)) => {

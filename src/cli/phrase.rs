@@ -123,6 +123,7 @@ impl Saying<'_> {
                 }
             }
             "record" => self.merged(),
+            "merge" | "unmerge" => self.united(),
             "reload" => self.reloaded(),
             "migrate" => self.migrated(line),
             "existing" => self.existing(),
@@ -229,6 +230,38 @@ impl Saying<'_> {
         }
         if let Some(entity) = self.take("entity") {
             self.say(clip(&entity, TEXT));
+        }
+    }
+
+    /// What two records that became one, or two again, came to.
+    fn united(&mut self) {
+        if let Some(from) = self.take("from") {
+            self.say(format!("← {}", clip(&from, TEXT)));
+        }
+        if let Some(Value::Map(filled)) = self.members.remove("filled") {
+            let rest = std::mem::replace(&mut self.members, filled);
+            self.fields();
+            self.members = rest;
+        }
+        if let Some(Value::List(tags)) = self.members.remove("tags") {
+            self.say(tags.iter().map(|t| format!("#{}", clip(&t.to_string(), TEXT))).collect::<Vec<_>>().join(" "));
+        }
+        let stays = [
+            ("into", "into", "并入"),
+            ("first", "first:", "先拆分:"),
+            ("missing", "missing:", "不存在:"),
+            ("kept", "changed since, kept:", "之后已改动,保留:"),
+            ("missed", "not made up for:", "不再补做:"),
+            ("runs", "runs not restored:", "无法恢复的运行:"),
+            ("windows", "counts stay as they are:", "统计保持现状:"),
+        ];
+        for (name, en, zh) in stays {
+            let Some(value) = self.members.remove(name) else { continue };
+            let text = match value {
+                Value::List(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                other => other.to_string(),
+            };
+            self.say(format!("{} {}", self.pick(en, zh), clip(&text, ERROR)));
         }
     }
 

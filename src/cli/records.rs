@@ -1,5 +1,7 @@
 //! `ifthen records`: what is known of each lead, deal, ticket; now, or as it was once an event had been decided.
 
+mod merge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +46,10 @@ enum What {
     List(List),
     /// One record: its fields, what each source told last, its latest log lines
     Show(Show),
+    /// Make two records one: what the first has not got it takes from the second, whose id leads to it from then on
+    Merge(merge::Merge),
+    /// Make a record that was merged into another one of its own again, as far as that can be done
+    Unmerge(merge::Unmerge),
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +88,8 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     let place = context.place()?;
     match (&args.what, &args.list) {
         (Some(What::Show(args)), _) => show(&place, args, out),
+        (Some(What::Merge(args)), _) => merge::merge(context, &place, args, out),
+        (Some(What::Unmerge(args)), _) => merge::unmerge(&place, args, out),
         (Some(What::List(args)), _) | (None, Some(args)) => list(&place, args, out),
         (None, None) => anyhow::bail!("name an entity: `ifthen records lead`"),
     }
@@ -199,12 +207,16 @@ fn show(place: &Place, args: &Show, out: &mut Out) -> anyhow::Result<Exit> {
     let reader = place.reader()?;
     let lang = place.lang();
     let at = &args.record;
-    let key = Key::Record(at.clone());
-    let entry = match args.as_of {
-        Some(seq) => reader.as_of(&key, seq)?,
-        None => reader.load(&key)?,
-    };
-    let Some(Entry::Record(record)) = entry.as_deref() else {
+    let (at, record, led) = merge::find(&reader, at, args.as_of)?;
+    if let Some(redirect) = led.filter(|_| !args.json) {
+        let (from, time) = (&args.record, when::full(redirect.at, &place.speech.zone));
+        out.line(lang.pick(
+            format!("{from} was merged into {} {time}", redirect.to),
+            format!("{from} 已于 {time} 合并到 {}", redirect.to),
+        ))?;
+    }
+    let at = &at;
+    let Some(record) = record.as_deref() else {
         let then = args.as_of.map(|seq| lang.pick(format!(" as of e{seq}"), format!("(截至 e{seq})"))).unwrap_or_default();
         eprintln(&lang.pick(format!("ifthen: there is no record {at}{then}"), format!("ifthen: 没有记录 {at}{then}")));
         return Ok(Exit::Failed);

@@ -282,7 +282,7 @@ mod tests {
     use crate::engine::entity::From;
 
     fn check(path: &str, of: &[&'static str], expect: Option<(usize, Option<&str>)>) {
-        let field = |kind| Field { kind, from: From::Anyone };
+        let field = |kind| Field { kind, from: From::Anyone, opt_out: false };
         let lead = [
             ("amount", FieldKind::Money),
             ("owner", FieldKind::Person),

@@ -10,6 +10,7 @@ use crate::engine::definition::{Person, Team};
 use crate::engine::event::{RecordRef, Upsert};
 use crate::engine::flow;
 use crate::engine::log::Outcome;
+use crate::engine::merge::{Ask, Undoing};
 use crate::engine::value::{Map, Value};
 
 /// One test.
@@ -105,6 +106,10 @@ pub enum ActKind {
         /// What.
         upsert: Upsert,
     },
+    /// A person merges two records.
+    Merge(Ask),
+    /// A person makes them two again.
+    Unmerge(Undoing),
     /// A source posts, and its mapping is applied.
     Post {
         /// Who.

@@ -69,6 +69,12 @@ static FIELD: Keys = Keys {
         may("of", List(&Text), "For a choice: the words", "可选值"),
         may("to", Name, "For a ref: the entity", "引用的实体"),
         may("from", Name, "Who may set it: `ifthen`, or one source", "允许写入的来源:`ifthen` 或某个来源"),
+        may(
+            "opt_out",
+            Bool,
+            "For a boolean: `true` wins where records are merged",
+            "布尔字段:合并记录时 `true` 优先(退订、拒绝联系)",
+        ),
     ]],
     one_of: &[],
     later: &[],

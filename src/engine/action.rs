@@ -213,7 +213,7 @@ fn create(draft: &mut Deciding<'_>, what: &Create, doing: &Doing<'_>) -> Result<
     let id = fields.get(&entity.key).map(ToString::to_string).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| unevaluable(format!("the key field {} is empty", entity.key)))?;
     let at = RecordRef { entity: what.entity.clone(), id };
-    if draft.record(&at)?.is_some() {
+    if let (at, Some(_)) = draft.found(&at)? {
         draft.say_of(doing.by, Some(at), "create", Outcome::Suppressed, Value::from([("reason", "exists".into())]));
         return Ok(());
     }

@@ -17,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{approval, clock, flow, mail, outbox, quarantine, rule, schedule, silence, sweep, window};
+use super::{approval, clock, flow, mail, merge, outbox, quarantine, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -76,13 +76,16 @@ impl Arrived<'_> {
 /// What an event brings before anything is woken by it. `None`: one of the engine's own, which wakes nothing.
 pub(super) fn arrive<'e>(draft: &mut Deciding<'e>) -> Result<Option<Arrived<'e>>, Need> {
     let event: &'e Event = draft.event;
+    if !event.body.is_own() {
+        draft.about = event.record.as_ref().map(|at| draft.resolve(at)).transpose()?;
+    }
     let (data, old) = match &event.body {
         Body::Happened { data, upsert } => {
             if let Some(seq) = event.replay_of() {
                 draft.say(&By::default(), "replay", Outcome::Done, Value::from([("of", event::id(seq).into())]));
             }
             if let Some(upsert) = upsert {
-                merge(draft, upsert)?;
+                told(draft, upsert)?;
             }
             match event.name.as_str() {
                 SOURCE_FAILED => draft.say(&By::default(), "read", Outcome::Failed, data.clone()),
@@ -121,6 +124,8 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Mail(told) => mail::told(draft, told)?,
         Body::Command(Command::Task(ask)) => approval::command(draft, ask)?,
         Body::Command(Command::Run(ask)) => flow::command(draft, ask)?,
+        Body::Command(Command::Merge(ask)) => merge::merge(draft, ask)?,
+        Body::Command(Command::Unmerge(ask)) => merge::undo::unmerge(draft, ask)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -167,20 +172,24 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
 }
 
 /// Merges what a source tells about a record, before any rule sees the event.
-fn merge(draft: &mut Deciding<'_>, upsert: &Upsert) -> Result<(), Need> {
+fn told(draft: &mut Deciding<'_>, upsert: &Upsert) -> Result<(), Need> {
     let Some(entity) = draft.definitions.entities.get(&upsert.record.entity) else {
         let detail = Value::from([("reason", "entity".into()), ("entity", upsert.record.entity.as_str().into())]);
         draft.say(&By::default(), "record", Outcome::Failed, detail);
         return Ok(());
     };
-    let before = draft.record(&upsert.record)?;
+    let (at, before) = draft.found(&upsert.record)?;
+    let under = Some(upsert.record.id.as_str()).filter(|id| *id != at.id);
     let mut record = before.as_deref().cloned().unwrap_or_default();
     let source = draft.event.origin.as_str();
-    let refused = record.merge(source, upsert, entity);
-    record.fields.entry(entity.key.clone()).or_insert_with(|| upsert.record.id.as_str().into());
-    let told_news = before.as_ref().is_none_or(|b| b.told != record.told);
+    let refused = record.merge(source, upsert, entity, under);
+    record.fields.entry(entity.key.clone()).or_insert_with(|| at.id.as_str().into());
+    let told_news = before.as_ref().is_none_or(|b| b.told != record.told || b.merged != record.merged);
     let old = record.difference(before.as_deref().unwrap_or(&Record::default()));
     let mut detail = Map::new();
+    if let Some(id) = under {
+        detail.insert("under".into(), id.into());
+    }
     if before.is_none() {
         detail.insert("created".into(), true.into());
     } else if !old.is_empty() {
@@ -198,7 +207,7 @@ fn merge(draft: &mut Deciding<'_>, upsert: &Upsert) -> Result<(), Need> {
     draft.say(&By::default(), "record", outcome, Value::Map(detail));
     if told_news || outcome == Outcome::Done {
         let by = source.to_owned();
-        draft.put_record(&upsert.record, record, &by)?;
+        draft.put_record(&at, record, &by)?;
     }
     Ok(())
 }
@@ -241,6 +250,8 @@ pub(super) struct Deciding<'a> {
     pub(super) state: &'a State,
     pub(super) event: &'a Event,
     pub(super) now: Timestamp,
+    /// The record that the event is about: where that was merged into another, the other.
+    pub(super) about: Option<RecordRef>,
     changed: BTreeMap<Key, Option<Arc<Entry>>>,
     /// Records changed here: as they were, and who changed them last.
     touched: BTreeMap<RecordRef, (Option<Arc<Entry>>, String)>,
@@ -267,6 +278,7 @@ impl<'a> Deciding<'a> {
             state,
             event,
             now,
+            about: event.record.clone(),
             changed: BTreeMap::new(),
             touched: BTreeMap::new(),
             emits: Vec::new(),
@@ -283,8 +295,8 @@ impl<'a> Deciding<'a> {
     pub(super) fn run(&mut self) -> Result<(), Need> {
         match arrive(self)? {
             Some(arrived) => {
-                if let (Body::Created { .. } | Body::Changed { .. }, Some(record)) = (&self.event.body, &self.event.record) {
-                    schedule::armed::changed(self, record, matches!(self.event.body, Body::Created { .. }))?;
+                if let (Body::Created { .. } | Body::Changed { .. }, Some(record)) = (&self.event.body, self.about.clone()) {
+                    schedule::armed::changed(self, &record, matches!(self.event.body, Body::Created { .. }))?;
                 }
                 rule::wake(self, &arrived)?;
                 flow::arrived(self, &arrived)?;
@@ -319,18 +331,30 @@ impl<'a> Deciding<'a> {
         self.changed.insert(key, None);
     }
 
-    /// A record, if there is one.
+    /// A record, if there is one: where it was merged into another, the other.
     pub(super) fn record(&self, record: &RecordRef) -> Result<Option<Arc<Record>>, Need> {
-        Ok(self.get(&Key::Record(record.clone()))?.and_then(|e| as_record(&e)))
+        Ok(self.found(record)?.1)
     }
 
-    /// A record as it was before this decision, if there was one.
-    pub(super) fn record_before(&self, record: &RecordRef) -> Result<Option<Arc<Record>>, Need> {
-        Ok(self.state.get(&Key::Record(record.clone()))?.and_then(as_record))
+    /// A record by any of its ids, and the one that is its own.
+    pub(super) fn found(&self, record: &RecordRef) -> Result<(RecordRef, Option<Arc<Record>>), Need> {
+        merge::follow(record, |key| self.get(key))
+    }
+
+    /// As it was before this decision.
+    pub(super) fn found_before(&self, record: &RecordRef) -> Result<(RecordRef, Option<Arc<Record>>), Need> {
+        merge::follow(record, |key| self.state.get(key).map(Option::<&Arc<Entry>>::cloned))
+    }
+
+    /// The own id of a record that goes by this one.
+    pub(super) fn resolve(&self, record: &RecordRef) -> Result<RecordRef, Need> {
+        Ok(self.found(record)?.0)
     }
 
     /// Changes a record; `created` / `changed` events follow when the decision is finished.
     pub(super) fn put_record(&mut self, at: &RecordRef, mut record: Record, by: &str) -> Result<(), Need> {
+        // A redirect is never written over.
+        let at = &self.resolve(at)?;
         let key = Key::Record(at.clone());
         let before = self.get(&key)?;
         match before.as_deref() {
@@ -383,7 +407,7 @@ impl<'a> Deciding<'a> {
 
     /// Writes a line into the action log.
     pub(super) fn say(&mut self, by: &By, action: &str, outcome: Outcome, detail: Value) {
-        let record = self.event.record.clone();
+        let record = self.about.clone();
         self.say_of(by, record, action, outcome, detail);
     }
 
@@ -443,9 +467,4 @@ impl<'a> Deciding<'a> {
         let changes = self.changed.into_iter().map(|(key, entry)| Change { key, entry }).collect();
         Decision { changes, emits: self.emits, log: self.log }
     }
-}
-
-/// The record in an entry.
-pub(super) fn as_record(entry: &Arc<Entry>) -> Option<Arc<Record>> {
-    if let Entry::Record(record) = entry.as_ref() { Some(Arc::clone(record)) } else { None }
 }

@@ -29,6 +29,8 @@ pub struct Field {
     pub kind: FieldKind,
     /// Who may set it.
     pub from: From,
+    /// It says that somebody does not want something: where records are merged, `true` wins.
+    pub opt_out: bool,
 }
 
 /// Who may set a field.

@@ -264,6 +264,10 @@ pub enum Command {
     EndSilence(u64),
     /// The clock is right as it is: what is driven by time goes on.
     ConfirmClock,
+    /// Two records are one.
+    Merge(super::merge::Ask),
+    /// They are two after all.
+    Unmerge(super::merge::Undoing),
     /// About what people are asked to decide or to answer.
     Task(Box<super::approval::Ask>),
     /// About a run.

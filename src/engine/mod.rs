@@ -31,6 +31,7 @@ pub mod link;
 pub mod log;
 pub mod lookup;
 pub mod mail;
+pub mod merge;
 mod merging;
 pub mod outbox;
 pub mod quarantine;

@@ -152,11 +152,17 @@ pub(super) fn by_text(text: &str) -> By {
     by
 }
 
-fn say(draft: &mut Deciding<'_>, call: &Call, outcome: Outcome, members: Vec<(&str, Value)>) {
+fn say(draft: &mut Deciding<'_>, call: &Call, outcome: Outcome, members: Vec<(&str, Value)>) -> Result<(), Need> {
     let mut detail: Map = members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     detail.insert("call".into(), call.id.to_string().into());
     detail.insert("attempt".into(), u64::from(call.attempt).into());
-    draft.say_of(&by_of(call), call.record.clone(), call.request.action(), outcome, Value::Map(detail));
+    // The log knows it by the record that it is about by now.
+    let record = match &call.record {
+        Some(at) => Some(draft.resolve(at)?),
+        None => None,
+    };
+    draft.say_of(&by_of(call), record, call.request.action(), outcome, Value::Map(detail));
+    Ok(())
 }
 
 /// The shell is ready to attempt the first of these; the others wait behind it and may be merged into it.
@@ -178,7 +184,7 @@ pub(super) fn start(draft: &mut Deciding<'_>, ids: &[CallId]) -> Result<(), Need
         // Out of its lane, so that it holds up nobody: what goes at the same time keeps its order.
         call.lane = quiet::lane(&call.lane, until);
         call.due = until;
-        say(draft, &call, Outcome::Suppressed, vec![("reason", "quiet".into()), ("until", until.into())]);
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "quiet".into()), ("until", until.into())])?;
         draft.put(Key::Call(*first), Entry::Call(call));
         return Ok(());
     }
@@ -233,7 +239,7 @@ fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Resul
 
 /// Takes a carrier apart again: each goes its own way, and none travels with others any more.
 fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
-    say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())]);
+    say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())])?;
     for id in std::mem::take(&mut call.carries) {
         if let Some(mut carried) = load(draft, id)? {
             carried.status = Status::Queued;
@@ -269,7 +275,7 @@ pub(super) fn cancel(draft: &mut Deciding<'_>, id: CallId, why: &str) -> Result<
         draft.put(Key::Call(id), Entry::Call(call));
         return Ok(Left::OnItsWay);
     }
-    say(draft, &call, Outcome::Suppressed, vec![("reason", "cancelled".into()), ("why", why.into())]);
+    say(draft, &call, Outcome::Suppressed, vec![("reason", "cancelled".into()), ("why", why.into())])?;
     draft.remove(Key::Call(id));
     Ok(if call.unknown { Left::Unknown } else { Left::Nothing })
 }
@@ -287,11 +293,11 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, afte
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
             let merged = [("merged", call.id.to_string().into())];
-            say(draft, &carried, Outcome::Suppressed, why.iter().cloned().chain(merged).collect());
+            say(draft, &carried, Outcome::Suppressed, why.iter().cloned().chain(merged).collect())?;
         }
         draft.remove(Key::Call(*id));
     }
-    say(draft, call, Outcome::Suppressed, why);
+    say(draft, call, Outcome::Suppressed, why)?;
     draft.remove(Key::Call(call.id));
     match (&call.run, after) {
         (Some(run), After::Goes(answer)) => flow::answered(draft, run, call.id, Ok(&answer)),
@@ -304,7 +310,7 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, afte
 pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome: &Ended) -> Result<(), Need> {
     let Some(mut call) = load(draft, id)? else { return Ok(()) };
     if call.status != Status::Started || call.attempt != attempt {
-        say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())]);
+        say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())])?;
         return Ok(());
     }
     // Only what was throttled has surely not arrived; what may have arrived stays as it is, under its key.
@@ -315,7 +321,7 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
         Ended::Done(answer) => done(draft, call, answer),
         Ended::Unknown { detail } => {
             call.unknown = true;
-            say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())]);
+            say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())])?;
             again(draft, call, detail)
         }
         Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
@@ -342,11 +348,11 @@ fn done(draft: &mut Deciding<'_>, call: Call, answer: &Value) -> Result<(), Need
         draft.put(Key::Budget(call.connection.clone()), Entry::Budget(state));
     }
     let status = answer.at(&["status"]).cloned();
-    say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect());
+    say(draft, &call, Outcome::Done, status.map(|s| ("status", s)).into_iter().collect())?;
     consent::delivered(draft, &call, answer)?;
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())]);
+            say(draft, &carried, Outcome::Done, vec![("merged", call.id.to_string().into())])?;
         }
         draft.remove(Key::Call(*id));
     }
@@ -369,7 +375,7 @@ fn again(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     call.due = after(draft.now, jittered(wait, call.id, call.attempt));
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
-    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())]);
+    say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())])?;
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
@@ -396,7 +402,7 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, 
         &call,
         Outcome::Retrying,
         vec![("error", error.into()), ("next", until.into()), ("held", call.connection.as_str().into())],
-    );
+    )?;
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
@@ -404,10 +410,10 @@ fn hold(draft: &mut Deciding<'_>, mut call: Call, said: Option<SignedDuration>, 
 fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
     call.status = Status::Dead;
     call.error = Some(error.to_owned());
-    say(draft, &call, Outcome::Dead, vec![("error", error.into())]);
+    say(draft, &call, Outcome::Dead, vec![("error", error.into())])?;
     for id in &call.carries {
         if let Some(carried) = load(draft, *id)? {
-            say(draft, &carried, Outcome::Dead, vec![("merged", call.id.to_string().into()), ("error", error.into())]);
+            say(draft, &carried, Outcome::Dead, vec![("merged", call.id.to_string().into()), ("error", error.into())])?;
         }
     }
     let data = Value::from([
@@ -435,14 +441,14 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         return Ok(());
     };
     if !matches!(call.status, Status::Queued | Status::Dead) {
-        say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())]);
+        say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())])?;
         return Ok(());
     }
     match command {
-        Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())]),
+        Command::Retry(_) => say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())])?,
         Command::Edit(_, request) => {
             if request.action() != call.request.action() {
-                say(draft, &call, Outcome::Failed, vec![("reason", "another kind".into()), ("error", request.action().into())]);
+                say(draft, &call, Outcome::Failed, vec![("reason", "another kind".into()), ("error", request.action().into())])?;
                 return Ok(());
             }
             call.request = (**request).clone();
@@ -450,13 +456,13 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
             // What was edited stands for all that it carries, and takes in nobody else.
             call.own = None;
             call.tried = !call.carries.is_empty();
-            say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())]);
+            say(draft, &call, Outcome::Retrying, vec![("reason", "edited".into())])?;
         }
         Command::Discard(_) => {
             return withdraw(draft, &call, vec![("reason", "discarded".into())], After::Ends);
         }
         Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
-        Command::Task(_) | Command::Run(_) | Command::Contact(_) => {}
+        Command::Task(_) | Command::Run(_) | Command::Contact(_) | Command::Merge(_) | Command::Unmerge(_) => {}
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;

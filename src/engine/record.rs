@@ -22,6 +22,9 @@ pub struct Record {
     /// What each source told last, by source: the base of the three-way merge.
     #[serde(default)]
     pub told: BTreeMap<String, Told>,
+    /// The ids that lead here since their records were merged into this one, and what each source told last under each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merged: BTreeMap<String, BTreeMap<String, Told>>,
     /// When it came to be here.
     #[serde(default)]
     pub created: Timestamp,
@@ -85,12 +88,18 @@ impl Record {
     /// Merges what a source tells; returns what was told anew and not taken.
     ///
     /// A field changes only where the source's own value changed since it last told us: a stale copy, or the echo of our own
-    /// write-back, changes nothing. News older than the last told are not news.
-    pub fn merge(&mut self, source: &str, upsert: &Upsert, entity: &Entity) -> Vec<Refused> {
-        let told = self.told.entry(source.to_owned()).or_default();
+    /// write-back, changes nothing. News older than the last told are not news. What is told under an id that was merged into
+    /// this record is compared with what was told under that id.
+    pub fn merge(&mut self, source: &str, upsert: &Upsert, entity: &Entity, under: Option<&str>) -> Vec<Refused> {
+        let memory = match under {
+            Some(id) => self.merged.entry(id.to_owned()).or_default(),
+            None => &mut self.told,
+        };
+        let told = memory.entry(source.to_owned()).or_default();
         let mut refused = Vec::new();
         let mut noted = Vec::new();
-        for (field, value) in &upsert.fields {
+        // Another id never becomes this record's own.
+        for (field, value) in upsert.fields.iter().filter(|(field, _)| under.is_none() || **field != entity.key) {
             let mut refuse = |reason| refused.push(Refused { field: field.clone(), reason });
             let same = told.fields.get(field) == Some(value);
             if told.is_late(field, upsert.at) {
@@ -157,7 +166,7 @@ mod tests {
     use super::*;
 
     fn entity() -> Entity {
-        let field = |from| Field { kind: FieldKind::Text, from };
+        let field = |from| Field { kind: FieldKind::Text, from, opt_out: false };
         let fields =
             [("stage", From::Anyone), ("owner", From::Anyone), ("pool", From::Ifthen), ("erp_no", From::Source("erp".into()))];
         Entity { key: "id".into(), fields: fields.map(|(n, f)| (n.to_owned(), field(f))).into(), ..Entity::default() }
@@ -168,7 +177,8 @@ mod tests {
         let before = record.clone();
         let fields = tells.iter().map(|(k, v)| ((*k).to_owned(), if v.is_empty() { Value::Null } else { (*v).into() })).collect();
         let record_ref = RecordRef { entity: "lead".into(), id: "L1".into() };
-        record.merge(source, &Upsert { record: record_ref, fields, at: at.map(|t| t.parse().unwrap()) }, &entity());
+        let upsert = Upsert { record: record_ref, fields, at: at.map(|t| t.parse().unwrap()) };
+        record.merge(source, &upsert, &entity(), None);
         let changed: Vec<(String, String)> =
             record.difference(&before).keys().map(|k| (k.clone(), record.value(k).to_string())).collect();
         let expect: Vec<(String, String)> = expect.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

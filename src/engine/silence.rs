@@ -124,6 +124,29 @@ pub(super) fn end(draft: &mut Deciding<'_>, seq: u64) -> Result<(), Need> {
     Ok(())
 }
 
+/// A record was merged into another: what was silent for it is silent for that. The numbers of those silences.
+pub(super) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, winner: &RecordRef) -> Result<Vec<u64>, Need> {
+    let all = current(draft)?;
+    let moved: Vec<u64> = all.iter().filter(|s| s.ask.record.as_ref() == Some(loser)).map(|s| s.seq).collect();
+    redirect(draft, all, &moved, winner);
+    Ok(moved)
+}
+
+/// They are two again: those of them that still are in force are for the one they were asked for.
+pub(super) fn unmerged(draft: &mut Deciding<'_>, moved: &[u64], loser: &RecordRef) -> Result<(), Need> {
+    let all = current(draft)?;
+    redirect(draft, all, moved, loser);
+    Ok(())
+}
+
+fn redirect(draft: &mut Deciding<'_>, mut all: Vec<Silence>, moved: &[u64], to: &RecordRef) {
+    if moved.is_empty() {
+        return;
+    }
+    all.iter_mut().filter(|s| moved.contains(&s.seq)).for_each(|s| s.ask.record = Some(to.clone()));
+    draft.put(Key::Silences, Entry::Silences(all));
+}
+
 fn current(draft: &Deciding<'_>) -> Result<Vec<Silence>, Need> {
     let entry = draft.get(&Key::Silences)?;
     Ok(all(entry.as_deref()).iter().filter(|s| draft.now < s.ask.until).cloned().collect())

@@ -317,6 +317,8 @@ super::serde_as_text!(Key, "a key such as record/lead/L20");
 pub enum Entry {
     /// Under [`Key::Record`].
     Record(Arc<Record>),
+    /// Under [`Key::Record`]: it was merged into another.
+    Redirect(Arc<super::merge::Redirect>),
     /// Under [`Key::Mark`]: when.
     Mark(Timestamp),
     /// Under [`Key::Gate`]: when a limit counted a firing, oldest first.

@@ -214,6 +214,9 @@ pub(super) fn slice(draft: &mut Deciding<'_>, slice: &Slice) -> Result<(), Need>
     if let Over::Records { entity, after } = &mut sweep.over {
         for id in &slice.ids {
             let record = RecordRef { entity: entity.clone(), id: id.clone() };
+            if draft.resolve(&record)? != record {
+                continue; // merged into another, which has its own turn
+            }
             sweep.counts.seen += 1;
             match &sweep.what {
                 What::Arm { keep, .. } => armed::sweep(draft, &schedule, &record, *keep, sweep.at, &mut sweep.counts)?,

@@ -112,7 +112,11 @@ impl<'a> View<'a> {
     fn referred(&self, at: &RecordRef) -> Result<Option<Arc<Record>>, Stop> {
         Ok(match &self.record {
             Some((own, record)) if self.arrival && own == at => Some(Arc::clone(record)),
-            _ if self.arrival => self.deciding.record_before(at)?,
+            Some((own, record)) if self.arrival => match self.deciding.found_before(at)? {
+                (found, _) if found == *own => Some(Arc::clone(record)),
+                (_, found) => found,
+            },
+            _ if self.arrival => self.deciding.found_before(at)?.1,
             _ => self.deciding.record(at)?,
         })
     }

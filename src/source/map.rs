@@ -295,7 +295,7 @@ mod tests {
             ("seen", FieldKind::Time),
             ("tags", FieldKind::List),
         ];
-        let field = |kind| Field { kind, from: From::Anyone };
+        let field = |kind| Field { kind, from: From::Anyone, opt_out: false };
         let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }
     }

@@ -10,6 +10,7 @@ mod mail;
 mod metric;
 mod preference;
 mod quarantine;
+mod record;
 mod replay;
 mod run;
 mod silence;
@@ -46,6 +47,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/silences", post(silence::begin))
                 .route("/api/silences/{id}/end", post(silence::end))
                 .route("/api/quarantine/{event}/{what}", post(quarantine::settle))
+                .route("/api/records/{entity}/{id}/{what}", post(record::change))
                 .route("/api/clock/confirm", post(control::clock))
                 .route("/api/contacts", post(contact::set))
                 .route("/api/runs/{id}/{act}", post(run::act))

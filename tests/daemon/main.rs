@@ -23,6 +23,7 @@ mod gate;
 mod history;
 mod lead;
 mod mail;
+mod merge;
 mod outage;
 mod poll;
 mod quarantine;

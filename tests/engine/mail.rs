@@ -148,7 +148,7 @@ fn consent_is_asked_for_at_the_moment_of_sending() {
     let rules = "rules:\n  news: { when: lead.created, then: [ { email: { to: '{{ email }}', subject: 一, text: 二, marketing: true } } ] }\n";
     let mut world = World::new(rules);
     let lead = Arc::make_mut(&mut world.definitions).entities.get_mut("lead").unwrap();
-    lead.fields.insert("wants".into(), Field { kind: FieldKind::Boolean, from: From::Anyone });
+    lead.fields.insert("wants".into(), Field { kind: FieldKind::Boolean, from: From::Anyone, opt_out: false });
     lead.consent = Some("wants".into());
     for (id, before, after, expect) in [
         ("L1", true, true, "news email done"),

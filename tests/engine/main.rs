@@ -6,6 +6,7 @@ mod calendar;
 mod flow;
 mod gate;
 mod mail;
+mod merge;
 mod outbox;
 mod overdue;
 mod quarantine;

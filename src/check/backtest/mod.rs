@@ -236,7 +236,9 @@ fn is_told(body: &Body) -> bool {
         Body::Created { .. } | Body::Changed { .. } => false, // follow from others, never roots
         Body::Due(_) | Body::Start(_) | Body::Slice(_) | Body::Ended { .. } => false,
         Body::Command(Command::Retry(_) | Command::Edit(..) | Command::Discard(_)) => false,
-        Body::Command(Command::Silence(_) | Command::EndSilence(_) | Command::Contact(_)) => true,
+        Body::Command(
+            Command::Silence(_) | Command::EndSilence(_) | Command::Merge(_) | Command::Unmerge(_) | Command::Contact(_),
+        ) => true,
         // Of a mail of the recorded history: neither side has sent just that one.
         Body::Mail(told) => matches!(told.about, About::Address(_)),
         // Runs and tasks are numbered by the events that began them: what was said about those of then fits none here.

@@ -173,6 +173,8 @@ impl<'a> World<'a> {
                 let body = Body::Happened { data: Value::Map(upsert.fields.clone()), upsert: Some(upsert.clone()) };
                 Ok(vec![Draft { record: Some(upsert.record.clone()), ..own(&format!("{source}.received"), source, body) }])
             }
+            ActKind::Merge(ask) => Ok(vec![self.commanded(Command::Merge(ask.clone()))]),
+            ActKind::Unmerge(ask) => Ok(vec![self.commanded(Command::Unmerge(ask.clone()))]),
             ActKind::Post { source, body, headers } => self.posted(source, body, headers),
             ActKind::Decide { .. } | ActKind::Run { .. } => Ok(Vec::new()), // done above
         };
@@ -207,6 +209,10 @@ impl<'a> World<'a> {
         let refused = person::refused(self.facts().get(before..).unwrap_or_default());
         self.pass(self.inner.now)?;
         Ok(refused.into_iter().collect())
+    }
+
+    fn commanded(&self, command: Command) -> Draft {
+        Draft::own("ifthen.command", self.inner.now, Body::Command(command))
     }
 
     /// What a source's mapping makes of a post. Nobody is asked for a signature: the secrets are not here.

@@ -459,7 +459,7 @@ record:
     #[test]
     fn an_entity_that_is_there_is_only_mapped() {
         use crate::engine::entity::{Field, FieldKind, From};
-        let field = || Field { kind: FieldKind::Text, from: From::Anyone };
+        let field = || Field { kind: FieldKind::Text, from: From::Anyone, opt_out: false };
         let fields = [("no".to_owned(), field()), ("name".to_owned(), field())].into();
         let lead = Entity { key: "no".into(), fields, ..Entity::default() };
         let definitions = Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() };

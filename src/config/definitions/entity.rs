@@ -24,11 +24,11 @@ impl Compiler<'_> {
                     self.sink.say(entry.at, &t::RESERVED_NAME, [entry.key.as_str().into()]);
                 }
                 // What could not be read may hold anything, so that nothing more is said about it.
-                let field = self.field(entry).unwrap_or(Field { kind: FieldKind::Any, from: From::Anyone });
+                let field = self.field(entry).unwrap_or(Field { kind: FieldKind::Any, from: From::Anyone, opt_out: false });
                 entity.fields.insert(entry.key.clone(), field);
             }
             // The key is a field whether it is listed or not.
-            let key = Field { kind: FieldKind::Text, from: From::Anyone };
+            let key = Field { kind: FieldKind::Text, from: From::Anyone, opt_out: false };
             entity.fields.entry(entity.key.clone()).or_insert(key);
             entity.consent = item.node.get("consent").and_then(|n| self.consent(n, &entity));
             self.entities.insert(item.id.to_owned(), entity);
@@ -51,18 +51,19 @@ impl Compiler<'_> {
     }
 
     fn field(&self, entry: &Entry) -> Option<Field> {
-        Some(Field { kind: self.kind_of_field(&entry.value)?, from: self.from(&entry.value) })
+        let opt_out = entry.value.get("opt_out").and_then(scalar::boolean).unwrap_or(false);
+        Some(Field { kind: self.kind_of_field(&entry.value)?, from: self.from(&entry.value), opt_out })
     }
 
     /// What a field holds, of an entity or a form.
     pub(super) fn kind_of_field(&self, node: &Node) -> Option<FieldKind> {
         let word = node.text().or(node.text_at("type"))?;
-        for (option, of) in [("country", "phone"), ("of", "choice"), ("to", "ref")] {
+        for (option, of) in [("country", "phone"), ("of", "choice"), ("to", "ref"), ("opt_out", "boolean")] {
             match node.get(option) {
                 Some(value) if word != of => {
                     self.sink.say(value.at, &t::OPTION_SENSELESS, [word.into(), option.into()]);
                 }
-                None if word == of && option != "country" => {
+                None if word == of && !matches!(option, "country" | "opt_out") => {
                     self.sink.say(node.at, &t::OPTION_NEEDED, [word.into(), option.into()]);
                 }
                 _ => {}

@@ -13,7 +13,7 @@ use super::rule::{RESERVED, is_event};
 use crate::engine::mail;
 
 /// What record changes say in this version.
-const SAID: &[&str] = &["created", "changed"];
+const SAID: &[&str] = &["created", "changed", "merged"];
 /// What the engine says itself, where somebody may listen.
 const OWN: &[&str] = &[
     "ifthen.call.dead",

@@ -12,6 +12,7 @@ use super::{Compiler, Item, told};
 use crate::engine::entity::{self, FieldKind};
 use crate::engine::event::{RecordRef, Upsert};
 use crate::engine::mail;
+use crate::engine::merge::{Ask, Undoing};
 use crate::engine::value::{Map, Value};
 
 /// Who tells what happens where a test does not say.
@@ -107,6 +108,8 @@ impl Compiler<'_> {
             "tell" => vec![self.tell(node)],
             "post" => vec![self.post(node)],
             "decide" => node.one_or_more().iter().flat_map(|n| self.decide(n)).collect(),
+            "merge" => vec![self.merged(node)],
+            "unmerge" => vec![self.unmerged(node)],
             word => self.ask_run(word, node).into_iter().collect(),
         };
         let act = |kind| Act { place: self.spot(entry.at), import, kind };
@@ -155,6 +158,26 @@ impl Compiler<'_> {
             }
         }
         Some(ActKind::Tell { source, upsert: Upsert { record, fields, at: None } })
+    }
+
+    /// `merge: { lead: [L1, L2] }`
+    fn merged(&self, node: &Node) -> Option<ActKind> {
+        let [entry] = node.entries() else {
+            self.sink.say(node.at, &t::MERGE_TWO, []);
+            return None;
+        };
+        let of = |id: &Node| self.record_ref(id.at, &format!("{}/{}", entry.key, id.text()?));
+        let [winner, loser] = entry.value.items() else {
+            self.sink.say(entry.value.at, &t::MERGE_TWO, []);
+            return None;
+        };
+        Some(ActKind::Merge(Ask { winner: of(winner)?, loser: of(loser)?, by: TELLER.into() }))
+    }
+
+    /// `unmerge: lead/L2`
+    fn unmerged(&self, node: &Node) -> Option<ActKind> {
+        let record = self.record_ref(node.at, node.text()?)?;
+        Some(ActKind::Unmerge(Undoing { record, by: TELLER.into() }))
     }
 
     fn post(&self, node: &Node) -> Option<ActKind> {

@@ -45,6 +45,13 @@ static STEP: Keys = Keys {
         may("retry", ScalarOr(&Name, &Object(&decided::RUN)), "A run that stands still tries again", "让停住的运行重试"),
         may("skip", ScalarOr(&Name, &Object(&decided::RUN)), "A run goes on as if its step were done", "跳过运行所在的步骤"),
         may("back", ScalarOr(&Name, &Object(&decided::BACK)), "A run goes back to this step", "让运行退回到此步骤"),
+        may(
+            "merge",
+            Map(&List(&Text)),
+            "A person merges the second record into the first: `{ lead: [L1, L2] }`",
+            "人工把第二条记录并入第一条:`{ lead: [L1, L2] }`",
+        ),
+        may("unmerge", Name, "A person makes it a record of its own again: `lead/L2`", "人工拆分:`lead/L2`"),
         may("import", Bool, "What happens is an import", "视为批量导入"),
         may("times", Count(1, 10_000), "So many times", "重复次数"),
         may("answers", List(&Object(&ANSWER)), "How calls end from here on", "此后外发调用的结果"),

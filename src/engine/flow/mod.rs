@@ -11,6 +11,7 @@ mod enrol;
 mod event;
 mod graphs;
 mod local;
+mod merged;
 pub mod migrate;
 mod run;
 mod step;
@@ -26,6 +27,8 @@ pub(super) use enrol::start;
 pub(super) use event::arrived;
 pub(super) use graphs::{defined, slice};
 pub(super) use local::Local;
+pub use merged::Moved;
+pub(super) use merged::{merged, unmerged};
 pub use run::*;
 pub(super) use stop::before_send;
 pub(super) use task::{decided, recalled};
@@ -51,7 +54,7 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         let gates = definitions.flow_gates.get(&id);
         let silent = draft.batch.is_some() && gates.is_none_or(|g| g.imports == Imports::Silent);
         let by = By { flow: Some(id.clone()), preview: flow.deliver == Deliver::Preview, silent, ..By::default() };
-        let about = draft.event.record.clone();
+        let about = draft.about.clone();
         if let Some(gates) = gates
             && let Some(verdict) = rule::gate::before(draft, &id, gates, about.as_ref())?
         {
@@ -60,17 +63,14 @@ pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<()
         }
         let arrived = &arrived.seen_by(&flow.lets, flow.calendar.as_deref());
         let unevaluable = match rule::holds(draft, flow.condition.as_ref(), arrived)? {
-            Ok(true) => {
-                let record = draft.event.record.clone();
-                match start(draft, &id, record.as_ref(), &arrived.data, &by) {
-                    Err(Stop::Need(need)) => return Err(need),
-                    Err(Stop::Unevaluable(why)) => why,
-                    Ok(started) => {
-                        draft.judge(&by, || started.into());
-                        continue;
-                    }
+            Ok(true) => match start(draft, &id, about.as_ref(), &arrived.data, &by) {
+                Err(Stop::Need(need)) => return Err(need),
+                Err(Stop::Unevaluable(why)) => why,
+                Ok(started) => {
+                    draft.judge(&by, || started.into());
+                    continue;
                 }
-            }
+            },
             Ok(false) => {
                 draft.judge(&by, || Verdict::NotMet { stopped: None });
                 continue;

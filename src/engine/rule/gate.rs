@@ -122,7 +122,7 @@ pub(super) fn remembered(draft: &Deciding<'_>, gates: &Gates, key: &Key) -> Resu
 /// Rules that fired once for this record and may again, now that their `rearm` holds.
 pub(super) fn rearm(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
-    let Some(about) = draft.event.record.clone() else { return Ok(()) };
+    let Some(about) = draft.about.clone() else { return Ok(()) };
     for rule in definitions.rearming.iter().map(|at| &definitions.rules[*at]) {
         let Some(condition) = rule.gates.once.as_ref().and_then(|o| o.rearm.as_ref()) else { continue };
         let key = Kind::Once.key(&rule.id, about.to_string());

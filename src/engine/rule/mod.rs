@@ -4,6 +4,7 @@
 //! `debounce`, `group`; quiet hours are those of the outbox. None is consulted once another has stopped the rule.
 
 pub(super) mod gate;
+pub(super) mod merged;
 pub(super) mod waiting;
 
 use std::sync::Arc;
@@ -71,7 +72,7 @@ fn by(draft: &Deciding<'_>, rule: &Rule) -> By {
 fn one(draft: &mut Deciding<'_>, rule: &Rule, arrived: &Arrived<'_>, stopped_by: Option<&str>) -> Result<bool, Need> {
     let by = by(draft, rule);
     let arrived = &arrived.seen_by(&rule.lets, rule.calendar.as_deref());
-    let about = draft.event.record.clone();
+    let about = draft.about.clone();
     if let Some(verdict) = gate::before(draft, &rule.id, &rule.gates, about.as_ref())? {
         gate::stop(draft, &by, about.as_ref(), "rule", verdict);
         return Ok(false);
@@ -170,7 +171,7 @@ pub(super) fn holds(draft: &Deciding<'_>, condition: Option<&Expr>, arrived: &Ar
 
 /// The event's record as it was when the event happened: a change that another event of the same root made meanwhile is not seen.
 pub(super) fn seen(draft: &Deciding<'_>) -> Result<Seen, Need> {
-    let Some(at) = &draft.event.record else { return Ok(None) };
+    let Some(at) = &draft.about else { return Ok(None) };
     let Some(mut record) = draft.record(at)? else { return Ok(None) };
     if let Body::Changed { new, .. } = &draft.event.body {
         for (field, value) in new.iter().filter(|(field, _)| *field != "tags") {

@@ -80,7 +80,9 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, timer: TimerId, key: &Key
         return Ok(());
     };
     let by = super::by(draft, rule);
-    let about = waiting.record.as_ref();
+    // It may have been merged into another while it waited.
+    let about = waiting.record.as_ref().map(|at| draft.resolve(at)).transpose()?;
+    let about = about.as_ref();
     // A group is about several: only what silences the rule for all of them counts.
     let of = about.filter(|_| *kind == Kind::Debounce);
     if let Some(verdict) = gate::before(draft, &rule.id, &rule.gates, of)? {
@@ -88,7 +90,7 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, timer: TimerId, key: &Key
         return Ok(());
     }
     let arrived = told(draft, rule, waiting, *kind)?;
-    let firing = Firing { about: waiting.record.clone(), arrived: &arrived };
+    let firing = Firing { about: about.cloned(), arrived: &arrived };
     match kind {
         Kind::Debounce => super::accept(draft, rule, &by, &firing, waiting.count).map(drop),
         _ => fire(draft, rule, &by, &firing, waiting.count),
@@ -136,7 +138,7 @@ fn add(draft: &Deciding<'_>, waiting: &mut Waiting, firing: &Firing<'_>) {
     waiting.batch.clone_from(&draft.batch);
 }
 
-fn wait(draft: &mut Deciding<'_>, key: Key, mut waiting: Waiting, until: jiff::Timestamp) {
+pub(super) fn wait(draft: &mut Deciding<'_>, key: Key, mut waiting: Waiting, until: jiff::Timestamp) {
     waiting.timer = TimerId { due: until.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
     draft.put(Key::Timer(waiting.timer), Entry::Timer(Wake::Gate(key.clone())));
     draft.put(key, Entry::Waiting(waiting));
@@ -151,7 +153,10 @@ fn item(firing: &Firing<'_>) -> Value {
 /// What the actions see: the last event, and beside its own data `event.count`, `event.collected`, `event.group`.
 fn told<'w>(draft: &Deciding<'_>, rule: &'w Rule, waiting: &'w Waiting, kind: Kind) -> Result<Arrived<'w>, Need> {
     let record = match &waiting.record {
-        Some(at) => draft.record(at)?.map(|r| (at.clone(), r)),
+        Some(at) => {
+            let (at, record) = draft.found(at)?;
+            record.map(|r| (at, r))
+        }
         None => None,
     };
     let mut data: Map = waiting.data.as_map().cloned().unwrap_or_default();

@@ -71,12 +71,12 @@ pub(in crate::engine) fn changed(draft: &mut Deciding<'_>, at: &RecordRef, creat
     Ok(())
 }
 
-fn key(schedule: &Schedule, at: &RecordRef) -> Key {
+pub(super) fn key(schedule: &Schedule, at: &RecordRef) -> Key {
     Key::Armed { schedule: schedule.event.clone(), subject: at.to_string() }
 }
 
 /// What is armed for a record; what was armed under a former id of the rule is taken over.
-fn armed(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef) -> Result<Option<Armed>, Need> {
+pub(super) fn armed(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef) -> Result<Option<Armed>, Need> {
     let own = key(schedule, at);
     if let Some(Entry::Armed(armed)) = draft.get(&own)?.as_deref() {
         return Ok(Some(armed.clone()));
@@ -93,7 +93,7 @@ fn armed(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef) -> Resul
 }
 
 /// Sets, moves or clears what is armed for a record, by how the record is now.
-fn follow(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef, before: Option<&Armed>) -> Result<(), Need> {
+pub(super) fn follow(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordRef, before: Option<&Armed>) -> Result<(), Need> {
     let instant = draft.event.at;
     // Its time had come before this happened; it was only not told yet, since sources may be late.
     if before.is_some_and(|b| b.timer.is_some() && b.due < instant) {
@@ -228,7 +228,7 @@ fn holds(
     }
 }
 
-fn clear(draft: &mut Deciding<'_>, before: &Armed) {
+pub(super) fn clear(draft: &mut Deciding<'_>, before: &Armed) {
     for timer in [before.timer, before.warn].into_iter().flatten() {
         draft.remove(Key::Timer(timer));
     }

@@ -6,6 +6,7 @@
 
 pub mod armed;
 pub mod cron;
+pub(super) mod merged;
 pub mod tick;
 
 use std::collections::BTreeMap;

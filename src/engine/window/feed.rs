@@ -23,7 +23,7 @@ pub(in crate::engine) fn feed(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -
     let definitions: &Definitions = draft.definitions;
     let mut said = BTreeSet::new();
     for window in definitions.windows.fed_by(&draft.event.name) {
-        let taken = taken(draft, window, arrived, draft.event.record.as_ref());
+        let taken = taken(draft, window, arrived, draft.about.as_ref());
         let kept = taken.and_then(|taken| match taken {
             Some((subject, value)) => keep(draft, window, subject, Item { at: draft.event.at, value }, true),
             None => Ok(()),
@@ -114,7 +114,7 @@ pub(super) fn keep(draft: &mut Deciding<'_>, window: &Window, subject: String, i
     Ok(())
 }
 
-fn write(draft: &mut Deciding<'_>, window: &Window, subject: &str, written: Vec<Written>) {
+pub(super) fn write(draft: &mut Deciding<'_>, window: &Window, subject: &str, written: Vec<Written>) {
     for (n, items) in written {
         let key = Key::Items { window: window.id.clone(), n, subject: subject.to_owned() };
         match items {
@@ -125,7 +125,7 @@ fn write(draft: &mut Deciding<'_>, window: &Window, subject: &str, written: Vec<
 }
 
 /// What is kept for a subject; otherwise the life that a new one belongs to.
-fn of_this_life(draft: &Deciding<'_>, window: &Window, key: &Key) -> Result<Result<Head, u64>, Need> {
+pub(super) fn of_this_life(draft: &Deciding<'_>, window: &Window, key: &Key) -> Result<Result<Head, u64>, Need> {
     let life = fill::life(draft, &window.id)?;
     Ok(match draft.get(key)?.as_deref() {
         Some(Entry::Window(head)) if head.life == life && head.indexed => {
@@ -146,7 +146,7 @@ fn index(window: &Window, head: &Key) -> Key {
 }
 
 /// Writes a head, and what is known of its chunks where that has changed.
-fn save(draft: &mut Deciding<'_>, window: &Window, key: Key, head: Head) -> Result<(), Need> {
+pub(super) fn save(draft: &mut Deciding<'_>, window: &Window, key: Key, head: Head) -> Result<(), Need> {
     let (head, chunks) = head.apart();
     let index = index(window, &key);
     let was = matches!(draft.get(&key)?.as_deref(), Some(Entry::Window(before)) if before.indexed);
@@ -163,7 +163,7 @@ fn save(draft: &mut Deciding<'_>, window: &Window, key: Key, head: Head) -> Resu
     Ok(())
 }
 
-fn read(draft: &Deciding<'_>, window: &Window, subject: &str, n: u32) -> Result<Option<Arc<Vec<Item>>>, Need> {
+pub(super) fn read(draft: &Deciding<'_>, window: &Window, subject: &str, n: u32) -> Result<Option<Arc<Vec<Item>>>, Need> {
     let key = Key::Items { window: window.id.clone(), n, subject: subject.to_owned() };
     Ok(draft.get(&key)?.and_then(|e| if let Entry::Items(items) = e.as_ref() { Some(Arc::clone(items)) } else { None }))
 }
@@ -184,7 +184,7 @@ pub(in crate::engine) fn value(
 
 fn whom(draft: &Deciding<'_>, arrived: &Arrived<'_>, window: &Window) -> Result<String, Stop> {
     // What has waited at a gate is about its own record; the timer that ended the wait is about none.
-    match (&window.by, arrived.record.as_ref().map(|(at, _)| at).or(draft.event.record.as_ref())) {
+    match (&window.by, arrived.record.as_ref().map(|(at, _)| at).or(draft.about.as_ref())) {
         (None, Some(record)) => Ok(record.to_string()),
         (None, None) => Err(Stop::Unevaluable("this event is about no record".into())),
         (Some(by), _) => {
@@ -210,7 +210,7 @@ fn due_ms(end: Timestamp) -> i64 {
 }
 
 /// Sets the timer of a subject, in place of the one it has.
-fn wait(draft: &mut Deciding<'_>, window: &Window, subject: &str, head: &mut Head, end: Timestamp) {
+pub(super) fn wait(draft: &mut Deciding<'_>, window: &Window, subject: &str, head: &mut Head, end: Timestamp) {
     if let Some(former) = head.timer.take() {
         draft.remove(Key::Timer(former));
     }

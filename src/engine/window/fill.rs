@@ -15,8 +15,9 @@ use super::kept::Item;
 use super::{Window, Windows};
 use crate::engine::decide::{Arrived, By, Deciding};
 use crate::engine::definition::Definitions;
-use crate::engine::event::{Body, Event};
+use crate::engine::event::{Body, Event, RecordRef};
 use crate::engine::log::Outcome;
+use crate::engine::record::Record;
 use crate::engine::scope::Stop;
 use crate::engine::state::{Entry, Key, Need, prefix};
 use crate::engine::sweep::{Over, Slice, Sweep, What};
@@ -89,6 +90,16 @@ impl Book {
     }
 }
 
+/// The name of the sweep that fills those that began with an event.
+pub(super) fn sweep_of(begun: u64) -> String {
+    format!("ifthen.fill.{begun}")
+}
+
+/// With which events those began that are fed.
+pub(super) fn begun(draft: &Deciding<'_>) -> Result<std::collections::BTreeSet<u64>, Need> {
+    Ok(book(draft)?.lives.values().map(|life| life.begun).collect())
+}
+
 fn book(draft: &Deciding<'_>) -> Result<Book, Need> {
     Ok(match draft.get(&Key::Windows)?.as_deref() {
         Some(Entry::Windows(book)) => book.clone(),
@@ -121,7 +132,7 @@ pub(in crate::engine) fn defined(draft: &mut Deciding<'_>) -> Result<(), Need> {
         let fill = Fill { begun, from, search: Some((0, begun)), first: None };
         let over = Over::Events { after: fill.middle(), until: begun - 1 };
         let sweep = Sweep::new(What::Fill(fill), over, at);
-        draft.put(Key::Sweep(format!("ifthen.fill.{begun}")), Entry::Sweep(sweep));
+        draft.put(Key::Sweep(sweep_of(begun)), Entry::Sweep(sweep));
     }
     Ok(())
 }
@@ -258,8 +269,11 @@ pub(super) fn fill_window(draft: &mut Deciding<'_>, window: &Window, events: &[A
         if draft.get(&Key::Parked(event.seq))?.is_some() {
             continue;
         }
-        let Some(arrived) = past(draft, event)? else { continue };
-        let put = taken(draft, window, &arrived, event.record.as_ref()).and_then(|taken| match taken {
+        // What happened to a record that was merged into another counts for that.
+        let about = event.record.as_ref().map(|at| draft.found(at)).transpose()?;
+        let at = about.as_ref().map(|(at, _)| at.clone());
+        let Some(arrived) = past(event, about) else { continue };
+        let put = taken(draft, window, &arrived, at.as_ref()).and_then(|taken| match taken {
             Some((subject, value)) => keep(draft, window, subject, Item { at: event.at, value }, false).map(|()| 1),
             None => Ok(0),
         });
@@ -273,7 +287,7 @@ pub(super) fn fill_window(draft: &mut Deciding<'_>, window: &Window, events: &[A
 }
 
 /// A past event as conditions see it; nothing for the engine's own.
-fn past<'e>(draft: &Deciding<'_>, event: &'e Event) -> Result<Option<Arrived<'e>>, Need> {
+fn past<'e>(event: &'e Event, about: Option<(RecordRef, Option<Arc<Record>>)>) -> Option<Arrived<'e>> {
     let (data, old) = match &event.body {
         Body::Happened { data, .. } => (Cow::Borrowed(data), None),
         Body::Created { by } => (Cow::Owned(Value::from([("by", by.as_str().into())])), None),
@@ -281,11 +295,8 @@ fn past<'e>(draft: &Deciding<'_>, event: &'e Event) -> Result<Option<Arrived<'e>
             let names = Value::List(old.keys().map(|k| k.as_str().into()).collect());
             (Cow::Owned(Value::from([("by", by.as_str().into()), ("fields", names)])), Some(old))
         }
-        _ => return Ok(None),
+        _ => return None,
     };
-    let record = match &event.record {
-        Some(at) => draft.record(at)?.map(|record| (at.clone(), record)),
-        None => None,
-    };
-    Ok(Some(Arrived { record, data, old, lets: Default::default(), calendar: None }))
+    let record = about.and_then(|(at, record)| Some((at, record?)));
+    Some(Arrived { record, data, old, lets: Default::default(), calendar: None })
 }

@@ -4,6 +4,8 @@
 //! Never guesses: what was dropped is remembered by the time until which it would still have counted, and no value is told as
 //! of a time before that.
 
+pub(super) mod united;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

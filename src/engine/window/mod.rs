@@ -10,6 +10,7 @@
 mod feed;
 mod fill;
 pub mod kept;
+mod merged;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(super) use feed::{due, feed, value};
 pub use fill::{Book, Fill, Life};
 pub(super) use fill::{complete_since, defined, fill_slice, forget_slice};
+pub(super) use merged::{is_filling, merged, unmerged, weight};
 
 use super::expression::Expr;
 use super::span::Span;

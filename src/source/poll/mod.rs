@@ -287,7 +287,7 @@ mod tests {
     use crate::engine::entity::{Entity, Field, FieldKind, From};
 
     fn definitions() -> Definitions {
-        let field = |kind| Field { kind, from: From::Anyone };
+        let field = |kind| Field { kind, from: From::Anyone, opt_out: false };
         let fields = [("id", FieldKind::Text), ("mobile", FieldKind::Phone("CN".into()))];
         let lead = Entity { key: "id".into(), fields: fields.map(|(n, k)| (n.to_owned(), field(k))).into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }

@@ -316,7 +316,7 @@ mod tests {
     }
 
     fn definitions() -> Definitions {
-        let field = || Field { kind: FieldKind::Number, from: From::Anyone };
+        let field = || Field { kind: FieldKind::Number, from: From::Anyone, opt_out: false };
         let lead = Entity { key: "id".into(), fields: [("id".into(), field())].into(), ..Entity::default() };
         Definitions { entities: [("lead".to_owned(), lead)].into(), ..Definitions::default() }
     }

@@ -35,7 +35,7 @@ fn person(name: &str, manager: Option<&str>, channels: &[&str]) -> (String, Pers
 
 fn definitions() -> Definitions {
     let mail = Connection { kind: ConnectionKind::Smtp, deliver: Deliver::Live, rate: None, retry: Vec::new(), concurrency: 1 };
-    let field = |kind| Field { kind, from: crate::engine::entity::From::Anyone };
+    let field = |kind| Field { kind, from: crate::engine::entity::From::Anyone, opt_out: false };
     let fields =
         [("id", FieldKind::Text), ("amount", FieldKind::Money), ("discount", FieldKind::Percent), ("owner", FieldKind::Person)];
     let quote = Entity {
