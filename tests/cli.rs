@@ -303,6 +303,7 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         track: false,
     };
     Call {
+        unknown: false,
         id: CallId { seq: 2, n },
         connection: "mail".into(),
         lane: String::new(),
