@@ -421,7 +421,7 @@ texts! {
     TIME_BACK "E0C0" "the step before was at {0}; time does not go back" "上一步的时间是 {0}，时间不能倒退"
     AT_AND_AFTER "E0C1" "either `at` or `after`, not both" "`at` 和 `after` 只能写一个"
     TELL_ONE "E0C2" "`tell` is about one record: `tell: { lead: { id: L1, … } }`" "`tell` 一次告知一条记录：`tell: { lead: { id: L1, … } }`"
-    MERGE_TWO "E0C8" "`merge` is about two records of one entity: `merge: { lead: [L1, L2] }`" "`merge` 合并同一实体的两条记录：`merge: { lead: [L1, L2] }`"
+    MERGE_TWO "E0C9" "`merge` is about two records of one entity: `merge: { lead: [L1, L2] }`" "`merge` 合并同一实体的两条记录：`merge: { lead: [L1, L2] }`"
     TEST_KEY_MISSING "E0C3" "the key field `{0}` of this `{1}` is missing" "这条 `{1}` 缺少主键字段 `{0}`"
     NOT_A_RECORD "E0C4" "`{0}` names no record; write entity and id: `lead/L1`" "`{0}` 不能表示记录，请写实体和标识：`lead/L1`"
     UNKNOWN_RULE "E0C5" "there is no rule `{0}` in `rules:`" "`rules:` 中没有规则 `{0}`"

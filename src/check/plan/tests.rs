@@ -80,6 +80,7 @@ fn a_sequence_is_told_with_its_dates() {
         &[
             "09-25 10:00 欢迎 email fired liu@example.com",
             "09-25 10:00 等 wait fired",
+            "09-29 10:00 老客户 step suppressed",
             "09-29 10:00 再见 email fired liu@example.com",
             "09-29 10:00  set done",
             "09-29 10:00  end done",
