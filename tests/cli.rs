@@ -324,6 +324,7 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         due: at(60),
         error: error.map(str::to_owned),
         retry: Vec::new(),
+        exact: false,
     }
 }
 

@@ -9,7 +9,7 @@ use super::words::Words as _;
 use super::{Context, Exit, eprintln};
 
 /// What is written, and where: the files that the repository ships.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 10] = [
     ("config.yaml", include_str!("../../config.example.yaml")),
     ("rules/leads.yaml", include_str!("../../rules/leads.yaml")),
     ("rules/pool.yaml", include_str!("../../rules/pool.yaml")),
@@ -17,6 +17,9 @@ const FILES: [(&str, &str); 7] = [
     ("rules/people.yaml", include_str!("../../rules/people.yaml")),
     ("rules/tests.yaml", include_str!("../../rules/tests.yaml")),
     ("flows/welcome.yaml", include_str!("../../flows/welcome.yaml")),
+    ("flows/nurture.yaml", include_str!("../../flows/nurture.yaml")),
+    ("flows/quote.yaml", include_str!("../../flows/quote.yaml")),
+    ("flows/contract.yaml", include_str!("../../flows/contract.yaml")),
 ];
 
 /// Options of `init`.

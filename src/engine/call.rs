@@ -95,6 +95,9 @@ pub struct Call {
     pub error: Option<String>,
     /// Waits between attempts; when they are used up the call is dead. Fixed when the call is made.
     pub retry: Vec<Retry>,
+    /// A step of a flow says these waits: they are kept to the second, and not spread.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
 }
 
 impl Call {

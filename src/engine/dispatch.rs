@@ -303,6 +303,7 @@ mod tests {
             due: Timestamp::UNIX_EPOCH,
             error: None,
             retry: Vec::new(),
+            exact: false,
         };
         Change { key: Key::Call(call.id), entry: Some(Arc::new(Entry::Call(call))) }
     }

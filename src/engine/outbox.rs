@@ -90,6 +90,7 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         attempt: 0,
         due: draft.now,
         error: None,
+        exact: doing.retry.is_some(),
         retry: doing.retry.map(<[Retry]>::to_vec).or(retry).unwrap_or_else(|| connection.retry.clone()),
     };
     draft.put(Key::Call(id), Entry::Call(call));
@@ -372,7 +373,8 @@ fn again(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     let Some(Retry(wait)) = call.retry.get(call.attempt.saturating_sub(1) as usize).copied() else {
         return dead(draft, call, error);
     };
-    call.due = after(draft.now, jittered(wait, call.id, call.attempt));
+    let wait = if call.exact { wait } else { jittered(wait, call.id, call.attempt) };
+    call.due = after(draft.now, wait);
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
     say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())])?;
