@@ -9,6 +9,7 @@ mod mail;
 mod outbox;
 mod overdue;
 mod quarantine;
+mod random;
 mod rule;
 mod schedule;
 mod window;
