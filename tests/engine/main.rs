@@ -10,6 +10,7 @@ mod merge;
 mod outbox;
 mod overdue;
 mod quarantine;
+mod random;
 mod rule;
 mod schedule;
 mod window;

@@ -1,6 +1,6 @@
 //! Definitions from YAML, a state in memory and a clock of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ifthen::config;
@@ -36,10 +36,17 @@ pub struct World {
     pub now: Timestamp,
     pub log: Vec<Line>,
     pub timers: Vec<Key>,
+    /// Of everything that was ever changed.
+    keys: BTreeSet<Key>,
 }
 
 impl World {
     pub fn new(rules: &str) -> Self {
+        Self::load(rules).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Or what `check` says against them.
+    pub fn load(rules: &str) -> Result<Self, String> {
         let dir = tempfile::TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("rules")).unwrap();
         std::fs::write(dir.path().join("config.yaml"), CONFIG).unwrap();
@@ -47,15 +54,38 @@ impl World {
         std::fs::write(dir.path().join("rules/a.yaml"), ENTITIES).unwrap();
         std::fs::write(dir.path().join("rules/b.yaml"), rules).unwrap();
         let loaded = config::load(&dir.path().join("config.yaml"), &config::Options::default());
-        let loaded = loaded.unwrap_or_else(|r| panic!("{}", r.render(r.lang, false)));
-        Self {
+        let loaded = loaded.map_err(|r| r.render(r.lang, false))?;
+        Ok(Self {
             definitions: Arc::new(loaded.definitions),
             state: State::default(),
             seq: 1,
             now: "2026-09-21T01:00:00Z".parse().unwrap(),
             log: Vec::new(),
             timers: Vec::new(),
+            keys: BTreeSet::new(),
+        })
+    }
+
+    /// What is known under a key.
+    pub fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.state.get(key).ok().flatten().cloned()
+    }
+
+    /// The process ends and begins anew: everything is read back from its stored form.
+    pub fn crash(&mut self) -> Result<(), String> {
+        let mut state = State::default();
+        for key in &self.keys {
+            let Some(entry) = self.entry(key) else { continue };
+            let text = serde_json::to_string(entry.as_ref()).map_err(|e| format!("{key}: {e}"))?;
+            let back: Entry = serde_json::from_str(&text).map_err(|e| format!("{key}: {e}: {text}"))?;
+            if back != *entry {
+                return Err(format!("{key} is read back as another: {entry:?} {back:?}"));
+            }
+            let key = key.to_string().parse().map_err(|()| format!("{key} is no key"))?;
+            state.load(key, Some(Arc::new(back)));
         }
+        self.state = state;
+        Ok(())
     }
 
     pub fn decide(&mut self, draft: Draft) {
@@ -68,6 +98,7 @@ impl World {
         self.seq += done.events.len() as u64;
         self.log.extend(done.log);
         for (_, change) in done.changes {
+            self.keys.insert(change.key.clone());
             if let Key::Timer(_) = change.key {
                 self.timers.retain(|k| *k != change.key);
                 self.timers.extend(change.entry.map(|_| change.key));

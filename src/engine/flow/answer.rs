@@ -47,7 +47,12 @@ pub(in crate::engine) fn answered(
     answer: Result<&Value, (&str, bool)>,
 ) -> Result<(), Need> {
     let Some(mut walk) = Walk::load(draft, run)? else { return Ok(()) };
-    let Some(id) = walk.strand(|s| s.waits.contains(&Wait::Call(call))) else { return Ok(()) };
+    let Some(id) = walk.strand(|s| s.waits.contains(&Wait::Call(call))) else {
+        if walk.settled(call, answer) {
+            walk.keep();
+        }
+        return Ok(());
+    };
     let flow = Arc::clone(&walk.flow);
     let Some((phase, step)) = walk.run.strands.get(&id).and_then(|s| Some((s.phase, flow.steps.get(s.at)?))) else {
         return Ok(());
@@ -73,7 +78,7 @@ pub(in crate::engine) fn answered(
             }
         }
         // A dead call that is retried by hand and then succeeds takes its run along: it is waited for still.
-        (_, Err((error, unknown))) => walk.died(id, step, error, unknown)?,
+        (_, Err((error, unknown))) => walk.died(id, step, call, error, unknown)?,
     }
     walk.go()
 }
@@ -128,14 +133,38 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// A call that no strand waits for came to an end: what is to be undone later knows of it. Whether there is such.
+    fn settled(&mut self, call: CallId, answer: Result<&Value, (&str, bool)>) -> bool {
+        let Some(n) = self.run.undoable.iter().position(|u| u.calls.contains(&call)) else { return false };
+        let undoable = &mut self.run.undoable[n];
+        undoable.calls.retain(|c| *c != call);
+        match answer {
+            Ok(answer) => undoable.result = answer.clone(),
+            Err((_, unknown)) => undoable.unknown |= unknown,
+        }
+        // Nothing of it has happened: there is nothing to undo.
+        if undoable.calls.is_empty() && !undoable.unknown && undoable.result == Value::Null && answer.is_err() {
+            self.run.undoable.remove(n);
+            self.run.keep -= u32::from((n as u64) < u64::from(self.run.keep));
+        }
+        true
+    }
+
     /// A call is dead.
-    fn died(&mut self, id: u32, step: &Step, error: &str, unknown: bool) -> Result<(), Need> {
+    fn died(&mut self, id: u32, step: &Step, call: CallId, error: &str, unknown: bool) -> Result<(), Need> {
+        if let (true, Some(strand)) = (step.on_error.is_some(), self.run.strands.get_mut(&id)) {
+            strand.waits.retain(|w| *w != Wait::Call(call)); // it is not on its way any more
+        }
         let at = self.run.strands.get(&id).map_or(0, |s| s.at);
         let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
-        let forward = self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Forward);
-        if forward && unknown && !step.undo.is_empty() {
+        let maybe = match self.run.strands.get(&id).map(|s| s.phase) {
+            Some(Phase::Forward) => unknown,
+            Some(Phase::Verify) => true, // that is why it was looked up
+            _ => false,
+        };
+        if maybe && !step.undo.is_empty() {
             let round = self.run.round;
-            let undoable = super::Undoable { at, round, result: Value::Null, items, calls: Vec::new(), unknown };
+            let undoable = super::Undoable { at, round, result: Value::Null, items, calls: Vec::new(), unknown: true };
             self.run.undoable.push(undoable);
         }
         self.trouble(id, error, true)

@@ -201,6 +201,13 @@ impl Walk<'_, '_> {
         let _ = id;
         self.cancel_all("goes on where it went back")?;
         self.enter(resume.at, &resume.through);
+        // A `back_to` in the path would only go back again: it goes on behind it.
+        let flow = Arc::clone(&self.flow);
+        if let Some(StepKind::BackTo(_)) = flow.steps.get(resume.at).map(|s| &s.kind)
+            && let Some(id) = self.strand(|s| s.at == resume.at)
+        {
+            return self.pass(id, How::Done, None, Vec::new());
+        }
         Ok(())
     }
 

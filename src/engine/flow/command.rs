@@ -84,7 +84,11 @@ impl Walk<'_, '_> {
 
     /// What a strand stands still at is done again.
     fn again(&mut self, id: u32) -> Result<(), Need> {
+        let before = self.run.undoable.len();
         self.release(id, "retried")?;
+        if self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Verify) {
+            self.run.undoable.truncate(before); // it is looked up again
+        }
         if let Some(strand) = self.run.strands.get_mut(&id) {
             strand.error = None;
             strand.late = 0;

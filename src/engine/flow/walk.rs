@@ -107,13 +107,18 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.taken += 1;
             if self.taken > MOST_STEPS {
                 self.park(id, &format!("more than {MOST_STEPS} steps without waiting for anything"));
-            } else if self.run.path.len() >= MOST_PATH {
+            } else if self.run.path.len() >= MOST_PATH && self.strides(id) {
                 self.park(id, &format!("more than {MOST_PATH} steps"));
             } else if !self.stops(None)? {
                 self.step(id)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether it would go on with another step: undoing, and coming to the end, are always possible.
+    fn strides(&self, id: u32) -> bool {
+        self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Forward && s.at < self.flow.steps.len())
     }
 
     /// What it has come to is kept.
@@ -422,7 +427,12 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
         }
         let undo = self.flow.steps.get(at).is_some_and(|s| !s.undo.is_empty());
-        if undo && phase == Phase::Forward && (undoable.unknown || !undoable.calls.is_empty()) {
+        if phase == Phase::Verify {
+            // Nobody knows by now: it was being looked up.
+            undoable.calls.clear();
+            undoable.unknown = true;
+        }
+        if undo && matches!(phase, Phase::Forward | Phase::Verify) && (undoable.unknown || !undoable.calls.is_empty()) {
             self.run.undoable.push(undoable);
         }
         Ok(())
