@@ -286,7 +286,8 @@ flows:
     about(&mut w, "L2", "投诉", &[]);
     w.said();
     merge(&mut w, "L1", "L2");
-    assert!(w.said().contains(&"培育 run suppressed reason=merged".to_owned()));
+    let said = w.said();
+    assert!(said.contains(&"培育 end suppressed".to_owned()), "{said:?}");
     about(&mut w, "L2", "投诉", &[]);
     assert!(w.said().iter().any(|l| l.starts_with("回访 start suppressed reason=already runs")));
     assert_eq!(w.timers.len(), 2);
