@@ -15,6 +15,7 @@ mod action;
 mod attack;
 mod backup;
 mod browser;
+mod contract;
 mod crash;
 mod decision;
 mod desk;
