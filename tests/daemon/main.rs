@@ -27,6 +27,7 @@ mod mail;
 mod outage;
 mod poll;
 mod quarantine;
+mod quote;
 mod reload;
 mod retention;
 mod route;
