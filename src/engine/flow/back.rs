@@ -216,6 +216,14 @@ impl Walk<'_, '_> {
         let flow = Arc::clone(&self.flow);
         let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
         let (now, own) = (self.draft.event.at, inside(at));
+        // Of which item it was is not known any more.
+        let mut around = own;
+        while let Some(of) = around {
+            if matches!(flow.steps.get(of.step).map(|s| &s.kind), Some(StepKind::Each(_))) {
+                return Ok(None);
+            }
+            around = inside(of.step);
+        }
         if let Some(passed) = flow.steps.get(at).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id)) {
             passed.how = How::Void;
             self.run.steps.remove(&passed.step);
