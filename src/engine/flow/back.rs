@@ -198,11 +198,17 @@ impl Walk<'_, '_> {
 
     /// What was gone back to is through: it goes on straight at the step that went back.
     pub(super) fn resume(&mut self, id: u32, resume: Resume) -> Result<(), Need> {
-        let _ = id;
-        self.cancel_all("goes on where it went back")?;
-        self.enter(resume.at, &resume.through);
-        // A `back_to` in the path would only go back again: it goes on behind it.
         let flow = Arc::clone(&self.flow);
+        let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
+        if self.run.strands.get(&id).is_some_and(|s| inside(s.at) == inside(resume.at)) {
+            // Within its branch: what goes on beside it does not begin anew.
+            self.run.strands.entry(id).and_modify(|s| s.origin = None);
+            self.put_at(id, Some(resume.at));
+        } else {
+            self.cancel_all("goes on where it went back")?;
+            self.enter(resume.at, &resume.through);
+        }
+        // A `back_to` in the path would only go back again: it goes on behind it.
         if let Some(StepKind::BackTo(_)) = flow.steps.get(resume.at).map(|s| &s.kind)
             && let Some(id) = self.strand(|s| s.at == resume.at)
         {
@@ -216,6 +222,14 @@ impl Walk<'_, '_> {
         let flow = Arc::clone(&self.flow);
         let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
         let (now, own) = (self.draft.event.at, inside(at));
+        // Of which item it was is not known any more.
+        let mut around = own;
+        while let Some(of) = around {
+            if matches!(flow.steps.get(of.step).map(|s| &s.kind), Some(StepKind::Each(_))) {
+                return Ok(None);
+            }
+            around = inside(of.step);
+        }
         if let Some(passed) = flow.steps.get(at).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id)) {
             passed.how = How::Void;
             self.run.steps.remove(&passed.step);

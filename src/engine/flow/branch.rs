@@ -22,6 +22,7 @@ impl Walk<'_, '_> {
                     return self.pass(id, How::Done, None, Vec::new());
                 }
                 if open == 0 {
+                    self.release(id, "failed")?; // it waits for no branch any more, and is shown
                     return self.trouble(id, &format!("{through} of {need} branches came through"), true);
                 }
                 Ok(())
