@@ -10,6 +10,7 @@ mod outbox;
 mod overdue;
 mod quarantine;
 mod rule;
+mod runs;
 mod schedule;
 mod window;
 mod world;
