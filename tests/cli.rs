@@ -315,7 +315,6 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         generation: 0,
         depth: 0,
         tried: true,
-        unknown: false,
         urgent: false,
         markers: Vec::new(),
         own: None,

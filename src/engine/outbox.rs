@@ -427,10 +427,12 @@ fn dead(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Nee
     let body = Body::Happened { data, upsert: None };
     draft.emit_from(call.depth, "ifthen.call.dead".into(), call.record.clone(), call.by.clone(), body);
     mail::refused(draft, &call, error)?;
-    if let Some(run) = &call.run {
-        flow::answered(draft, run, call.id, Err((error, call.unknown)))?;
+    let (run, id, unknown) = (call.run.clone(), call.id, call.unknown);
+    // Kept first: its run may have no more use for it, or find out what it is by now.
+    draft.put(Key::Call(id), Entry::Call(call));
+    if let Some(run) = run {
+        flow::answered(draft, &run, id, Err((error, unknown)))?;
     }
-    draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod overdue;
 mod quarantine;
 mod random;
 mod rule;
+mod runs;
 mod schedule;
 mod window;
 mod world;

@@ -18,6 +18,10 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId)
     let Some(mut walk) = Walk::load(draft, id)? else { return Ok(()) };
     if walk.run.deadline == Some(timer) {
         walk.run.deadline = None;
+        if walk.run.then.is_some() {
+            walk.keep(); // it ends as it is: what is being undone is undone first
+            return Ok(());
+        }
         walk.run.failed = None;
         let late = walk.flow.late;
         walk.divert(late, "late", Outcome::Done)?;
@@ -86,8 +90,10 @@ pub(in crate::engine) fn answered(
 /// A call that a run waits for was discarded by hand: the run ends with it, so that its record can begin anew.
 pub(in crate::engine) fn abandon(draft: &mut Deciding<'_>, id: &str, call: CallId) -> Result<(), Need> {
     let Some(mut walk) = Walk::load(draft, id)? else { return Ok(()) };
-    if walk.strand(|s| s.waits.contains(&Wait::Call(call))).is_none() {
-        return Ok(());
+    let Some(strand) = walk.strand(|s| s.waits.contains(&Wait::Call(call))) else { return Ok(()) };
+    if walk.run.then.is_some() {
+        walk.skip(strand)?; // what else there is to undo is undone all the same
+        return walk.go();
     }
     let by = walk.by(None);
     walk.draft.say_of(&by, walk.run.record.clone(), "run", Outcome::Suppressed, Value::from([("reason", "discarded".into())]));
@@ -164,6 +170,7 @@ impl Walk<'_, '_> {
         };
         if maybe && !step.undo.is_empty() {
             let round = self.run.round;
+            self.run.sure_of(at, &items);
             let undoable = super::Undoable { at, round, result: Value::Null, items, calls: Vec::new(), unknown: true };
             self.run.undoable.push(undoable);
         }
@@ -198,7 +205,7 @@ impl Walk<'_, '_> {
             self.leave(id, How::Late, Vec::new());
             self.run.steps.insert(step.id.clone(), Value::from([("late", true.into())]));
             if let Some(strand) = self.run.strands.get_mut(&id) {
-                strand.origin = Some(at);
+                strand.origin = to.is_some().then_some(at).or(strand.origin);
             }
             self.put_at(id, to.or(step.next));
             return Ok(());
@@ -235,6 +242,12 @@ impl Walk<'_, '_> {
 
     /// The run is ended from outside, in this word; what was done is undone first where that is asked for.
     pub(super) fn finish(&mut self, word: &str, undo: bool) -> Result<(), Need> {
+        if let Some(then) = self.run.then.as_mut().filter(|_| undo) {
+            // It is being undone already: all of it, and then it ends so.
+            *then = super::Then::End(word.to_owned());
+            self.run.keep = 0;
+            return Ok(());
+        }
         if undo {
             // What is on its way is undone too.
             return self.begin_undo(super::Then::End(word.to_owned()), 0);

@@ -34,6 +34,9 @@ impl Walk<'_, '_> {
         } else {
             self.leave(id, How::Done, Vec::new());
         }
+        if let Some(strand) = self.run.strands.get_mut(&at) {
+            strand.loops.retain(|repeat, _| *repeat < to); // those behind begin anew
+        }
         self.put_at(at, Some(to));
         Ok(Begun::Elsewhere)
     }
@@ -44,20 +47,18 @@ impl Walk<'_, '_> {
             return Err(Trouble::Park("there is no earlier step at which people decided".into()));
         };
         if to.undo {
-            let since = self.passed(target).unwrap_or(self.run.path.len());
-            let time = self.run.path.get(since).map(|p| p.from);
-            let keep = self.run.undoable.iter().take_while(|u| time.is_none_or(|t| self.undone_before(u, t))).count();
+            let since = self.since(target);
+            let keep = self.run.undoable.iter().take_while(|u| self.was_before(u, since)).count();
             let to = BackTo { to: Target::Step(target), undo: false, ..to.clone() };
             return Ok(self.begin_undo(Then::Back { from, to }, keep)?);
         }
         Ok(self.rewind(from, target, to.here, why)?)
     }
 
-    /// Whether something that can be undone was done before that time.
-    fn undone_before(&self, undoable: &super::Undoable, time: jiff::Timestamp) -> bool {
+    /// Whether something that can be undone was done before that place in the path.
+    fn was_before(&self, undoable: &super::Undoable, since: usize) -> bool {
         let step = self.flow.steps.get(undoable.at).map(|s| s.id.as_str()).unwrap_or_default();
-        let passed = self.run.path.iter().rev().find(|p| p.step == step && p.round == undoable.round);
-        passed.is_some_and(|p| p.from < time)
+        self.run.path.iter().rposition(|p| p.step == step && p.round == undoable.round).is_some_and(|at| at < since)
     }
 
     fn target(&self, from: At, target: Target) -> Option<At> {
@@ -72,10 +73,15 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Where in the path the step was last passed, if it was.
-    fn passed(&self, at: At) -> Option<usize> {
-        let id = &self.flow.steps.get(at)?.id;
-        self.run.path.iter().rposition(|p| p.step == *id && !matches!(p.how, How::Void | How::Cancelled | How::Skipped))
+    /// From where in the path on what was done counts no more. An aside is behind everything.
+    fn since(&self, target: At) -> usize {
+        let Some(step) = self.flow.steps.get(target).filter(|s| s.aside.is_none()) else { return 0 };
+        let counts = |p: &super::Passed| !matches!(p.how, How::Void | How::Cancelled | How::Undone);
+        let passed = self.run.path.iter().rposition(|p| p.step == step.id && counts(p));
+        // One that was never come to: whatever was done before it in the file counts.
+        let earlier = |p: &super::Passed| counts(p) && self.flow.find(&p.step).is_some_and(|at| at < target);
+        let before = || self.run.path.iter().rposition(earlier).map_or(0, |last| last + 1);
+        passed.unwrap_or_else(before)
     }
 
     /// The run goes back: what came after the target counts no more.
@@ -89,6 +95,7 @@ impl Walk<'_, '_> {
         let void = self.void(target, here, same);
         self.run.round += u32::from(!same);
         self.run.revising = aside(target);
+        self.run.failing = None;
         self.run.signals.clear();
         self.run.resume = here.then(|| {
             let end = if flow.steps.get(target).is_some_and(|s| s.aside.is_some()) { usize::MAX } else { target };
@@ -125,10 +132,7 @@ impl Walk<'_, '_> {
     fn void(&mut self, target: At, here: bool, same: bool) -> Vec<String> {
         let flow = Arc::clone(&self.flow);
         let aside = flow.steps.get(target).is_some_and(|s| s.aside.is_some());
-        let since = match self.passed(target) {
-            Some(since) if !aside => since,
-            _ => 0,
-        };
+        let since = self.since(target);
         let mut void = Vec::new();
         let target_id = flow.steps.get(target).map(|s| s.id.as_str()).unwrap_or_default().to_owned();
         for passed in &mut self.run.path[since..] {
@@ -198,6 +202,7 @@ impl Walk<'_, '_> {
 
     /// What was gone back to is through: it goes on straight at the step that went back.
     pub(super) fn resume(&mut self, id: u32, resume: Resume) -> Result<(), Need> {
+        self.run.revising = false;
         let flow = Arc::clone(&self.flow);
         let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
         if self.run.strands.get(&id).is_some_and(|s| inside(s.at) == inside(resume.at)) {

@@ -99,7 +99,7 @@ impl Walk<'_, '_> {
     }
 
     /// What a strand stands still at counts as done.
-    fn skip(&mut self, id: u32) -> Result<(), Need> {
+    pub(super) fn skip(&mut self, id: u32) -> Result<(), Need> {
         self.release(id, "skipped")?;
         let phase = self.run.strands.get(&id).map(|s| s.phase);
         if let Some(strand) = self.run.strands.get_mut(&id) {
@@ -129,6 +129,10 @@ impl Walk<'_, '_> {
             self.answer(ask, Some("there is no such step"));
             return Ok(());
         };
+        if self.run.then.is_some() {
+            self.answer(ask, Some("what it did is being undone"));
+            return Ok(());
+        }
         let from = self.run.strands.values().find(|s| s.parent.is_none()).map_or(at, |s| s.at);
         self.answer(ask, None);
         let why = if ask.comment.is_empty() { "asked for" } else { &ask.comment };
@@ -149,6 +153,8 @@ impl Walk<'_, '_> {
             Some("this flow cannot be recalled")
         } else if self.run.initiator.as_deref() != Some(ask.by.as_str()) {
             Some("only who asked for it can recall it")
+        } else if self.run.then.is_some() {
+            Some("what it did is being undone")
         } else if self.acted()? {
             Some("somebody has decided already")
         } else {

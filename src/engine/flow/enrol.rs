@@ -58,12 +58,12 @@ pub(in crate::engine) fn start(
     };
     let key = Key::Enrolled { flow: id.to_owned(), subject: subject.clone() };
     let mut enrolment = enrolled(draft, &key)?;
-    tidy(draft, &mut enrolment)?;
     if let Some(until) = too_soon(draft, &flow, &enrolment) {
         refuse(draft, vec![("reason", "again".into()), ("last", enrolment.last.into()), ("until", until.into())]);
         draft.put(key, Entry::Enrolled(enrolment.clone()));
         return Ok(Started::Before { last: enrolment.last.unwrap_or(draft.event.at), until });
     }
+    tidy(draft, flow.mode, &mut enrolment)?;
     if let Some(running) = enrolment.runs.first().cloned() {
         match flow.mode {
             Mode::Parallel if enrolment.runs.len() < MOST => {}
@@ -130,11 +130,13 @@ fn enrolled(draft: &mut Deciding<'_>, key: &Key) -> Result<Enrolment, Need> {
 }
 
 /// A run that stands still for good must not keep the record out for good: it ends when another wants to begin.
-fn tidy(draft: &mut Deciding<'_>, enrolment: &mut Enrolment) -> Result<(), Need> {
+fn tidy(draft: &mut Deciding<'_>, mode: Mode, enrolment: &mut Enrolment) -> Result<(), Need> {
     for id in enrolment.runs.clone() {
         let entry = draft.get(&Key::Run(id.clone()))?;
         let stuck = match entry.as_deref() {
-            Some(Entry::Run(run)) => run.failed.is_some() && run.then.is_none() && run.undoable.is_empty(),
+            Some(Entry::Run(run)) => {
+                mode != Mode::Parallel && run.failed.is_some() && run.then.is_none() && run.undoable.is_empty()
+            }
             _ => true,
         };
         if stuck {
@@ -164,6 +166,15 @@ fn too_soon(draft: &Deciding<'_>, flow: &Flow, enrolment: &Enrolment) -> Option<
 /// A run begins.
 fn begin(draft: &mut Deciding<'_>, flow: &Arc<Flow>, subject: String, start: Queued, by: &By) -> Result<(), Stop> {
     let id = format!("r{}-{}", draft.event.seq, draft.number());
+    let (vars, initiator) = {
+        let view = of(draft, flow, &start)?;
+        let vars: Map = flow.vars.iter().map(|(k, t)| Ok((k.clone(), action::term(t, &view)?))).collect::<Result<_, Stop>>()?;
+        let initiator = match &flow.initiator {
+            Some(who) => view.who(std::slice::from_ref(who))?.into_iter().next(),
+            None => None,
+        };
+        (vars, initiator)
+    };
     if !subject.is_empty() {
         let key = Key::Enrolled { flow: flow.id.clone(), subject: subject.clone() };
         let mut enrolment = enrolled(draft, &key)?;
@@ -176,15 +187,6 @@ fn begin(draft: &mut Deciding<'_>, flow: &Arc<Flow>, subject: String, start: Que
         draft.put(graph, Entry::Graph(Arc::clone(flow)));
     }
     let line = By { flow: Some(flow.id.clone()), run: Some(id.clone()), ..by.clone() };
-    let (vars, initiator) = {
-        let view = of(draft, flow, &start)?;
-        let vars: Map = flow.vars.iter().map(|(k, t)| Ok((k.clone(), action::term(t, &view)?))).collect::<Result<_, Stop>>()?;
-        let initiator = match &flow.initiator {
-            Some(who) => view.who(std::slice::from_ref(who))?.into_iter().next(),
-            None => None,
-        };
-        (vars, initiator)
-    };
     draft.say_of(&line, start.record.clone(), "start", Outcome::Fired, Value::Map(Map::new()));
     let run = Run {
         id,

@@ -34,7 +34,9 @@ impl Walk<'_, '_> {
     /// A strand comes to a step.
     pub(super) fn begin(&mut self, id: u32, step: &Step) -> Result<Begun, Trouble> {
         let at = self.run.strands.get(&id).map_or(0, |s| s.at);
-        if let Some(condition) = &step.condition
+        // A repetition that has begun is asked its own question only.
+        let again = self.run.strands.get(&id).is_some_and(|s| s.loops.contains_key(&at));
+        if let Some(condition) = step.condition.as_ref().filter(|_| !again)
             && !self.seeing(id, None, None, |v| condition.test(v))?
         {
             return Ok(Begun::Skipped);

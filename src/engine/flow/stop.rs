@@ -74,9 +74,9 @@ impl Walk<'_, '_> {
         for reroute in flow.reroutes.iter().filter(|r| r.fields.iter().any(|f| old.contains_key(f))) {
             let Some(step) = flow.steps.get(reroute.to) else { continue };
             // What has not come there yet comes there with the new values anyway.
-            let round = self.run.round;
-            let come = self.run.path.iter().any(|p| p.step == step.id && p.round == round && !matches!(p.how, How::Void));
-            if !come {
+            // So does what is being revised.
+            let come = self.run.path.iter().any(|p| p.step == step.id && !matches!(p.how, How::Void | How::Cancelled));
+            if !come || self.run.revising {
                 continue;
             }
             let from = self.run.strands.values().find(|s| s.parent.is_none()).map_or(reroute.to, |s| s.at);

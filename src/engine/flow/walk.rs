@@ -176,6 +176,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
             let result = result.clone().unwrap_or_default();
             let round = self.run.round;
+            self.run.sure_of(at, &items);
             self.run.undoable.push(Undoable { at, round, result, items, calls: Vec::new(), unknown: false });
         }
         if let Some(result) = result {
@@ -262,7 +263,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.release(id, "left")?;
             self.leave(id, How::Failed, Vec::new());
             if let Some(strand) = self.run.strands.get_mut(&id) {
-                strand.origin = Some(at);
+                strand.origin = matches!(then, OnError::Go(_)).then_some(at).or(strand.origin);
             }
             self.put_at(id, if let OnError::Go(to) = then { Some(to) } else { step.next });
             return Ok(());
@@ -433,6 +434,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             undoable.unknown = true;
         }
         if undo && matches!(phase, Phase::Forward | Phase::Verify) && (undoable.unknown || !undoable.calls.is_empty()) {
+            self.run.sure_of(at, &undoable.items);
             self.run.undoable.push(undoable);
         }
         Ok(())

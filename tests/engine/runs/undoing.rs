@@ -1,0 +1,182 @@
+//! Undoing: in reverse order, of what is certain and of what is not; and what stands still at it.
+
+use ifthen::engine::value::Value;
+
+use super::{Act, ask, begun, done, flow, lost, ok, outbox, refused, runs, trail};
+
+const THREE: &str = "
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { http: { connection: erp, post: '/undo-a-{{ steps.甲.no }}' } } }
+      - { id: 乙, http: { connection: erp, post: /b }, undo: [ { http: { connection: erp, post: /undo-b } }, { log: 乙撤 } ] }
+      - { id: 丙, http: { connection: erp, post: /c }, undo: { log: 丙撤 } }
+      - log: 完
+";
+
+fn two(steps: &str) -> super::World {
+    let mut w = begun(steps);
+    done(&mut w, "/a", Value::from([("no", 7i64.into())]));
+    ok(&mut w, "/b");
+    w
+}
+
+#[test]
+fn what_failed_is_undone_in_reverse_and_the_run_ends_as_failed() {
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    assert_eq!(outbox(&w)[0], "/undo-b");
+    ok(&mut w, "/undo-b");
+    assert_eq!(trail(&mut w), ["乙撤", "undone 乙"]);
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(trail(&mut w), ["undone 甲", "end failed"]);
+    assert!(runs(&w).is_empty() && w.timers.is_empty());
+}
+
+#[test]
+fn a_failed_run_does_what_the_flow_says_then() {
+    let body = format!("    on_error: [ {{ log: '{{{{ run.failed_step }}}} {{{{ run.error }}}}' }} ]\n    steps:\n{THREE}");
+    let mut w = flow(&body);
+    w.lead("L1", &[]);
+    ok(&mut w, "/a");
+    refused(&mut w, "/b");
+    ok(&mut w, "/undo-a");
+    assert_eq!(trail(&mut w), ["undone 甲", "乙 400 不行", "end failed"]);
+}
+
+#[test]
+fn cancelling_undoes_where_it_is_asked_for_and_waits_for_what_is_on_its_way() {
+    let mut w = two(THREE);
+    ask(&mut w, Act::Cancel { undo: false });
+    assert_eq!((trail(&mut w), outbox(&w).len()), (vec!["run cancel".to_owned(), "end cancelled".into()], 0));
+    let mut w = two(THREE);
+    super::set_out(&mut w, "/c");
+    ask(&mut w, Act::Cancel { undo: true });
+    assert_eq!(trail(&mut w), ["run cancel"]);
+    ok(&mut w, "/c");
+    assert_eq!(trail(&mut w), ["丙撤", "undone 丙"]);
+    ok(&mut w, "/undo-b");
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(trail(&mut w), ["乙撤", "undone 乙", "undone 甲", "end cancelled"]);
+}
+
+#[test]
+fn a_step_of_unknown_outcome_is_undone_once_as_if_it_had_happened() {
+    let mut w = two(THREE);
+    lost(&mut w, "/c");
+    assert_eq!(trail(&mut w), ["丙撤", "undone 丙"]);
+    ok(&mut w, "/undo-b");
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(trail(&mut w), ["乙撤", "undone 乙", "undone 甲", "end failed"]);
+    // Led on by on_error: it is not undone twice either.
+    let mut w = begun(
+        "
+      - { id: 甲, http: { connection: erp, post: /a }, on_error: [ { fail: 算了 } ], undo: { log: 甲撤 } }
+",
+    );
+    lost(&mut w, "/a");
+    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "end failed"]);
+}
+
+const VERIFIED: &str = "
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { log: 甲撤 }, verify: { http: { connection: erp, get: /look }, happened: answer.found } }
+      - { id: 乙, log: '{{ steps.甲.found }}' }
+      - { id: 丙, http: { connection: erp, post: /c } }
+";
+
+#[test]
+fn an_unknown_outcome_is_looked_up() {
+    let found = |yes: bool| Value::from([("found", yes.into())]);
+    let mut w = begun(VERIFIED);
+    lost(&mut w, "/a");
+    done(&mut w, "/look", found(true));
+    assert_eq!(trail(&mut w), ["true"]);
+    refused(&mut w, "/c");
+    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "end failed"]);
+    // It has not happened: nothing is undone, and the run stands still.
+    let mut w = begun(VERIFIED);
+    lost(&mut w, "/a");
+    done(&mut w, "/look", found(false));
+    assert_eq!(trail(&mut w), ["run parked it was looked up and has not happened"]);
+    // Nobody can tell: it may have happened, so it is undone once that is known.
+    let mut w = begun(VERIFIED);
+    lost(&mut w, "/a");
+    refused(&mut w, "/look");
+    done(&mut w, "/look", found(true));
+    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "end failed"]);
+}
+
+#[test]
+fn an_undoing_that_fails_stands_still_until_it_is_done_again_or_passed_over() {
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    refused(&mut w, "/undo-b");
+    assert_eq!(trail(&mut w), ["run parked 400 不行"]);
+    ask(&mut w, Act::Retry);
+    assert_eq!(trail(&mut w), ["run retry"]);
+    refused(&mut w, "/undo-b");
+    ask(&mut w, Act::Skip);
+    assert_eq!(trail(&mut w), ["run parked 400 不行", "run skip", "乙撤", "undone 乙"]);
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(trail(&mut w), ["undone 甲", "end failed"]);
+}
+
+#[test]
+fn nothing_that_is_asked_meanwhile_loses_what_is_left_to_undo() {
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    refused(&mut w, "/undo-b");
+    trail(&mut w);
+    ask(&mut w, Act::Back { step: "甲".into() });
+    assert_eq!(trail(&mut w), ["run backwhat it did is being undone"]);
+    ask(&mut w, Act::Cancel { undo: true });
+    ask(&mut w, Act::Retry);
+    ok(&mut w, "/undo-b");
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(trail(&mut w), ["run cancel", "run retry", "乙撤", "undone 乙", "undone 甲", "end cancelled"]);
+}
+
+#[test]
+fn a_step_that_is_retried_by_hand_is_undone_once() {
+    let mut w = begun(
+        "
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { log: 甲撤 }, on_error: continue }
+      - { id: 乙, http: { connection: erp, post: /b } }
+",
+    );
+    ok(&mut w, "/a");
+    refused(&mut w, "/b");
+    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "end failed"]);
+}
+
+#[test]
+fn going_back_undoes_what_was_done_since_and_no_more() {
+    let mut w = begun(
+        "
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { log: 甲撤 } }
+      - { id: 乙, http: { connection: erp, post: /b }, undo: { log: 乙撤 } }
+      - { id: 丙, http: { connection: erp, post: /c }, undo: { log: 丙撤 } }
+      - { if: round == 1, back_to: { step: 乙, undo: true } }
+      - log: 完
+",
+    );
+    for path in ["/a", "/b", "/c", "/b", "/c"] {
+        ok(&mut w, path);
+    }
+    assert_eq!(trail(&mut w), ["丙撤", "undone 丙", "乙撤", "undone 乙", "back 乙 2", "完", "end done"]);
+}
+
+#[test]
+fn a_step_that_failed_is_passed_over_or_leads_elsewhere() {
+    for (then, said) in
+        [("continue", vec!["完 400 不行", "end done"]), ("[ { log: 备 } ]", vec!["备", "完 400 不行", "end done"])]
+    {
+        let steps = format!(
+            "
+      - {{ id: 甲, http: {{ connection: erp, post: /a }}, on_error: {then} }}
+      - {{ log: '完 {{{{ steps.甲.error }}}}' }}
+"
+        );
+        let mut w = begun(&steps);
+        refused(&mut w, "/a");
+        assert_eq!(trail(&mut w), said);
+        assert!(outbox(&w).is_empty());
+    }
+}
