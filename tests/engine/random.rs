@@ -13,12 +13,44 @@ use dice::Dice;
 use play::{Counts, Play};
 
 const OUTCOMES: &[&str] = &[
-    "outcome.done", "outcome.transient", "outcome.permanent", "outcome.unknown", "outcome.throttled", "timing.late answer", "timing.soon",
-    "timing.much later", "timing.timer twice", "timing.decision twice", "timing.signal", "timing.signal twice", "timing.signal before its wait",
-    "timing.record changes", "timing.crash", "timing.crash while on its way", "decision.approved", "decision.rejected", "decision.answered",
-    "decision.recalled", "command.cancel", "command.cancel and undo", "command.retry", "command.skip", "command.back", "command.recall",
-    "command.signal", "end.by itself", "end.waits for somebody", "said.undo.done", "said.verify.done", "said.late.done", "said.back.done",
-    "said.stop.done", "said.end.done", "said.end.failed", "said.run.parked", "said.step.failed",
+    "outcome.done",
+    "outcome.transient",
+    "outcome.permanent",
+    "outcome.unknown",
+    "outcome.throttled",
+    "timing.late answer",
+    "timing.soon",
+    "timing.much later",
+    "timing.timer twice",
+    "timing.decision twice",
+    "timing.signal",
+    "timing.signal twice",
+    "timing.signal before its wait",
+    "timing.record changes",
+    "timing.crash",
+    "timing.crash while on its way",
+    "decision.approved",
+    "decision.rejected",
+    "decision.answered",
+    "decision.recalled",
+    "command.cancel",
+    "command.cancel and undo",
+    "command.retry",
+    "command.skip",
+    "command.back",
+    "command.recall",
+    "command.signal",
+    "end.by itself",
+    "end.waits for somebody",
+    "said.undo.done",
+    "said.verify.done",
+    "said.late.done",
+    "said.back.done",
+    "said.stop.done",
+    "said.end.done",
+    "said.end.failed",
+    "said.run.parked",
+    "said.step.failed",
 ];
 
 fn number(name: &str, usual: u64) -> u64 {
@@ -56,7 +88,12 @@ fn random_flows_keep_what_must_hold() {
     }
     let listed: Vec<String> = counts.iter().map(|(what, n)| format!("{what} {n}")).collect();
     println!("{flows} flows from seed {first}, {refused} refused by check\n{}", listed.join("\n"));
-    assert!(wrong.is_empty(), "{} flows went wrong\n{}", wrong.len(), wrong.iter().take(8).cloned().collect::<Vec<_>>().join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} flows went wrong\n{}",
+        wrong.len(),
+        wrong.iter().take(8).cloned().collect::<Vec<_>>().join("\n\n")
+    );
     let never: Vec<&&str> = grammar::KINDS.iter().chain(OUTCOMES).filter(|what| !counts.contains_key(**what)).collect();
     assert!(flows < 300 || never.is_empty(), "never seen: {never:?}");
 }

@@ -12,14 +12,52 @@ pub(super) struct Text {
 
 /// Everything that must turn up.
 pub(super) const KINDS: &[&str] = &[
-    "log", "set", "vars", "http", "email", "http.retry", "http.within", "http.on_error", "http.undo", "http.verify", "wait", "until",
-    "event.late", "event.up_to", "event.match", "choose", "parallel.all", "parallel.any", "parallel.2", "each", "repeat.times", "repeat.while",
-    "go_to", "back_to", "back_to.here", "back_to.undo", "approve", "approve.rejected", "approve.late", "ask", "end", "fail", "call", "aside",
-    "stop_if", "stop_if.undo", "reroute", "flow.within", "flow.on_error", "recall.steps", "if",
+    "log",
+    "set",
+    "vars",
+    "http",
+    "email",
+    "http.retry",
+    "http.within",
+    "http.on_error",
+    "http.undo",
+    "http.verify",
+    "wait",
+    "until",
+    "event.late",
+    "event.up_to",
+    "event.match",
+    "choose",
+    "parallel.all",
+    "parallel.any",
+    "parallel.2",
+    "each",
+    "repeat.times",
+    "repeat.while",
+    "go_to",
+    "back_to",
+    "back_to.here",
+    "back_to.undo",
+    "approve",
+    "approve.rejected",
+    "approve.late",
+    "ask",
+    "end",
+    "fail",
+    "call",
+    "aside",
+    "stop_if",
+    "stop_if.undo",
+    "reroute",
+    "flow.within",
+    "flow.on_error",
+    "recall.steps",
+    "if",
 ];
 
 pub(super) fn flow(dice: &mut Dice) -> Text {
-    let mut grammar = Grammar { dice, n: 0, kinds: Vec::new(), levels: vec![Vec::new()], loops: false, aside: false, vars: Vec::new() };
+    let mut grammar =
+        Grammar { dice, n: 0, kinds: Vec::new(), levels: vec![Vec::new()], loops: false, aside: false, vars: Vec::new() };
     grammar.whole()
 }
 
@@ -41,7 +79,8 @@ impl Grammar<'_> {
         let mut steps = vec!["{ id: 起, log: '{{ name }} {{ round }}' }".to_owned()];
         self.levels[0].push("起".into());
         steps.extend((0..count).map(|_| self.step(0)));
-        let mut head = vec!["record: lead", "when: lead.begin", "initiator: owner"].into_iter().map(String::from).collect::<Vec<_>>();
+        let mut head =
+            vec!["record: lead", "when: lead.begin", "initiator: owner"].into_iter().map(String::from).collect::<Vec<_>>();
         if self.dice.chance(25) {
             let undo = self.dice.chance(50);
             self.saw(if undo { "stop_if.undo" } else { "stop_if" });
@@ -163,11 +202,20 @@ impl Grammar<'_> {
         }
         if self.dice.chance(25) {
             self.saw("http.within");
-            text += self.dice.pick(&[", within: 1h, late: { fail: 超时 }", ", within: 1h, late: [ { log: 迟 } ]", ", within: 2m, late: { end: 迟了 }"]);
+            text += self.dice.pick(&[
+                ", within: 1h, late: { fail: 超时 }",
+                ", within: 1h, late: [ { log: 迟 } ]",
+                ", within: 2m, late: { end: 迟了 }",
+            ]);
         }
         if self.dice.chance(25) {
             self.saw("http.on_error");
-            text += self.dice.pick(&[", on_error: continue", ", on_error: [ { log: 错 } ]", ", on_error: { end: 错了 }", ", on_error: { fail: 不行 }"]);
+            text += self.dice.pick(&[
+                ", on_error: continue",
+                ", on_error: [ { log: 错 } ]",
+                ", on_error: { end: 错了 }",
+                ", on_error: { fail: 不行 }",
+            ]);
         }
         if self.dice.chance(55) {
             self.saw("http.undo");
@@ -192,7 +240,9 @@ impl Grammar<'_> {
                 self.saw("event.up_to");
                 format!("wait: lead.signed, up_to: {time}")
             }
-            _ => self.plain("event.match", "wait: { event: payment, match: event.order == name and event.amount >= 5, up_to: 4d }"),
+            _ => {
+                self.plain("event.match", "wait: { event: payment, match: event.order == name and event.amount >= 5, up_to: 4d }")
+            }
         }
     }
 
@@ -260,7 +310,10 @@ impl Grammar<'_> {
         let var = self.var();
         let count = self.id();
         let steps = self.some(depth + 1);
-        format!("repeat: {{ while: vars.{var} < 2, most: 9, steps: [ {{ id: {count}, set: {{ vars.{var}: = vars.{var} + 1 }} }}, {} }}", steps.trim_start_matches("[ "))
+        format!(
+            "repeat: {{ while: vars.{var} < 2, most: 9, steps: [ {{ id: {count}, set: {{ vars.{var}: = vars.{var} + 1 }} }}, {} }}",
+            steps.trim_start_matches("[ ")
+        )
     }
 
     /// A way back, at most twice.

@@ -39,7 +39,9 @@ pub(super) fn hold(world: &World, stacks: &mut Stacks, loops: bool, came: &BTree
         timers.extend(run.deadline);
         for strand in run.strands.values() {
             timers.extend(strand.deadline);
-            timers.extend(strand.waits.iter().filter_map(|w| if let Wait::Timer(t) | Wait::Window(t) = w { Some(*t) } else { None }));
+            timers.extend(
+                strand.waits.iter().filter_map(|w| if let Wait::Timer(t) | Wait::Window(t) = w { Some(*t) } else { None }),
+            );
             tasks.extend(strand.waits.iter().filter_map(|w| if let Wait::Task(t) = w { Some(*t) } else { None }));
         }
     }
@@ -84,7 +86,10 @@ fn positions(run: &Run, flow: &Flow) -> Result<(), String> {
             (Some(parent), Some(inside)) => {
                 let parent = run.strands.get(&parent).ok_or_else(|| format!("strand {id} ({}) has lost its parent", step.id))?;
                 let parallel = matches!(flow.steps[inside.step].kind, StepKind::Parallel(_));
-                if parent.at != inside.step || !parent.waits.contains(&Wait::Branches) || (parallel && strand.branch != inside.branch) {
+                if parent.at != inside.step
+                    || !parent.waits.contains(&Wait::Branches)
+                    || (parallel && strand.branch != inside.branch)
+                {
                     return Err(format!("strand {id} stands at {} in a branch of another step", step.id));
                 }
                 if parent.through.contains(&strand.branch) {

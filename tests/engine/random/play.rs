@@ -57,7 +57,13 @@ impl<'p> Play<'p> {
     fn begin(&mut self) -> Result<(), String> {
         let score = i64::try_from(self.dice.below(90)).unwrap();
         let owner_at = self.world.now + SignedDuration::from_hours(24 * i64::try_from(self.dice.below(9)).unwrap());
-        let fields = [("name", "刘洋".into()), ("email", "a@example.com".into()), ("score", score.into()), ("owner", "张三".into()), ("owner_at", owner_at.into())];
+        let fields = [
+            ("name", "刘洋".into()),
+            ("email", "a@example.com".into()),
+            ("score", score.into()),
+            ("owner", "张三".into()),
+            ("owner_at", owner_at.into()),
+        ];
         self.world.lead("L1", &fields);
         let count = self.dice.below(4);
         let items: Vec<Value> = (0..count).map(|n| format!("件{n}").into()).collect();
@@ -149,7 +155,9 @@ impl<'p> Play<'p> {
             0 | 1 => ("transient", Ended::Failed { class: Class::Transient, detail: detail() }),
             2 => ("permanent", Ended::Failed { class: Class::Permanent, detail: detail() }),
             3 | 4 => ("unknown", Ended::Unknown { detail: detail() }),
-            5 if self.dice.chance(30) => ("throttled", Ended::Failed { class: Class::Throttled { seconds: Some(5) }, detail: detail() }),
+            5 if self.dice.chance(30) => {
+                ("throttled", Ended::Failed { class: Class::Throttled { seconds: Some(5) }, detail: detail() })
+            }
             _ => ("done", self.good()),
         };
         self.ends(&call, word, outcome)
@@ -193,8 +201,13 @@ impl<'p> Play<'p> {
     /// Timers that are due fire in their order, each as of its time.
     fn pass(&mut self, by: SignedDuration) -> Result<(), String> {
         self.world.now += by;
-        let mut due: Vec<Key> =
-            self.world.timers.iter().filter(|k| matches!(k, Key::Timer(t) if t.due <= self.world.now.as_millisecond())).cloned().collect();
+        let mut due: Vec<Key> = self
+            .world
+            .timers
+            .iter()
+            .filter(|k| matches!(k, Key::Timer(t) if t.due <= self.world.now.as_millisecond()))
+            .cloned()
+            .collect();
         due.sort_by_key(ToString::to_string);
         for key in due {
             let Key::Timer(timer) = &key else { continue };
@@ -234,7 +247,15 @@ impl<'p> Play<'p> {
             _ => "decision.approved",
         };
         self.count(word);
-        let ask = approval::Ask { task: task.id, person, act, comment: "意见".into(), links: Vec::new(), way: "cli".into(), address: String::new() };
+        let ask = approval::Ask {
+            task: task.id,
+            person,
+            act,
+            comment: "意见".into(),
+            links: Vec::new(),
+            way: "cli".into(),
+            address: String::new(),
+        };
         self.own(Body::Command(Command::Task(Box::new(ask.clone()))))?;
         if reject && self.dice.chance(25) {
             self.count("timing.decision twice");
@@ -242,7 +263,15 @@ impl<'p> Play<'p> {
         }
         if reject && self.dice.chance(15) {
             self.count("decision.recalled");
-            let ask = approval::Ask { task: task.id, person: task.seats[0].person.clone(), act: approval::Act::Recall, comment: String::new(), links: Vec::new(), way: "cli".into(), address: String::new() };
+            let ask = approval::Ask {
+                task: task.id,
+                person: task.seats[0].person.clone(),
+                act: approval::Act::Recall,
+                comment: String::new(),
+                links: Vec::new(),
+                way: "cli".into(),
+                address: String::new(),
+            };
             self.own(Body::Command(Command::Task(Box::new(ask))))?;
         }
         Ok(())
@@ -271,7 +300,11 @@ impl<'p> Play<'p> {
         self.story.push(format!("{} score {score}", self.world.now));
         let body = Body::Happened {
             data: Value::Null,
-            upsert: Some(Upsert { record: Self::record(), fields: [("id".to_owned(), "L1".into()), ("score".to_owned(), score.into())].into(), at: None }),
+            upsert: Some(Upsert {
+                record: Self::record(),
+                fields: [("id".to_owned(), "L1".into()), ("score".to_owned(), score.into())].into(),
+                at: None,
+            }),
         };
         let now = self.world.now;
         self.world.decide(Draft { origin: "crm".into(), record: Some(Self::record()), ..Draft::own("crm.lead", now, body) });
@@ -293,7 +326,12 @@ impl<'p> Play<'p> {
     }
 
     fn ask(&mut self, run: &Run, by: &str, act: flow::Act) -> Result<(), String> {
-        self.own(Body::Command(Command::Run(Box::new(flow::Ask { run: run.id.clone(), act, by: by.into(), comment: String::new() }))))
+        self.own(Body::Command(Command::Run(Box::new(flow::Ask {
+            run: run.id.clone(),
+            act,
+            by: by.into(),
+            comment: String::new(),
+        }))))
     }
 
     fn command(&mut self) -> Result<(), String> {
@@ -364,7 +402,8 @@ impl<'p> Play<'p> {
                 self.ask(run, "张三", act)?;
             }
         }
-        let words: BTreeSet<String> = invariant::runs(&self.world).iter().map(|r| format!("{:?} {:?}", r.strands, r.failed)).collect();
+        let words: BTreeSet<String> =
+            invariant::runs(&self.world).iter().map(|r| format!("{:?} {:?}", r.strands, r.failed)).collect();
         Err(format!("it does not end: {words:?}"))
     }
 }
