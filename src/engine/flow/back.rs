@@ -259,6 +259,9 @@ impl Walk<'_, '_> {
             let branches =
                 if let Some(StepKind::Parallel(p)) = flow.steps.get(of.step).map(|s| &s.kind) { p.branches.len() } else { 0 };
             through.push((of.step, (0..u32::try_from(branches).unwrap_or(u32::MAX)).collect()));
+            // It is not through any more.
+            let passed = flow.steps.get(of.step).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id));
+            passed.into_iter().for_each(|p| p.how = How::Void);
             around = inside(of.step);
         }
         self.cancel_all("taken back")?;

@@ -86,7 +86,8 @@ impl<'p> Play<'p> {
     }
 
     fn check(&mut self) -> Result<(), String> {
-        for line in self.world.log[self.read..].to_vec() {
+        let said = self.world.log[self.read..].to_vec();
+        for line in said {
             if line.flow.is_some() {
                 self.story.push(format!("    {} {} {}", line.action, line.outcome.word(), line.detail));
                 let act = line.detail.at(&["reason"]).map(ToString::to_string).unwrap_or_default();
