@@ -14,7 +14,7 @@ mod merged;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -171,7 +171,7 @@ impl fmt::Display for Window {
 #[derive(Debug, Clone, Default)]
 pub struct Windows {
     all: BTreeMap<String, Arc<Window>>,
-    exact: HashMap<String, Vec<Arc<Window>>>,
+    exact: BTreeMap<String, Vec<Arc<Window>>>,
     globs: Vec<Arc<Window>>,
 }
 
