@@ -94,17 +94,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 /// Every call in the store that passes, oldest first.
 pub(super) fn each(store: &dyn Read, mut with: impl FnMut(&Call) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = store.scan(prefix::CALL, after.as_ref(), PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(last.clone());
-        for (_, entry) in &page {
-            if let Entry::Call(call) = entry.as_ref() {
-                with(call)?;
-            }
-        }
-    }
+    super::page::each(store, prefix::CALL, PAGE, |_, entry| if let Entry::Call(call) = entry { with(call) } else { Ok(()) })
 }
 
 fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {

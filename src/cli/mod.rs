@@ -20,6 +20,7 @@ mod graph;
 mod init;
 mod line;
 mod output;
+mod page;
 mod phrase;
 mod place;
 mod quarantine;

@@ -110,17 +110,10 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 /// Every item in the store, oldest first.
 pub(super) fn each(store: &dyn Read, mut with: impl FnMut(u64, &Held) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = store.scan(prefix::QUARANTINE, after.as_ref(), PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(last.clone());
-        for (key, entry) in &page {
-            if let (Key::Quarantine(seq), Entry::Quarantine(held)) = (key, entry.as_ref()) {
-                with(*seq, held)?;
-            }
-        }
-    }
+    super::page::each(store, prefix::QUARANTINE, PAGE, |key, entry| match (key, entry) {
+        (Key::Quarantine(seq), Entry::Quarantine(held)) => with(*seq, held),
+        _ => Ok(()),
+    })
 }
 
 fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {

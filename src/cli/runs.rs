@@ -198,17 +198,7 @@ fn asker() -> String {
 
 /// Every run in the store, in the order of their keys.
 pub(super) fn each(store: &dyn Read, mut with: impl FnMut(&Run) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = store.scan(prefix::RUN, after.as_ref(), PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(last.clone());
-        for (_, entry) in &page {
-            if let Entry::Run(run) = entry.as_ref() {
-                with(run)?;
-            }
-        }
-    }
+    super::page::each(store, prefix::RUN, PAGE, |_, entry| if let Entry::Run(run) = entry { with(run) } else { Ok(()) })
 }
 
 /// One run, or a kind word that there is none.

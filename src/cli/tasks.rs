@@ -78,17 +78,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
 
 /// Every task in the store, oldest first.
 fn each(store: &dyn Read, mut with: impl FnMut(&Task) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = store.scan(prefix::TASK, after.as_ref(), PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(last.clone());
-        for (_, entry) in &page {
-            if let Entry::Task(task) = entry.as_ref() {
-                with(task)?;
-            }
-        }
-    }
+    super::page::each(store, prefix::TASK, PAGE, |_, entry| if let Entry::Task(task) = entry { with(task) } else { Ok(()) })
 }
 
 fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {

@@ -4,9 +4,11 @@
 
 mod action;
 mod flow;
+mod task;
 
 pub use action::*;
 pub use flow::*;
+pub use task::*;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -277,6 +277,13 @@ pub(super) fn cancel(draft: &mut Deciding<'_>, id: CallId, why: &str) -> Result<
         return Ok(Left::OnItsWay);
     }
     say(draft, &call, Outcome::Suppressed, vec![("reason", "cancelled".into()), ("why", why.into())])?;
+    // What was merged into it is still to be sent.
+    for id in &call.carries {
+        if let Some(mut carried) = load(draft, *id)? {
+            carried.status = Status::Queued;
+            draft.put(Key::Call(*id), Entry::Call(carried));
+        }
+    }
     draft.remove(Key::Call(id));
     Ok(if call.unknown { Left::Unknown } else { Left::Nothing })
 }

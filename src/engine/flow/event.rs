@@ -21,9 +21,10 @@ const MOST_RUNS: usize = 1_000;
 
 /// An event has arrived: the runs that wait for it go on, those that will wait for it keep it.
 pub(in crate::engine) fn arrived(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
+    let entry = draft.get(&Key::Awaits)?;
+    let Some(Entry::Awaits(all)) = entry.as_deref() else { return Ok(()) };
+    let Some(paths) = all.get(&draft.event.name) else { return Ok(()) };
     let name = draft.event.name.clone();
-    let Some(Entry::Awaits(all)) = draft.get(&Key::Awaits)?.as_deref().cloned() else { return Ok(()) };
-    let Some(paths) = all.get(&name) else { return Ok(()) };
     let mut found = BTreeSet::new();
     for path in paths {
         let subject = match path.is_empty() {

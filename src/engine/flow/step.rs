@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 
 use super::walk::{Trouble, Walk};
-use super::{Local, Strand, Wait, window};
+use super::{Local, Run, Strand, Wait, window};
 use crate::engine::action::{self, Doing};
 use crate::engine::approval;
+use crate::engine::call::{CallId, Retry};
+use crate::engine::decide::Deciding;
 use crate::engine::definition::{Action, Another, At, BackTo, Branch, Each, Parallel, Repeat, Step, StepKind, Term, Until};
 use crate::engine::log::Outcome;
 use crate::engine::scope::Stop;
@@ -58,7 +60,7 @@ impl Walk<'_, '_> {
             }
             StepKind::Event(wait) => self.wait_for(id, step, wait),
             StepKind::Choose(branches) => self.choose(id, step, branches),
-            StepKind::Parallel(parallel) => Ok(self.fork(id, at, parallel)),
+            StepKind::Parallel(parallel) => Ok(self.fork(id, parallel)),
             StepKind::Each(each) => self.each(id, each),
             StepKind::Repeat(repeat) => self.repeat(id, at, step, repeat),
             StepKind::Call { flow, vars } => {
@@ -111,11 +113,35 @@ impl Walk<'_, '_> {
         id: u32,
         step: &Step,
         action: &Action,
-        retry: Option<&[crate::engine::call::Retry]>,
-    ) -> Result<Vec<crate::engine::call::CallId>, Stop> {
+        retry: Option<&[Retry]>,
+    ) -> Result<Vec<CallId>, Stop> {
+        self.doing(id, step, retry, |draft, _, doing| action::perform(draft, action, doing))
+    }
+
+    /// People are asked.
+    fn ask(&mut self, id: u32, step: &Step) -> Result<Begun, Trouble> {
+        let due = step.within.map(|within| self.after(within)).transpose().map_err(Trouble::Park)?;
+        match self.doing(id, step, None, |draft, run, doing| approval::begin(draft, run, id, step, doing, due))? {
+            approval::Begun::Asked(task) => {
+                self.wait(id, Wait::Task(task));
+                Ok(Begun::Waits)
+            }
+            approval::Begun::Ended(outcome) => Ok(Begun::Ended(outcome)),
+        }
+    }
+
+    /// Does something in the name of a step, with the names that its strand sees.
+    fn doing<T>(
+        &mut self,
+        id: u32,
+        step: &Step,
+        retry: Option<&[Retry]>,
+        what: impl FnOnce(&mut Deciding<'_>, &Run, &Doing<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
         let by = self.by(Some(step));
-        let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
-        let local = Local { run: &self.run, scope: step.scope.as_deref(), items: &items, answer: None };
+        let none = Map::new();
+        let items = self.run.strands.get(&id).map_or(&none, |s| &s.items);
+        let local = Local { run: &self.run, scope: step.scope.as_deref(), items, answer: None };
         let doing = Doing {
             by: &by,
             record: self.run.record.as_ref(),
@@ -126,32 +152,7 @@ impl Walk<'_, '_> {
             calendar: self.flow.calendar.as_deref(),
             letting: None,
         };
-        action::perform(self.draft, action, &doing)
-    }
-
-    /// People are asked.
-    fn ask(&mut self, id: u32, step: &Step) -> Result<Begun, Trouble> {
-        let due = step.within.map(|within| self.after(within)).transpose().map_err(Trouble::Park)?;
-        let by = self.by(Some(step));
-        let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
-        let local = Local { run: &self.run, scope: step.scope.as_deref(), items: &items, answer: None };
-        let doing = Doing {
-            by: &by,
-            record: self.run.record.as_ref(),
-            data: &self.run.event,
-            old: None,
-            local: Some(&local),
-            retry: None,
-            calendar: self.flow.calendar.as_deref(),
-            letting: None,
-        };
-        match approval::begin(self.draft, &self.run, id, step, &doing, due)? {
-            approval::Begun::Asked(task) => {
-                self.wait(id, Wait::Task(task));
-                Ok(Begun::Waits)
-            }
-            approval::Begun::Ended(outcome) => Ok(Begun::Ended(outcome)),
-        }
+        what(self.draft, &self.run, &doing)
     }
 
     fn choose(&mut self, id: u32, step: &Step, branches: &[Branch]) -> Result<Begun, Trouble> {
@@ -172,7 +173,7 @@ impl Walk<'_, '_> {
         Ok(Begun::Done(None))
     }
 
-    fn fork(&mut self, id: u32, at: At, parallel: &Parallel) -> Begun {
+    fn fork(&mut self, id: u32, parallel: &Parallel) -> Begun {
         let mut empty = Vec::new();
         for (n, (_, first)) in parallel.branches.iter().enumerate() {
             let branch = u32::try_from(n).unwrap_or(u32::MAX);
@@ -182,7 +183,6 @@ impl Walk<'_, '_> {
                 _ => empty.push(branch),
             }
         }
-        let _ = at;
         if let Some(strand) = self.run.strands.get_mut(&id) {
             strand.through.extend(empty);
         }

@@ -259,7 +259,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             return Ok(());
         }
         if let Some(then) = step.on_error {
-            self.note_error(id, step, why);
+            self.note_error(step, why);
             self.release(id, "left")?;
             self.leave(id, How::Failed, Vec::new());
             if let Some(strand) = self.run.strands.get_mut(&id) {
@@ -269,12 +269,12 @@ impl<'w, 'a> Walk<'w, 'a> {
             return Ok(());
         }
         if let Some(parent) = parent.filter(|p| failed && self.takes_failure(*p)) {
-            self.note_error(id, step, why);
+            self.note_error(step, why);
             return self.branch_failed(id, parent, why);
         }
         let ends = !self.run.undoable.is_empty() || flow.failed.is_some() || matches!(step.kind, StepKind::Fail(_));
         if failed && ends && self.run.failing.is_none() {
-            self.note_error(id, step, why);
+            self.note_error(step, why);
             self.leave(id, How::Failed, Vec::new());
             self.run.failing = Some((why.to_owned(), step.id.clone()));
             return self.begin_undo(Then::Fail, 0);
@@ -287,8 +287,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// `steps.<id>.error`, and a line in the log.
-    fn note_error(&mut self, id: u32, step: &Step, why: &str) {
-        let _ = id;
+    fn note_error(&mut self, step: &Step, why: &str) {
         self.run.steps.insert(step.id.clone(), Value::from([("error", why.into())]));
         let detail = Value::from([("step", step.id.as_str().into()), ("error", why.into())]);
         self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "step", Outcome::Failed, detail);
