@@ -1,7 +1,7 @@
 //! Runs of flows: where each stands. Resuming is O(1) at any age: state, not replay.
 //!
 //! [`enrol`]: which runs there are. [`walk`], [`step`], [`branch`], [`back`], [`undo`]: how a run goes its way. [`answer`]: what it waited
-//! for has come. [`event`]: how events find runs. [`stop`]: what ends or diverts it from outside. [`command`]: what people ask of it.
+//! for has come. [`event`]: how events find runs. [`stop`]: what ends or diverts it from outside. [`mod@command`]: what people ask of it.
 
 mod answer;
 mod back;
