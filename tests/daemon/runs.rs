@@ -194,7 +194,11 @@ fn a_flow_is_edited_and_removed_while_a_hundred_runs_wait() {
     tell(&daemon, &folder, &deeds, None);
     assert_eq!((on(&daemon), at(&daemon, "approve").len()), (RUNS / 2, RUNS / 4));
     let (code, said) = folder.cli(&["runs", "migrate"]);
-    assert_eq!((code, said.matches("可以").count(), said.matches("approve: 新版本中没有这一步").count()), (1, 0, RUNS / 4), "{said}");
+    assert_eq!(
+        (code, said.matches("可以").count(), said.matches("approve: 新版本中没有这一步").count()),
+        (1, 0, RUNS / 4),
+        "{said}"
+    );
 
     // The flow is removed altogether, and the daemon killed while what the runs wait for comes in. All finish on their version.
     std::fs::remove_file(folder.path("flows/a.yaml")).unwrap();
