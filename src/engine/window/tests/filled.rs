@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Engine, at, definitions, said};
+use crate::engine::definition::Definitions;
 use crate::engine::state::{Entry, Key};
 
 /// What all functions come to as of a time, for somebody who pays then.
@@ -37,8 +38,8 @@ fn of_one_time_what_was_filled_stands_before_what_came_meanwhile() {
 /// One that pays every hour for so many hours, and one that did so once; then windows of 36 hours begin, and are filled from the
 /// history, of which the last so many hours are left.
 fn filled(hours: i64, left: i64) -> Engine {
-    let mut engine = Engine::new(definitions("7d", None), at("2026-09-01T01:00:00Z"));
-    engine.load(definitions("7d", None));
+    let mut engine = Engine::new(Definitions::default().seal(), at("2026-09-01T01:00:00Z"));
+    engine.load(Definitions::default().seal());
     engine.paid(2, engine.now, 100, "线上");
     for _ in 0..hours {
         engine.pass(engine.now + SignedDuration::from_hours(1));
