@@ -200,8 +200,11 @@ fn recall_ended(draft: &mut Deciding<'_>, mut task: Task, ask: &Ask) -> Result<(
     task.ended = None;
     let timer = task.forget.take();
     let asked = act::follow(&mut task, &Desk { people: &draft.definitions.people, at: draft.event.at });
-    if task.ended.is_some() || !flow::recalled(draft, &was, &ask.person)? {
-        return refuse(draft, Some(&was), ask, &Refusal::Acted);
+    if task.ended.is_some() {
+        return refuse(draft, Some(&was), ask, &Refusal::NotNeeded); // it would have come to the same without them
+    }
+    if let Err(stays) = flow::recalled(draft, &was, &ask.person)? {
+        return refuse(draft, Some(&was), ask, &Refusal::Stays(stays));
     }
     if let Some(timer) = timer {
         draft.remove(Key::Timer(timer));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::definition::Person;
+use crate::engine::flow::Stays;
 
 /// Why not; closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(super) enum Refusal {
     NotDecided,
     /// Somebody has gone on from it.
     Acted,
+    /// Its run has gone on from it.
+    Stays(Stays),
     /// They have not added that person.
     NotAdded(String),
     /// More than a task holds.
@@ -83,7 +86,9 @@ impl Refusal {
             Self::NoComment => "no-comment",
             Self::NoReturn { .. } => "no-return",
             Self::NotDecided => "not-decided",
-            Self::Acted => "acted",
+            Self::Acted | Self::Stays(Stays::Acted | Stays::Over) => "acted",
+            Self::Stays(Stays::Done(_)) => "done-since",
+            Self::Stays(Stays::Each) => "in-each",
             Self::NotAdded(_) => "not-added",
             Self::TooMany => "too-many",
             Self::TooDeep => "too-deep",
@@ -120,7 +125,10 @@ impl Refusal {
             Self::NoReturn { to, may } if may.is_empty() => format!("此步骤不能退回到 {to}"),
             Self::NoReturn { to, may } => format!("不能退回到 {to};可退回到：{}", may.join("、")),
             Self::NotDecided => "您没有可撤回的决定".into(),
-            Self::Acted => "后续人员已处理，不能再撤回".into(),
+            Self::Acted | Self::Stays(Stays::Acted) => "后续人员已处理，不能再撤回".into(),
+            Self::Stays(Stays::Over) => "流程已结束、已退回或正在撤销，不能再撤回".into(),
+            Self::Stays(Stays::Done(step)) => format!("后续步骤“{step}”已执行，不能再撤回；如需更改，请联系管理员退回流程"),
+            Self::Stays(Stays::Each) => "逐项处理中的决定，提交后不能撤回".into(),
             Self::NotAdded(who) => format!("{}不是您加签的", name(who)),
             Self::TooMany => "参与的人太多".into(),
             Self::TooDeep => "加签层数太多".into(),
@@ -150,7 +158,12 @@ impl Refusal {
             Self::NoReturn { to, may } if may.is_empty() => format!("it cannot be sent back to {to} from here"),
             Self::NoReturn { to, may } => format!("it cannot be sent back to {to}, only to {}", may.join(", ")),
             Self::NotDecided => "there is no decision of yours to take back".into(),
-            Self::Acted => "whoever comes next has acted: it cannot be taken back any more".into(),
+            Self::Acted | Self::Stays(Stays::Acted) => "whoever comes next has acted: it cannot be taken back any more".into(),
+            Self::Stays(Stays::Over) => "the flow has ended, gone back or is being undone: it cannot be taken back any more".into(),
+            Self::Stays(Stays::Done(step)) => {
+                format!("the step {step} has been done since: it cannot be taken back any more; an administrator can send the run back")
+            }
+            Self::Stays(Stays::Each) => "a decision about one of a list cannot be taken back once it is made".into(),
             Self::NotAdded(who) => format!("you have not added {}", name(who)),
             Self::TooMany => "too many people for one task".into(),
             Self::TooDeep => "added to the added too often".into(),

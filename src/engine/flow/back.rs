@@ -222,53 +222,6 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// The strand that has gone on from a step stands there again, others stay where they are: its number.
-    pub(super) fn return_to(&mut self, at: At) -> Result<Option<u32>, Need> {
-        let flow = Arc::clone(&self.flow);
-        let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
-        let (now, own) = (self.draft.event.at, inside(at));
-        // Of which item it was is not known any more.
-        let mut around = own;
-        while let Some(of) = around {
-            if matches!(flow.steps.get(of.step).map(|s| &s.kind), Some(StepKind::Each(_))) {
-                return Ok(None);
-            }
-            around = inside(of.step);
-        }
-        if let Some(passed) = flow.steps.get(at).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id)) {
-            passed.how = How::Void;
-            self.run.steps.remove(&passed.step);
-        }
-        if let Some(id) = self.strand(|s| inside(s.at) == own && flow.steps.len() > s.at) {
-            self.release(id, "taken back")?;
-            self.leave(id, How::Cancelled, Vec::new());
-            self.run.strands.entry(id).and_modify(|s| (s.at, s.since) = (at, now));
-            return Ok(Some(id));
-        }
-        if let Some(of) = own
-            && let Some(parent) = self.strand(|s| s.at == of.step && s.waits.contains(&Wait::Branches))
-        {
-            self.run.strands.entry(parent).and_modify(|s| s.through.retain(|branch| *branch != of.branch));
-            self.fork_one(parent, at, of.branch, None);
-            return Ok(self.strand(|s| s.at == at));
-        }
-        // What was around it is through: the others stay so.
-        let mut through = Vec::new();
-        let mut around = own;
-        while let Some(of) = around {
-            let branches =
-                if let Some(StepKind::Parallel(p)) = flow.steps.get(of.step).map(|s| &s.kind) { p.branches.len() } else { 0 };
-            through.push((of.step, (0..u32::try_from(branches).unwrap_or(u32::MAX)).collect()));
-            // It is not through any more.
-            let passed = flow.steps.get(of.step).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id));
-            passed.into_iter().for_each(|p| p.how = How::Void);
-            around = inside(of.step);
-        }
-        self.cancel_all("taken back")?;
-        self.enter(at, &through);
-        Ok(self.strand(|s| s.at == at))
-    }
-
     /// Everything is let go, and a new trunk begins there; none: the run ends in this word.
     pub(super) fn divert(&mut self, at: Option<At>, word: &str, outcome: Outcome) -> Result<(), Need> {
         let Some(at) = at else { return self.end(word, outcome) };

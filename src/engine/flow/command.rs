@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::walk::{Trouble, Walk};
-use super::{Act, Ask, How, Phase, Wait, event, migrate};
+use super::{Act, Ask, How, Phase, event, migrate};
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{BackTo, Target};
 use crate::engine::log::Outcome;
-use crate::engine::state::{Entry, Key, Need};
+use crate::engine::state::Need;
 use crate::engine::value::Value;
 
 /// A person asks something of a run.
@@ -165,24 +165,14 @@ impl Walk<'_, '_> {
     }
 
     /// Whether anybody has decided in this round.
-    pub(super) fn acted(&self) -> Result<bool, Need> {
+    fn acted(&self) -> Result<bool, Need> {
         let round = self.run.round;
         if self.run.path.iter().any(|p| p.round == round && matches!(p.how, How::Approved | How::Rejected)) {
             return Ok(true);
         }
-        self.open_decided()
-    }
-
-    /// Whether anybody has decided of those who are asked now.
-    pub(super) fn open_decided(&self) -> Result<bool, Need> {
         for strand in self.run.strands.values() {
-            for wait in &strand.waits {
-                let Wait::Task(task) = wait else { continue };
-                if let Some(Entry::Task(task)) = self.draft.get(&Key::Task(*task))?.as_deref()
-                    && task.seats.iter().any(|s| s.decision.is_some())
-                {
-                    return Ok(true);
-                }
+            if self.has_decided(strand)? {
+                return Ok(true);
             }
         }
         Ok(false)

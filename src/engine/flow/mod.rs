@@ -13,6 +13,7 @@ mod graphs;
 mod local;
 mod merged;
 pub mod migrate;
+mod recall;
 mod run;
 mod step;
 mod stop;
@@ -31,7 +32,8 @@ pub use merged::Moved;
 pub(super) use merged::{merged, unmerged};
 pub use run::*;
 pub(super) use stop::before_send;
-pub(super) use task::{decided, recalled};
+pub(super) use recall::{Stays, recalled};
+pub(super) use task::decided;
 
 use crate::engine::decide::{Arrived, By, Deciding};
 use crate::engine::definition::{Definitions, Deliver};

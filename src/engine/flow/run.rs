@@ -188,6 +188,28 @@ pub struct Passed {
     /// The people who decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
+    /// How it stood there, where a person may take back what led on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Was>,
+}
+
+/// How a run stood where people decided: taking that back leads there again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Was {
+    /// What they decided.
+    pub task: TaskId,
+    /// How often each `repeat` had been gone through.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub loops: BTreeMap<At, u32>,
+    /// The step from which `rejected`, `late` or `on_error` had led there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<At>,
+    /// Where it was to go on after what it had gone back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+    /// It was in an aside to which it had gone back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revising: bool,
 }
 
 /// How a step was left; closed.

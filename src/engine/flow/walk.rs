@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::step::Begun;
-use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, enrol};
+use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, Was, enrol};
 use crate::engine::approval;
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{At, Flow, OnError, Step, StepKind};
@@ -204,6 +204,14 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Some(strand) = self.run.strands.get_mut(&id) else { return };
         let deadline = strand.deadline.take();
         let (at, from) = (strand.at, strand.since);
+        let task = strand.waits.iter().find_map(|w| if let Wait::Task(task) = w { Some(*task) } else { None });
+        let was = task.filter(|_| how == How::Approved).map(|task| Was {
+            task,
+            loops: strand.loops.clone(),
+            origin: strand.origin,
+            resume: self.run.resume.clone(),
+            revising: self.run.revising,
+        });
         strand.waits.clear();
         strand.error = None;
         strand.left.clear();
@@ -213,7 +221,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         if let Some(step) = self.flow.steps.get(at) {
             let (round, to) = (self.run.round, self.draft.event.at);
-            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how, by });
+            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how, by, was });
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
     }

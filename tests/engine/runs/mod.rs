@@ -2,6 +2,7 @@
 
 mod asked;
 mod events;
+mod recalled;
 mod starts;
 mod undoing;
 mod ways;
