@@ -190,7 +190,7 @@ impl Walk<'_, '_> {
 }
 
 /// The `parallel`s and `each`es around a step, outermost first, and in which branch of each it is.
-fn around(flow: &Flow, at: At) -> Vec<(At, u32)> {
+pub(super) fn around(flow: &Flow, at: At) -> Vec<(At, u32)> {
     let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside).map(|of| (of.step, of.branch));
     let mut found: Vec<(At, u32)> = std::iter::successors(inside(at), |(of, _)| inside(*of)).collect();
     found.reverse();
