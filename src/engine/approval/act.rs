@@ -33,6 +33,7 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         return Err(Refusal::Ended);
     }
     bounded(ask)?;
+    active(ask, desk)?;
     let by = match &ask.act {
         Act::Approve | Act::Answer(_) => decide(task, ask, true, answers, desk)?,
         Act::Reject { to, .. } => {
@@ -47,6 +48,15 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         Act::SendCode | Act::WrongCode | Act::RightCode => return Err(Refusal::WrongKind), // they are no part of it
     };
     Ok(Done { by, asked: follow(task, desk) })
+}
+
+/// Whoever has left decides nothing, not even with a link of before. With the control token, what waits for them is handed over.
+pub(super) fn active(ask: &Ask, desk: &Desk<'_>) -> Result<(), Refusal> {
+    let handed = matches!(ask.act, Act::Transfer(_)) && matches!(ask.way.as_str(), "api" | "cli");
+    match desk.people.get(&ask.person) {
+        Some(person) if !person.active && !handed => Err(Refusal::Inactive(ask.person.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// What people write ends somewhere, and their documents are addresses, nothing that runs.

@@ -172,6 +172,9 @@ fn refuse(draft: &mut Deciding<'_>, task: Option<&Task>, ask: &Ask, refusal: &Re
 /// the step again, and waits for the same task.
 fn recall_ended(draft: &mut Deciding<'_>, mut task: Task, ask: &Ask) -> Result<(), Need> {
     let was = task.clone();
+    if let Err(refusal) = act::active(ask, &Desk { people: &draft.definitions.people, at: draft.event.at }) {
+        return refuse(draft, Some(&was), ask, &refusal);
+    }
     let seats = match recall::take_back(&mut task, &ask.person) {
         Ok(seats) => seats,
         Err(Refusal::NotDecided) => return refuse(draft, Some(&was), ask, &Refusal::Ended),

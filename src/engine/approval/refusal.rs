@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     Ended,
     /// They have no part in it.
     NotAsked,
+    /// They are not active any more: others can be given it in their name, nothing else.
+    Inactive(String),
     /// They have decided.
     AlreadyDecided,
     /// Somebody else comes first.
@@ -76,6 +78,7 @@ impl Refusal {
             Self::UnknownTask => "unknown-task",
             Self::Ended => "ended",
             Self::NotAsked => "not-asked",
+            Self::Inactive(_) => "inactive",
             Self::AlreadyDecided => "already-decided",
             Self::NotYet => "not-yet",
             Self::HandedOver(_) => "handed-over",
@@ -115,6 +118,10 @@ impl Refusal {
     fn known(&self, name: &dyn Fn(&str) -> String) -> Option<(String, String)> {
         let names = |ids: &[String], between: &str| ids.iter().map(|id| name(id)).collect::<Vec<_>>().join(between);
         Some(match self {
+            Self::Inactive(who) => (
+                format!("{}已停用，不能再处理；可由管理员转办他人", name(who)),
+                format!("{} is not active any more; an administrator can hand it over in their name", name(who)),
+            ),
             Self::HandedOver(to) if !to.is_empty() => {
                 (format!("已由{}处理", names(to, "、")), format!("{} has it now", names(to, ", ")))
             }

@@ -4,6 +4,7 @@ mod asked;
 mod events;
 mod recalled;
 mod starts;
+mod told;
 mod undoing;
 mod ways;
 
