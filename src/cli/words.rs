@@ -166,6 +166,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("already runs", "runs already", "已在运行"),
     ("disabled", "the flow is switched off", "流程已停用"),
     ("late answer", "late answer, ignored", "迟到的应答,已忽略"),
+    (
+        "its run waits for it no more",
+        "its run has ended, gone on without it or undone it: not sent",
+        "运行已结束、已继续或已撤销,不再发送",
+    ),
+    (
+        "more than {} steps: end it, and have parts of it be flows of their own",
+        "more than {} steps: end it (`ifthen runs cancel`), and have parts of it be flows of their own (`start`)",
+        "超过 {} 步:请结束运行(`ifthen runs cancel`),并把流程拆成几个(`start`)",
+    ),
+    ("more than {} steps without waiting for anything", "more than {} steps without waiting for anything", "连续 {} 步没有等待"),
     ("asked for", "asked for by hand", "人工重试"),
     ("edited", "edited by hand", "人工修改后重发"),
     ("discarded", "discarded by hand", "人工丢弃"),

@@ -350,7 +350,8 @@ fn whatever_people_may_do_can_be_done_on_the_page_by_the_api_and_by_the_command_
         for button in buttons {
             assert!(page.contains(&format!("name=\"what\" value=\"{button}\"")), "no button: {button}");
         }
-        let (status, answer) = daemon.post(&format!("/api/tasks/t1-1/{word}"), &[("authorization", &bearer)], &json!({ "person": "冯" }));
+        let (status, answer) =
+            daemon.post(&format!("/api/tasks/t1-1/{word}"), &[("authorization", &bearer)], &json!({ "person": "冯" }));
         assert!(status != 404, "{word}: {status} {answer}");
         let (exit, text) = desk.folder.cli(&["tasks", word, "--help"]);
         assert!(exit == 0 && text.contains("--as"), "{word}: {text}");

@@ -76,14 +76,7 @@ pub(super) fn tell_of(
 
 /// One person: the link goes to their own mailbox and nowhere else. Who has none is told over whatever reaches them that something
 /// waits, without a link, and the log says so: it is decided from the command line or by the API.
-fn one(
-    draft: &mut Deciding<'_>,
-    person: &str,
-    title: &str,
-    text: &str,
-    marker: Marker,
-    doing: &Doing<'_>,
-) -> Result<(), Stop> {
+fn one(draft: &mut Deciding<'_>, person: &str, title: &str, text: &str, marker: Marker, doing: &Doing<'_>) -> Result<(), Stop> {
     let definitions = draft.definitions;
     if let Some((connection, to)) = definitions.people.get(person).and_then(|p| proof::own_channel(definitions, p)) {
         let (to, subject) = (to.to_owned(), action::one_line(title));

@@ -132,10 +132,9 @@ impl Refusal {
             Self::UnknownPerson(who) => {
                 (format!("没有人员 {who},或已停用"), format!("there is no person {who}, or they are not active"))
             }
-            Self::Initiator(who) => (
-                format!("{}是发起人，不能审批自己的申请", name(who)),
-                format!("{} asked for it and cannot decide it", name(who)),
-            ),
+            Self::Initiator(who) => {
+                (format!("{}是发起人，不能审批自己的申请", name(who)), format!("{} asked for it and cannot decide it", name(who)))
+            }
             Self::NoReturn { to, may } if may.is_empty() => {
                 (format!("此步骤不能退回到 {to}"), format!("it cannot be sent back to {to} from here"))
             }
@@ -146,7 +145,9 @@ impl Refusal {
             Self::Stays(Stays::Over) => said("run-over").map(|(zh, en)| (zh.to_owned(), en.to_owned()))?,
             Self::Stays(Stays::Done(step)) => (
                 format!("后续步骤“{step}”已执行，不能再撤回；如需更改，请联系管理员退回流程"),
-                format!("the step {step} has been done since: it cannot be taken back any more; an administrator can send the run back"),
+                format!(
+                    "the step {step} has been done since: it cannot be taken back any more; an administrator can send the run back"
+                ),
             ),
             Self::NotAdded(who) => (format!("{}不是您加签的", name(who)), format!("you have not added {}", name(who))),
             Self::BadLink(link) => (

@@ -11,6 +11,9 @@ use crate::engine::log::Outcome;
 use crate::engine::state::Need;
 use crate::engine::value::Value;
 
+/// The `parallel`s and `each`es around a step, outermost first, and what of them is through.
+type Through = Vec<(At, BTreeSet<u32>)>;
+
 impl Walk<'_, '_> {
     /// The strand, or the one around it that the target belongs to, goes on there; what it leaves behind is cancelled.
     pub(super) fn go_to(&mut self, id: u32, to: At) -> Result<Begun, Trouble> {
@@ -50,13 +53,18 @@ impl Walk<'_, '_> {
             let since = self.since(target);
             let keep = self.run.undoable.iter().take_while(|u| self.was_before(u, since)).count();
             let to = BackTo { to: Target::Step(target), undo: false, ..to.clone() };
-            return Ok(self.begin_undo(Then::Back { from, to }, keep)?);
+            let through = self.around(from); // of the branches nothing is left by then
+            return Ok(self.begin_undo(Then::Back { from, to, through }, keep)?);
         }
-        Ok(self.rewind(from, target, to.here, why)?)
+        let through = self.around(from);
+        Ok(self.rewind(from, target, (to.here, through), why)?)
     }
 
     /// Whether something that can be undone was done before that place in the path.
     fn was_before(&self, undoable: &super::Undoable, since: usize) -> bool {
+        if undoable.n > 0 {
+            return self.run.path.get(since).is_none_or(|p| undoable.n < p.n);
+        }
         let step = self.flow.steps.get(undoable.at).map(|s| s.id.as_str()).unwrap_or_default();
         self.run.path.iter().rposition(|p| p.step == step && p.round == undoable.round).is_some_and(|at| at < since)
     }
@@ -84,10 +92,9 @@ impl Walk<'_, '_> {
         passed.unwrap_or_else(before)
     }
 
-    /// The run goes back: what came after the target counts no more.
-    pub(super) fn rewind(&mut self, from: At, target: At, here: bool, why: &str) -> Result<(), Need> {
+    /// The run goes back: what came after the target counts no more; what is around the step that goes back stays through.
+    pub(super) fn rewind(&mut self, from: At, target: At, (here, around): (bool, Through), why: &str) -> Result<(), Need> {
         let flow = Arc::clone(&self.flow);
-        let around = self.around(from);
         self.cancel_all("went back")?;
         let aside = |at: At| flow.steps.get(at).is_some_and(|s| s.aside.is_some());
         // Out of an aside it comes back to the path in the round that led there.
@@ -115,7 +122,7 @@ impl Walk<'_, '_> {
     }
 
     /// The `parallel`s and `each`es around a step, outermost first, with what of them is through by now.
-    fn around(&self, at: At) -> Vec<(At, BTreeSet<u32>)> {
+    fn around(&self, at: At) -> Through {
         let mut found = Vec::new();
         let mut inside = self.flow.steps.get(at).and_then(|s| s.inside);
         while let Some(of) = inside {

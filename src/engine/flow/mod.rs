@@ -22,17 +22,17 @@ mod undo;
 mod walk;
 mod window;
 
-pub(super) use answer::{abandon, answered, due};
+pub(super) use answer::{abandon, answered, due, waits_for};
 pub(super) use command::command;
-pub(super) use enrol::start;
+pub(super) use enrol::{next_start, start};
 pub(super) use event::arrived;
 pub(super) use graphs::{defined, slice};
 pub(super) use local::Local;
 pub use merged::Moved;
 pub(super) use merged::{merged, unmerged};
+pub(super) use recall::{Stays, recalled};
 pub use run::*;
 pub(super) use stop::before_send;
-pub(super) use recall::{Stays, recalled};
 pub(super) use task::decided;
 
 use crate::engine::decide::{Arrived, By, Deciding};

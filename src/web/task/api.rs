@@ -228,9 +228,8 @@ fn became(told: &Told) -> Response {
     let status = match refused.reason.as_str() {
         "unknown-task" => StatusCode::NOT_FOUND,
         "not-asked" | "inactive" => StatusCode::FORBIDDEN,
-        "unknown-person" | "bad-link" | "too-long" | "no-comment" | "no-return" | "wrong-kind" | "wrong-answer" | "self" | "no-form" => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        "unknown-person" | "bad-link" | "too-long" | "no-comment" | "no-return" | "wrong-kind" | "wrong-answer" | "self"
+        | "no-form" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::CONFLICT,
     };
     let detail = if refused.detail.is_empty() { &refused.reason } else { &refused.detail };

@@ -2,6 +2,7 @@
 
 mod asked;
 mod events;
+mod limits;
 mod recalled;
 mod starts;
 mod told;

@@ -90,7 +90,11 @@ fn what_branches_that_begin_anew_had_done_counts_no_more() {
     let done = |w: &super::World, id: &str| {
         runs(w)[0].path.iter().filter(|p| p.step == id && p.how == ifthen::engine::flow::How::Done).count()
     };
-    assert_eq!((done(&w, "乙"), done(&w, "丙")), (1, 1), "done again, and counted once; the one that was through is not done again");
+    assert_eq!(
+        (done(&w, "乙"), done(&w, "丙")),
+        (1, 1),
+        "done again, and counted once; the one that was through is not done again"
+    );
     assert_eq!(trail(&mut w), ["乙", "丙", "run parked 1 of 2 branches came through", "run retry", "乙"]);
 }
 
