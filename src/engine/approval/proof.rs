@@ -129,7 +129,7 @@ fn refuse(draft: &mut Deciding<'_>, ask: &Ask, by: &By, reason: &str, until: Opt
 /// By which connection a person gets what nobody else may read, and at which address: by mail, over one of their own channels if one is
 /// for mail, otherwise over any; over one on preview only where no other is.
 pub fn own_channel<'d>(definitions: &'d Definitions, person: &'d Person) -> Option<(&'d str, &'d str)> {
-    let to = person.email.as_deref()?;
+    let to = person.email.as_deref().filter(|_| person.active)?; // whoever has left is sent nothing, and proves nothing
     let mail = |name: &&String| definitions.connections.get(*name).is_some_and(|c| c.kind == ConnectionKind::Smtp);
     let leaves = |name: &&String| definitions.connections.get(*name).is_some_and(|c| c.deliver != Deliver::Preview);
     let all = || person.channels.iter().chain(definitions.connections.keys()).filter(mail);

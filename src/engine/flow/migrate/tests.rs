@@ -207,7 +207,16 @@ fn what_can_be_undone_must_stay_so() {
         let mut run = run("both", vec![Wait::Branches]);
         let result = Value::Null;
         let items = Default::default();
-        run.undoable.push(Undoable { at: at(step, &old()), round: 1, result, items, calls: vec![], unknown: false });
+        run.undoable.push(Undoable {
+            at: at(step, &old()),
+            round: 1,
+            n: 1,
+            result,
+            items,
+            calls: vec![],
+            unknown: false,
+            happened: true,
+        });
         run
     };
     check(&undoable("pdf"), &new(), &[]);
