@@ -60,7 +60,7 @@ impl Walk<'_, '_> {
 
     /// A strand ends with the step that failed: nothing more of that is sent, and what was can be undone.
     pub(super) fn fell(&mut self, id: u32) -> Result<(), Need> {
-        self.release(id, "failed")?;
+        self.let_go(id, "failed")?;
         self.leave(id, How::Failed, Vec::new());
         self.run.strands.remove(&id);
         Ok(())
