@@ -9,7 +9,7 @@ use ifthen::engine::state::{Entry, Key, TimerId, Wake, prefix};
 use super::World;
 
 /// What was seen of a run so far: the steps that can be undone, oldest first, and whether nobody knows that they happened.
-pub(super) type Stacks = BTreeMap<String, Vec<(At, bool)>>;
+pub(super) type Stacks = BTreeMap<String, (Vec<(At, bool)>, Option<u32>)>;
 
 pub(super) fn runs(world: &World) -> Vec<Run> {
     let keys = world.state.scan(prefix::RUN, None, usize::MAX);
@@ -160,10 +160,11 @@ fn once(run: &Run, flow: &Flow, loops: bool, came: &BTreeMap<String, usize>) -> 
 /// What is undone is always the last that was done.
 fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
     let known: Vec<(At, bool)> = run.undoable.iter().map(|u| (u.at, u.unknown)).collect();
-    let was = std::mem::replace(stacks.entry(run.id.clone()).or_default(), known.clone());
+    let undoing = run.strands.iter().find(|(_, s)| !matches!(s.phase, Phase::Forward | Phase::Verify));
+    let last = (known.clone(), undoing.map(|(id, _)| *id));
+    let (was, before) = std::mem::replace(stacks.entry(run.id.clone()).or_default(), last);
     let now: Vec<At> = known.iter().map(|(at, _)| *at).collect();
     let stack: Vec<At> = was.iter().map(|(at, _)| *at).collect();
-    let undoing = run.strands.values().find(|s| !matches!(s.phase, Phase::Forward | Phase::Verify));
     let same = now.len().min(stack.len());
     // One whose call turns out not to have happened is dropped.
     let within = |now: &[At]| {
@@ -176,7 +177,9 @@ fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
     if now[..same] != stack[..same] && !dropped && !now.last().is_some_and(again) {
         return Err(format!("what can be undone was {stack:?} and is {now:?}"));
     }
-    if let (Some(strand), Some(top)) = (undoing, stack.get(now.len()))
+    // One that begins to be undone is the one on top; beside one that is being undone, another may turn out not to have happened.
+    if let (Some((id, strand)), Some(top)) = (undoing, stack.get(now.len()))
+        && before != Some(*id)
         && now.len() + 1 == stack.len()
         && now[..] == stack[..now.len()]
         && *top != strand.at
