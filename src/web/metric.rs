@@ -33,6 +33,20 @@ pub fn install() {
     });
 }
 
+/// How often what was measured is summed up: until then every single value is kept.
+const SUM_UP: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Sums up what was measured, for as long as the process lives: nobody may ever ask for it.
+pub async fn tend() {
+    let mut ticks = tokio::time::interval(SUM_UP);
+    loop {
+        ticks.tick().await;
+        if let Some(Some(handle)) = RECORDER.get() {
+            handle.run_upkeep();
+        }
+    }
+}
+
 fn describe() {
     metrics::describe_counter!("ifthen_events_total", "Events committed, those that decisions emitted among them");
     metrics::describe_counter!("ifthen_log_lines_total", "Lines of the action log, by action and outcome: what was decided");
