@@ -34,16 +34,21 @@ pub fn install() {
 }
 
 /// How often what was measured is summed up: until then every single value is kept.
-const SUM_UP: std::time::Duration = std::time::Duration::from_secs(5);
+const EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Sums up what was measured, for as long as the process lives: nobody may ever ask for it.
+/// Sums up what was measured, every few seconds, for as long as the process lives: nobody may ever ask for it.
 pub async fn tend() {
-    let mut ticks = tokio::time::interval(SUM_UP);
+    let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
-        if let Some(Some(handle)) = RECORDER.get() {
-            handle.run_upkeep();
-        }
+        sum_up();
+    }
+}
+
+/// Sums up what was measured since the last time.
+pub fn sum_up() {
+    if let Some(Some(handle)) = RECORDER.get() {
+        handle.run_upkeep();
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Shared {
     /// What was sent again after it had been acknowledged.
     pub repeated: AtomicU64,
     pub approved: AtomicU64,
+    /// Of its last messages a sender repeats some; 0: of all.
+    pub last: AtomicU64,
     /// How long a sender rests between two messages, in milliseconds.
     pub rest: AtomicU64,
 }
@@ -138,7 +140,7 @@ impl Sender {
 
     /// Until it is acknowledged.
     fn tell(&mut self, source: &'static str, ticket: String) {
-        let delivery = format!("{:016x}", self.random.next());
+        let delivery = format!("{:016x}", self.random.draw());
         let shared = Arc::clone(&self.line.shared);
         loop {
             if let Some((seq, _)) = self.post(source, &delivery, &ticket) {
@@ -155,7 +157,11 @@ impl Sender {
 
     /// What was acknowledged stays so, under the same number.
     fn repeat(&mut self) {
-        let at = self.random.below(self.sent.len() as u64) as usize;
+        let last = match self.line.shared.last.load(Ordering::Relaxed) {
+            0 => self.sent.len(),
+            last => self.sent.len().min(last as usize),
+        };
+        let at = self.sent.len() - 1 - self.random.below(last as u64) as usize;
         let (source, delivery, ticket) = self.sent[at].clone();
         if let Some((seq, new)) = self.post(source, &delivery, &ticket) {
             let shared = &self.line.shared;

@@ -177,7 +177,7 @@ fn each(mut damage: impl FnMut(&mut Vec<u8>, usize), most_wrong: usize) -> (usiz
 fn a_page_that_is_lost_is_noticed_wherever_it_is() {
     let mut random = Random::told("damage");
     let mut noise = random.split();
-    let (noticed, of) = each(|bytes, n| bytes[n * PAGE..(n + 1) * PAGE].fill_with(|| noise.next() as u8), 0);
+    let (noticed, of) = each(|bytes, n| bytes[n * PAGE..(n + 1) * PAGE].fill_with(|| noise.draw() as u8), 0);
     eprintln!("pages of noise: {noticed} noticed of {of}");
     let (zeroed, of) = each(|bytes, n| bytes[n * PAGE..(n + 1) * PAGE].fill(0), 0);
     eprintln!("pages of zeros: {zeroed} noticed of {of}");

@@ -15,6 +15,7 @@ const ALL: usize = usize::MAX >> 1;
 
 /// How much there was.
 #[derive(Debug)]
+#[expect(dead_code, reason = "told by Debug")]
 pub struct Balance {
     pub events: usize,
     pub deliveries: usize,
@@ -93,7 +94,7 @@ pub fn balance(reader: &Reader, acknowledged: &Acknowledged, sink: &Sink) -> Bal
     }
 
     // Outside, at least once, under one key each, and with nothing that was not ordered.
-    let ordered: Vec<String> = lines("http", Outcome::Fired).iter().map(|l| call(l)).collect();
+    let ordered: Vec<String> = lines("http", Outcome::Fired).iter().map(call).collect();
     let (instance, arrived) = (reader.instance().unwrap(), sink.arrived());
     let deliveries: usize = seen.values().sum();
     assert_eq!(ordered.len(), deliveries + seen.len(), "a call for each delivery, and one for each ticket");

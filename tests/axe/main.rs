@@ -3,12 +3,11 @@
 //! `IFTHEN_KILLS=500 cargo test --test axe kill` kills it so often, `IFTHEN_SOAK=10m cargo test --test axe soak -- --nocapture`
 //! watches it for so long; both print a seed, which `IFTHEN_SEED` sets.
 #![allow(
-    dead_code,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::print_stderr,
     clippy::type_complexity,
-    reason = "one binary of tests: a failure there is the test failing, what it measured is told, and the harness has more than it uses"
+    reason = "one binary of tests: a failure there is the test failing, and what it measured is told"
 )]
 
 #[path = "../daemon/harness.rs"]

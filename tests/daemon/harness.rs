@@ -1,4 +1,5 @@
 //! A daemon of its own for each test: a folder, a process, a client, a look into its store.
+#![allow(dead_code, reason = "several binaries of tests share it, and each uses a part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -71,7 +71,7 @@ impl World {
     pub fn new(seed: u64, definitions: &Arc<Definitions>) -> Self {
         let folder = TempDir::new().unwrap();
         let mut random = Random::new(seed);
-        let disk = Disk::new(folder.path(), random.next());
+        let disk = Disk::new(folder.path(), random.draw());
         let size = if random.one_in(4) { 60_000 } else { 200 };
         Self { folder, disk, random, definitions: Arc::clone(definitions), ledger: BTreeMap::new(), open: BTreeSet::new(), size }
     }
@@ -142,7 +142,7 @@ impl World {
         if !told.is_empty() && self.random.one_in(6) {
             return vec![told[self.random.below(told.len() as u64) as usize].clone()];
         }
-        (0..1 + self.random.below(3)).map(|_| format!("{:016x}", self.random.next())).collect()
+        (0..1 + self.random.below(3)).map(|_| format!("{:016x}", self.random.draw())).collect()
     }
 
     /// One turn; whether the process has to end.
@@ -188,7 +188,7 @@ impl World {
         let note = "备注".repeat(1 + self.random.below(self.size / 6) as usize);
         let data = from_json(format!(r#"{{"id":"{id}","note":"{note}"}}"#).as_bytes()).unwrap();
         let Value::Map(fields) = data.clone() else { unreachable!("an object") };
-        let record = RecordRef { entity: "ticket".into(), id: id.into() };
+        let record = RecordRef { entity: "ticket".into(), id };
         let upsert = Some(Upsert { record: record.clone(), fields, at: None });
         let body = Body::Happened { data, upsert };
         let known = Some(delivery.to_owned());

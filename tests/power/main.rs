@@ -2,12 +2,11 @@
 //!
 //! `IFTHEN_CUTS=2000 cargo test --test power` tries so many lives; each prints its seed when it fails, and `IFTHEN_SEED` sets the first.
 #![allow(
-    dead_code,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::print_stderr,
     clippy::type_complexity,
-    reason = "one binary of tests: a failure there is the test failing, what it measured is told, and the harness has more than it uses"
+    reason = "one binary of tests: a failure there is the test failing, and what it measured is told"
 )]
 
 #[path = "../daemon/harness.rs"]
