@@ -11,8 +11,8 @@ use rusqlite::{Connection, OpenFlags, Params};
 use sha2::{Digest as _, Sha256};
 
 use super::sqlite::error::{damaged, name, of_disk};
-use super::sqlite::file::{make, remove};
-use super::sqlite::lock::{Lock, beside};
+use super::sqlite::file::{make, remove_beside};
+use super::sqlite::lock::Lock;
 use super::sqlite::{Reader, schema};
 use super::{Error, Last, Read as _};
 
@@ -90,10 +90,7 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Report, Error> {
         if copied != report {
             return Err(damaged(format_args!("{} changed while it was copied", from.display())));
         }
-        // Those of the former store. Gone before the new file gets its name: SQLite would read them as part of it.
-        for suffix in ["-wal", "-shm", "-journal"] {
-            remove(&beside(to, suffix))?;
-        }
+        remove_beside(to)?;
         Ok(copied)
     })
 }
@@ -225,6 +222,7 @@ fn hex(hash: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sqlite::lock::beside;
     use super::super::sqlite::{Options, Sqlite};
     use super::super::suite::{batch, event, line, named, put, record};
     use super::super::{Batch, Store as _};
@@ -335,7 +333,7 @@ mod tests {
         check("Corrupt");
         std::fs::remove_file(&bad).unwrap();
         std::fs::write(&bad, "").unwrap();
-        check("Absent");
+        check("Corrupt");
     }
 
     #[test]

@@ -8,9 +8,6 @@ use super::error::{damaged, name, of_disk};
 use super::lock::beside;
 use crate::store::Error;
 
-/// What SQLite keeps beside a file while it is in use, and leaves behind when it is killed.
-pub(in crate::store) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
-
 /// Whether there is a store at `path`. An empty file is an error: nobody makes one, and SQLite would take it for new and throw
 /// away the log beside it, which may hold all that there was.
 pub(super) fn exists(path: &Path) -> Result<bool, Error> {
@@ -27,7 +24,7 @@ pub(super) fn exists(path: &Path) -> Result<bool, Error> {
 /// Makes a file under another name, then gives it its own; leaves nothing behind when it fails.
 pub(in crate::store) fn make<T>(to: &Path, how: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
     let part = beside(to, ".part");
-    let clear = || [""].iter().chain(&BESIDE).try_for_each(|suffix| remove(&beside(&part, suffix)));
+    let clear = || remove(&part).and_then(|()| remove_beside(&part));
     clear()?; // left by one that was killed
     let made = how(&part).and_then(|made| {
         let synced = File::open(&part).and_then(|f| f.sync_all()).and_then(|()| std::fs::rename(&part, to));
@@ -41,8 +38,14 @@ pub(in crate::store) fn make<T>(to: &Path, how: impl FnOnce(&Path) -> Result<T, 
     made
 }
 
+/// Removes what SQLite kept beside a file that is there no more. To be done before another gets its name: it would be read as part
+/// of that one.
+pub(in crate::store) fn remove_beside(path: &Path) -> Result<(), Error> {
+    ["-wal", "-shm", "-journal"].iter().try_for_each(|suffix| remove(&beside(path, suffix)))
+}
+
 /// Removes a file, if it is there.
-pub(in crate::store) fn remove(path: &Path) -> Result<(), Error> {
+fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(of_disk(path, &e)),
         _ => Ok(()),

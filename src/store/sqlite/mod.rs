@@ -78,7 +78,7 @@ impl Sqlite {
         }
         let lock = Lock::take(path)?;
         if !file::exists(path)? {
-            file::make(path, create).map_err(name(path))?;
+            file::make(path, |part| create(part).and_then(|()| file::remove_beside(path))).map_err(name(path))?;
         }
         Self::attempt(path, options, lock).map_err(name(path))
     }
