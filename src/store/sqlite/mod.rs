@@ -36,6 +36,7 @@ use self::read::{PATIENCE, number, text_if};
 use super::{Batch, Each, Error, Filter, Last, Read, Retention, Store, Stored};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
+use crate::failpoint::{self, Point};
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -225,7 +226,13 @@ impl Store for Sqlite {
         }
         batch.check(self.last, self.change.1)?;
         self.still_there()?;
-        let definition = self.judged(self.step(|_| self.write(batch)))?;
+        let written = self.step(|_| {
+            let definition = self.write(batch)?;
+            failpoint::reach(Point::Commit);
+            Ok(definition)
+        });
+        let definition = self.judged(written)?;
+        failpoint::reach(Point::Committed);
         self.committed(batch, definition);
         Ok(())
     }
