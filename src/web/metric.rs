@@ -33,6 +33,25 @@ pub fn install() {
     });
 }
 
+/// How often what was measured is summed up: until then every single value is kept.
+const EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Sums up what was measured, every few seconds, for as long as the process lives: nobody may ever ask for it.
+pub async fn tend() {
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        ticks.tick().await;
+        sum_up();
+    }
+}
+
+/// Sums up what was measured since the last time.
+pub fn sum_up() {
+    if let Some(Some(handle)) = RECORDER.get() {
+        handle.run_upkeep();
+    }
+}
+
 fn describe() {
     metrics::describe_counter!("ifthen_events_total", "Events committed, those that decisions emitted among them");
     metrics::describe_counter!("ifthen_log_lines_total", "Lines of the action log, by action and outcome: what was decided");

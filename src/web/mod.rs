@@ -16,7 +16,7 @@ mod run;
 mod silence;
 mod task;
 
-pub use metric::install as install_metrics;
+pub use metric::{install as install_metrics, sum_up as sum_up_metrics, tend as tend_metrics};
 
 use axum::Router;
 use axum::extract::State;

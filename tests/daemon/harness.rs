@@ -1,4 +1,5 @@
 //! A daemon of its own for each test: a folder, a process, a client, a look into its store.
+#![allow(dead_code, reason = "several binaries of tests share it, and each uses a part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -67,9 +68,14 @@ impl Folder {
 
     /// Starts the daemon; what it said instead of getting ready.
     pub fn try_start(&self, environment: &[(&str, &str)]) -> Result<Daemon, String> {
+        self.begin(environment).ready().map_err(|(_, said)| said)
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn begin(&self, environment: &[(&str, &str)]) -> Beginning {
         let errors = self.path("stderr");
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&errors).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ifthen"))
+        let child = Command::new(env!("CARGO_BIN_EXE_ifthen"))
             .args(["-c", self.path("config.yaml").to_str().unwrap(), "run", "--log-level", "info"])
             .envs(environment.iter().copied())
             .env_remove("IFTHEN_CONFIG")
@@ -77,14 +83,7 @@ impl Folder {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) = line.trim().strip_prefix("ready http://") else {
-            child.wait().unwrap();
-            return Err(std::fs::read_to_string(errors).unwrap_or_default());
-        };
-        let address = address.parse().unwrap();
-        Ok(Daemon { child, address, store: self.path("data/ifthen.db"), errors })
+        Beginning { child, store: self.path("data/ifthen.db"), errors }
     }
 
     /// Runs another command on the same configuration: its exit code and what it printed.
@@ -98,6 +97,33 @@ impl Folder {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
         (output.status.code().unwrap_or(-1), text)
+    }
+}
+
+/// A daemon that is on its way up.
+pub struct Beginning {
+    child: Child,
+    store: PathBuf,
+    errors: PathBuf,
+}
+
+impl Beginning {
+    /// Waits until it serves; its exit code and what it said instead.
+    pub fn ready(mut self) -> Result<Daemon, (i32, String)> {
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("ready http://") else {
+            let code = self.child.wait().unwrap().code().unwrap_or(-1);
+            return Err((code, std::fs::read_to_string(self.errors).unwrap_or_default()));
+        };
+        let Self { child, store, errors } = self;
+        Ok(Daemon { child, address: address.parse().unwrap(), store, errors })
+    }
+
+    /// `kill -9`, wherever it is.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 
@@ -120,6 +146,11 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

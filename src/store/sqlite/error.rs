@@ -27,8 +27,18 @@ impl From<rusqlite::Error> for Error {
             Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed => {
                 Self::Busy(format!("the store is held by another program, such as a database browser; close it there ({error})"))
             }
-            _ => Self::Broken(error.to_string()),
+            _ => Self::Broken(format!("{error} ({}, code {})", doing(failure.extended_code), failure.extended_code)),
         }
+    }
+}
+
+/// At what it failed: SQLite's own text says no more than "disk I/O error".
+fn doing(code: i32) -> &'static str {
+    match code {
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "fsync failed",
+        ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_DELETE => "writing failed",
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "reading failed",
+        _ => "SQLite says no more",
     }
 }
 

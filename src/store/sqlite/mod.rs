@@ -7,6 +7,7 @@
 mod definition;
 mod delivery;
 pub(super) mod error;
+pub(super) mod file;
 pub(super) mod lock;
 
 pub(super) mod read;
@@ -24,11 +25,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use self::delivery::Deliveries;
 use self::error::{name, of_disk};
-use self::lock::Lock;
+use self::lock::{Lock, beside};
 pub use self::read::Reader;
 use self::read::{PATIENCE, number, text_if};
 use super::{Batch, Each, Error, Filter, Last, Read, Retention, Store, Stored};
@@ -76,17 +78,19 @@ impl Sqlite {
             std::fs::create_dir_all(folder).map_err(|e| of_disk(folder, &e))?;
         }
         let lock = Lock::take(path)?;
+        if !file::exists(path)? {
+            file::make(path, |part| create(part).and_then(|()| file::remove_beside(path))).map_err(name(path))?;
+        }
         Self::attempt(path, options, lock).map_err(name(path))
     }
 
     fn attempt(path: &Path, options: Options, lock: Lock) -> Result<Self, Error> {
-        let how = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let mut reader = Reader::connect(path, how)?;
+        let mut reader = Reader::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let conn = &mut reader.conn;
+        // Until it is known to be ours and in order, it is left as it is, its log too: so it can be repaired.
+        let log = std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+        tidy_on_close(conn, !log)?;
         let version = schema::version(conn)?;
-        if version == 0 {
-            shrink::prepare(conn)?;
-        }
         let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         if mode != "wal" {
             return Err(Error::Broken(format!("this file system cannot keep a write-ahead log (journal mode {mode})")));
@@ -95,13 +99,9 @@ impl Sqlite {
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "wal_autocheckpoint", wal::BY_ITSELF)?;
         conn.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
+        wal::settle(conn, path)?;
         schema::migrate(conn, version)?;
         shrink::enable(conn, path)?;
-        if version == 0
-            && let Some(folder) = path.parent()
-        {
-            sync_folder(folder)?;
-        }
         let change = conn
             .query_row("SELECT id, seq FROM change ORDER BY id DESC LIMIT 1", [], |row| Ok((row.get(0)?, number(row, 1)?)))
             .optional()?;
@@ -118,7 +118,19 @@ impl Sqlite {
             _lock: lock,
         };
         store.recall()?;
+        tidy_on_close(&store.reader.conn, true)?;
         Ok(store)
+    }
+
+    /// What an error of writing means for the file: after one that ends the process, nothing more is written to it, not even when
+    /// it is closed; what is on disk is found by the next start.
+    fn judged<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        let failed = matches!(&done, Err(Error::Broken(_) | Error::Corrupt(_)));
+        let done = done.map_err(name(&self.path));
+        if failed {
+            tidy_on_close(&self.reader.conn, false)?;
+        }
+        done
     }
 
     /// Fills the memory of deliveries from the file, from the youngest event back to the horizon.
@@ -214,11 +226,12 @@ impl Store for Sqlite {
         }
         batch.check(self.last, self.change.1)?;
         self.still_there()?;
-        let definition = self.step(|_| {
+        let written = self.step(|_| {
             let definition = self.write(batch)?;
             failpoint::reach(Point::Commit);
             Ok(definition)
-        })?;
+        });
+        let definition = self.judged(written)?;
         failpoint::reach(Point::Committed);
         self.committed(batch, definition);
         Ok(())
@@ -226,76 +239,87 @@ impl Store for Sqlite {
 
     fn keep_definitions(&mut self, hash: &str, text: &str) -> Result<(), Error> {
         self.still_there()?;
-        self.step(|conn| definition::text(conn, hash, text))
+        self.judged(self.step(|conn| definition::text(conn, hash, text)))
     }
 
     fn drop_definitions(&mut self) -> Result<usize, Error> {
-        self.step(definition::drop_texts)
+        self.judged(self.step(definition::drop_texts))
     }
 
     fn retain(&mut self, retention: &Retention, now: Timestamp) -> Result<bool, Error> {
         self.still_there()?;
         let horizon = self.deliveries.horizon();
-        retain::slice(&self.reader.conn, retention, (now, horizon), retain::ROWS, &mut self.swept)
+        let done = retain::slice(&self.reader.conn, retention, (now, horizon), retain::ROWS, &mut self.swept);
+        self.judged(done)
     }
 
     fn maintain(&mut self) -> Result<(), Error> {
-        self.keeper.tend(&self.reader.conn, PATIENCE)
+        let done = self.keeper.tend(&self.reader.conn, PATIENCE);
+        self.judged(done)
     }
 }
 
 impl Read for Sqlite {
     fn load(&self, key: &Key) -> Result<Option<Arc<Entry>>, Error> {
-        self.reader.load(key)
+        self.reader.load(key).map_err(name(&self.path))
     }
     fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error> {
-        self.reader.scan(prefix, after, limit)
+        self.reader.scan(prefix, after, limit).map_err(name(&self.path))
     }
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error> {
-        self.reader.as_of(key, seq)
+        self.reader.as_of(key, seq).map_err(name(&self.path))
     }
     fn scan_as_of(&self, prefix: &str, seq: u64, each: &mut Each<'_>) -> Result<(), Error> {
-        self.reader.scan_as_of(prefix, seq, each)
+        self.reader.scan_as_of(prefix, seq, each).map_err(name(&self.path))
     }
     fn delivery(&self, source: &str, delivery: &str) -> Result<Option<u64>, Error> {
         match self.deliveries.find(self.deliveries.hash(source, delivery)) {
             None => Ok(None),
-            Some(seq) if self.reader.is_delivery(seq, source, delivery)? => Ok(Some(seq)),
+            Some(seq) if self.reader.is_delivery(seq, source, delivery).map_err(name(&self.path))? => Ok(Some(seq)),
             // Two deliveries of one hash, which nobody will live to see: the other one may have been there, too.
-            Some(_) => self.reader.delivery(source, delivery),
+            Some(_) => self.reader.delivery(source, delivery).map_err(name(&self.path)),
         }
     }
     fn last(&self) -> Result<Last, Error> {
         Ok(self.last)
     }
     fn event(&self, seq: u64) -> Result<Option<Stored>, Error> {
-        self.reader.event(seq)
+        self.reader.event(seq).map_err(name(&self.path))
     }
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
-        self.reader.events(after, limit)
+        self.reader.events(after, limit).map_err(name(&self.path))
     }
     fn log(&self, filter: &Filter, after: u64, limit: usize) -> Result<Vec<Line>, Error> {
-        self.reader.log(filter, after, limit)
+        self.reader.log(filter, after, limit).map_err(name(&self.path))
     }
     fn log_tail(&self, filter: &Filter, count: usize) -> Result<Vec<Line>, Error> {
-        self.reader.log_tail(filter, count)
+        self.reader.log_tail(filter, count).map_err(name(&self.path))
     }
     fn log_definitions(&self, seq: u64) -> Result<Option<String>, Error> {
-        self.reader.log_definitions(seq)
+        self.reader.log_definitions(seq).map_err(name(&self.path))
     }
     fn definitions_of(&self, hash: &str) -> Result<Option<String>, Error> {
-        self.reader.definitions_of(hash)
+        self.reader.definitions_of(hash).map_err(name(&self.path))
     }
     fn decided_otherwise(&self, after: u64, hash: &str) -> Result<Option<Stored>, Error> {
-        self.reader.decided_otherwise(after, hash)
+        self.reader.decided_otherwise(after, hash).map_err(name(&self.path))
     }
     fn instance(&self) -> Result<String, Error> {
-        self.reader.instance()
+        self.reader.instance().map_err(name(&self.path))
     }
 }
 
-/// Makes sure that what was made or renamed in a folder is still there after a power cut.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| of_disk(folder, &e))
+/// A new store, in one file: on disk with every step.
+fn create(path: &Path) -> Result<(), Error> {
+    let how = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut conn = Reader::connect(path, how)?.conn;
+    shrink::prepare(&conn)?;
+    schema::migrate(&mut conn, 0)?;
+    conn.close().map_err(|(_, e)| Error::from(e))
+}
+
+/// Whether closing moves the log over into the file, and removes it.
+fn tidy_on_close(conn: &Connection, tidy: bool) -> Result<(), Error> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !tidy)?;
+    Ok(())
 }

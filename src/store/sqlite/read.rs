@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::error::{damaged, name};
-use super::{retain, schema};
+use super::{file, retain, schema};
 use crate::engine::event::RecordRef;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key};
@@ -32,7 +32,7 @@ pub struct Reader {
 impl Reader {
     /// Opens the store at `path` for reading only.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
+        if !file::exists(path)? {
             return Err(Error::Absent(format!(
                 "there is no store at {}: it is made when `ifthen run` first starts",
                 path.display()

@@ -2,8 +2,15 @@
 //!
 //! What is in the log is as durable as what is in the file; moving it over changes nothing that anybody reads.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
 use rusqlite::Connection;
 
+use super::error::of_disk;
+use super::lock::beside;
 use crate::store::Error;
 
 /// Pages are 4 KiB. After this many new ones (4 MiB), what no reader still needs is copied over: passive, waits for nobody. When
@@ -45,6 +52,36 @@ impl Keeper {
             done?;
         }
         Ok(())
+    }
+}
+
+/// Makes sure that what is found in the log is on disk, before anything of it is taken for committed. Who was killed between
+/// writing and fsync, or ended because fsync failed, leaves a commit there that reads well and may be in the system's memory only,
+/// as clean as if it had been written: no later fsync does anything about it, a repeated delivery would be acknowledged by it, and
+/// it would be gone with the power; half of it, once a checkpoint has begun. So every byte is written again, as it reads, and then
+/// an fsync. ("Can Applications Recover from fsync Failures?", USENIX ATC 2020.)
+pub(super) fn settle(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let log = beside(path, "-wal");
+    // Nobody else writes meanwhile; readers see the same bytes all along.
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let done = write_again(&log).map_err(|e| of_disk(&log, &e));
+    conn.execute_batch("ROLLBACK")?;
+    done
+}
+
+fn write_again(log: &Path) -> std::io::Result<()> {
+    let file = match File::options().read(true).write(true).open(log) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    let (mut part, mut at) = (vec![0; 1 << 20], 0);
+    loop {
+        let count = file.read_at(&mut part, at)?;
+        if count == 0 {
+            return file.sync_all();
+        }
+        file.write_all_at(&part[..count], at)?;
+        at += count as u64;
     }
 }
 
