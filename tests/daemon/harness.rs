@@ -79,7 +79,7 @@ impl Folder {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) = line.trim().strip_prefix("ready http://") else {
+        let Some((_, address)) = line.trim().strip_prefix("ready http").and_then(|rest| rest.split_once("://")) else {
             child.wait().unwrap();
             return Err(std::fs::read_to_string(errors).unwrap_or_default());
         };
@@ -237,6 +237,12 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream: BufReader::new(stream), host: "ifthen" })
+    }
+
+    /// Over a connection that is there.
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: BufReader::new(stream), host: "ifthen" }
     }
 
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &Value) -> std::io::Result<(u16, Value)> {

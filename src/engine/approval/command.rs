@@ -157,17 +157,7 @@ fn decisions(draft: &mut Deciding<'_>, task: &Task, done: &Done) {
 
 /// Nothing is done; why is in the log, for whoever asked to read.
 fn refuse(draft: &mut Deciding<'_>, task: Option<&Task>, ask: &Ask, refusal: &Refusal) -> Result<(), Need> {
-    let act = match &ask.act {
-        Act::Approve => "approve",
-        Act::Reject { .. } => "reject",
-        Act::Answer(_) => "answer",
-        Act::Transfer(_) => "transfer",
-        Act::Delegate(_) => "delegate",
-        Act::Add { .. } => "add",
-        Act::Remove(_) => "remove",
-        Act::Recall => "recall",
-        Act::SendCode | Act::WrongCode | Act::RightCode => "code",
-    };
+    let act = ask.act.word();
     let sentence = refusal.sentence(&draft.definitions.lang, &draft.definitions.people);
     let mut detail = members([
         ("task", ask.task.to_string().into()),

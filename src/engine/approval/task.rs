@@ -317,3 +317,20 @@ pub enum Act {
     /// Gave the right code: it counts once.
     RightCode,
 }
+
+impl Act {
+    /// Its word in the log.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Answer(_) => "answer",
+            Self::Transfer(_) => "transfer",
+            Self::Delegate(_) => "delegate",
+            Self::Add { .. } => "add",
+            Self::Remove(_) => "remove",
+            Self::Recall => "recall",
+            Self::SendCode | Self::WrongCode | Self::RightCode => "code",
+        }
+    }
+}
