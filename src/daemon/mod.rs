@@ -12,7 +12,7 @@ mod poll;
 mod reload;
 mod serve;
 mod shell;
-mod tls;
+pub mod tls;
 pub mod turn;
 
 use std::net::SocketAddr;

@@ -119,7 +119,7 @@ fn stamp(tls: &Tls) -> [Option<(u64, u64, i64, i64)>; 2] {
 }
 
 /// What both files come to; anything wrong with them as of now is said.
-pub(crate) fn read(tls: &Tls, now: Timestamp) -> Result<Arc<ServerConfig>, Error> {
+pub fn read(tls: &Tls, now: Timestamp) -> Result<Arc<ServerConfig>, Error> {
     let certs = certificates(&tls.cert)?;
     if let Some(first) = certs.first() {
         is_in_time(&tls.cert, first, now)?;

@@ -63,7 +63,7 @@ pub struct Actor {
     pub name: String,
     /// As what.
     pub role: Role,
-    /// `token`, `cli` or `control` (the data folder's own token).
+    /// `token`, `cli`, `control` (the data folder's own token) or `link` (who has proved to be somebody, on their page).
     pub way: String,
     /// From which address.
     pub address: String,

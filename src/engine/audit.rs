@@ -124,6 +124,11 @@ fn differ(path: &str, before: &Json, after: &Json, deep: usize, into: &mut Pairs
                 differ(&format!("{path}.{name}"), &side(old), &side(new), deep - 1, into);
             }
         }
+        (Json::Array(old), Json::Array(new)) if deep > 0 && old.len() == new.len() => {
+            for (n, (old, new)) in old.iter().zip(new).enumerate() {
+                differ(&format!("{path}.{n}"), old, new, deep - 1, into);
+            }
+        }
         // What is new in a list, and what is not there any more.
         (Json::Array(old), Json::Array(new)) => {
             let only = |all: &[Json], others: &[Json]| {
@@ -170,7 +175,8 @@ mod tests {
             json!({ "status": "queued", "attempt": 5, "to": { "a": 1, "b": 3, "c": "新" } }),
             &[("x.status", "dead", "queued"), ("x.to.b", "2", "3"), ("x.to.c", "", "新")],
         );
-        check(json!([1, 2]), json!([2, 3]), &[("x", "1", "3")]);
+        check(json!([1, 2]), json!([2, 3, 4]), &[("x", "1", "3, 4")]);
+        check(json!([{ "a": 1 }, 2]), json!([{ "a": 3 }, 2]), &[("x.0.a", "1", "3")]);
         check(json!(null), json!({ "a": 1 }), &[("x", "", "{\"a\":1}")]);
         check(json!({ "a": 1 }), json!({ "a": 1 }), &[]);
     }

@@ -16,9 +16,8 @@ fn row_31_no_channel_makes_us_drop_a_message_in_silence() {
     erp.next(1, Reply::status(429).header("retry-after", "1"));
     erp.next(1, Reply::status(503));
     let config = format!(
-        "allow_networks: [127.0.0.0/8]\nsources: {{ crm: {{ webhook: {{}}, event: crm.lead, record: {{ entity: lead, fields: {{ id: id }} }} }} }}\nconnections:\n  mail: {{ smtp: {{ host: 127.0.0.1, port: {}, security: none, from: a@example.com }}, retry: [1s, 1s] }}\n  robot: {{ wecom: {{ url: '{}' }}, retry: [1s, 1s] }}\n  erp: {{ http: {{ base: '{}', timeout: 2s }}, retry: [1s, 1s, 1s, 1s] }}\n",
+        "allow_networks: [127.0.0.0/8]\nsources: {{ crm: {{ webhook: {{}}, event: crm.lead, record: {{ entity: lead, fields: {{ id: id }} }} }} }}\nconnections:\n  mail: {{ smtp: {{ host: 127.0.0.1, port: {}, security: none, from: a@example.com }}, retry: [1s, 1s] }}\n  robot: {{ wecom: {{ url: '${{file:robot}}' }}, retry: [1s, 1s] }}\n  erp: {{ http: {{ base: '{}', timeout: 2s }}, retry: [1s, 1s, 1s, 1s] }}\n",
         smtp.server.address().port(),
-        wecom.url(),
         erp.url("")
     );
     let rules = "
@@ -28,10 +27,10 @@ rules:
     when: lead.created
     then:
       - email: { connection: mail, to: a@example.com, subject: 线索, text: 您好 }
-      - wecom: { connection: robot, text: 新线索 }
+      - wecom: { robot: robot, text: 新线索 }
       - http: { connection: erp, post: /x }
 ";
-    let folder = Folder::new(&[("config.yaml", &config), ("rules/a.yaml", rules)]);
+    let folder = Folder::new(&[("config.yaml", &config), ("rules/a.yaml", rules), ("robot", &wecom.url())]);
     let daemon = folder.start();
     daemon.accepted("/in/crm", &[], &json!({ "id": "L1" }));
     // Nobody listens: tried as often as said, then listed, never forgotten.

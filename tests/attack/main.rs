@@ -27,4 +27,5 @@ mod page;
 mod route;
 mod secret;
 mod store;
+mod table;
 mod tls;

@@ -26,12 +26,13 @@ fn dead(daemon: &Daemon, id: &str) -> Option<String> {
 fn row_12_what_comes_from_outside_is_never_evaluated() {
     let (smtp, web) = (Smtp::start(), Web::start());
     let config = format!(
-        "allow_networks: [127.0.0.0/8]\nconstants: {{ secret_word: CANARY }}\n{SOURCE}connections:\n{}  erp: {{ http: {{ base: '{}', headers: {{ X-Token: '${{file:token}}' }} }} }}\n",
+        "allow_networks: [127.0.0.0/8]\n{SOURCE}connections:\n{}  erp: {{ http: {{ base: '{}', headers: {{ X-Token: '${{file:token}}' }} }} }}\n",
         mail(&smtp),
         web.url("")
     );
     let rules = format!(
-        "{ENTITIES}rules:
+        "{ENTITIES}constants: {{ secret_word: CANARY }}
+rules:
   tell:
     when: lead.created
     then:
@@ -74,7 +75,6 @@ fn row_13_no_line_of_ours_is_broken_by_what_comes_from_outside() {
         daemon.accepted("/in/crm", &[], &json!({ "id": id, "name": name, "email": email, "url": url }));
     };
     lead("M1", "刘洋", "liu@example.com\r\nRCPT TO:<victim@example.com>", "");
-    lead("M2", "刘洋", "liu@example.com, victim@example.com", "");
     lead("H1", inject, "", "");
     for id in ["M1", "H1"] {
         wait(id, || dead(&daemon, id));

@@ -1,5 +1,6 @@
-//! Rows 17, 20 and 21: what is shown and what is looked for: quotes, markup, paths.
+//! Rows 11, 17, 20 and 21: what is shown and what is looked for: quotes, markup, paths.
 
+use ifthen::engine::log::Outcome;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Phone};
@@ -15,23 +16,28 @@ const QUOTES: [&str; 6] =
 #[test]
 fn row_17_no_path_leads_out_of_where_it_belongs() {
     let folder = Folder::new(&[
-        ("config.yaml", "sources: { crm: { webhook: {}, event: crm.lead, record: { entity: lead, fields: { id: id } } } }\n"),
+        (
+            "config.yaml",
+            "sources: { crm: { webhook: {}, event: crm.lead } }\nconnections: { mail: { smtp: { host: mail.example.com, from: a@example.com }, deliver: preview } }\n",
+        ),
         ("secret.yaml", "rules: { outside: { when: crm.lead, then: [ { log: CANARY } ] } }\n"),
     ]);
     // A template, a table, a definition: by a name of ours, never by a path.
-    for (text, code) in [
+    std::os::unix::fs::symlink("/etc/passwd", folder.path("rules/link.csv")).unwrap();
+    for (text, word) in [
         (
-            "entities: { lead: { fields: { id: text, email: email } } }\nrules: { a: { when: lead.created, then: [ { email: { template: ../secret, to: a@example.com } } ] } }\n",
-            "error[",
+            "rules: { a: { when: crm.lead, then: [ { email: { connection: mail, template: ../secret, to: a@example.com } } ] } }\n",
+            "template",
         ),
-        ("rules: { a: { when: crm.lead, then: [ { log: \"{% include '../secret.yaml' %}\" } ] } }\n", "error["),
-        ("rules: { a: { when: crm.lead, then: [ { log: \"{% import '/etc/passwd' as x %}\" } ] } }\n", "error["),
-        ("tables: { t: { file: ../../../../../etc/passwd } }\n", "error["),
-        ("tables: { t: { file: /etc/passwd } }\n", "error["),
+        ("rules: { a: { when: crm.lead, then: [ { log: \"{% include '../secret.yaml' %}\" } ] } }\n", "include"),
+        ("rules: { a: { when: crm.lead, then: [ { log: \"{% import '/etc/passwd' as x %}\" } ] } }\n", "import"),
+        ("tables: { t: { file: ../../../../../etc/passwd, key: a } }\n", "is not below the folders"),
+        ("tables: { t: { file: /etc/passwd, key: a } }\n", "is not below the folders"),
+        ("tables: { t: { file: link.csv, key: a } }\n", "is not below the folders"),
     ] {
         folder.write("rules/a.yaml", text);
-        let (exit, said) = folder.cli(&["check"]);
-        assert!(exit == 1 && said.contains(code), "{text}: {said}");
+        let (exit, said) = folder.cli(&["--lang", "en", "check"]);
+        assert!(exit == 1 && said.contains(word), "{text}: {said}");
         assert!(!said.contains("root:"), "{said}");
     }
     std::fs::remove_file(folder.path("rules/a.yaml")).unwrap();
@@ -49,6 +55,10 @@ fn row_17_no_path_leads_out_of_where_it_belongs() {
         let (status, text) = daemon.get(path);
         assert!(status >= 400 && !text.contains("CANARY") && !text.contains("listen"), "{path}: {status} {text}");
     }
+    drop(daemon);
+    let config = "sources: { crm: { webhook: {}, event: crm.lead, record: { entity: lead, fields: { id: id } } } }\n";
+    let folder = Folder::new(&[("config.yaml", config), ("rules/a.yaml", "entities: { lead: { fields: { id: text } } }\n")]);
+    let daemon = folder.start();
     // A record's id may look like a path: it is none.
     for id in ["../../etc/passwd", "/etc/passwd", "a/b", "C:\\x"] {
         daemon.accepted("/in/crm", &[], &json!({ "id": id }));
@@ -114,4 +124,43 @@ fn row_20_markup_in_any_field_is_shown_as_it_was_written() {
         );
     }
     after.says(&["&lt;script&gt;"]);
+}
+
+#[test]
+fn row_21_a_form_from_another_site_decides_nothing() {
+    let desk = Desk::new(|_| {});
+    let daemon = desk.folder.start();
+    let link = desk.link("he");
+    let mut phone = Phone::new(&daemon);
+    phone.prove(&desk, "he", &link);
+    let form = phone.get(&link).form();
+    for origin in ["null", "https://evil.example", "http://ifthen.evil.example", "http://ifthen@evil.example", ""] {
+        assert_eq!(phone.post_from(origin, &link, &[("form", &form), ("what", "approve")]).status, 403, "{origin}");
+    }
+    for form in ["", "x"] {
+        assert_eq!(phone.post(&link, &[("form", form), ("what", "approve")]).status, 403, "{form}");
+    }
+    assert!(daemon.lines("decide", Outcome::Done).is_empty());
+    assert_eq!(phone.post(&link, &[("form", &form), ("what", "approve")]).status, 200, "and from its own page it does");
+    let lines = daemon.lines("audit", Outcome::Done);
+    let told = lines.last().map(|line| line.detail.to_string()).unwrap_or_default();
+    assert!(told.contains("何经理") && told.contains("approve t1-1") && told.contains("link"), "{told}");
+}
+
+#[test]
+fn row_11_the_same_key_for_something_else_is_a_conflict() {
+    let desk = Desk::new(|_| {});
+    let daemon = desk.folder.start();
+    let control = std::fs::read_to_string(desk.folder.path("data/control")).unwrap();
+    let bearer = format!("Bearer {}", control.lines().nth(1).unwrap());
+    let post = |what: &str, body: Value| {
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k1")];
+        daemon.post(&format!("/api/tasks/t1-1/{what}"), &headers, &body).0
+    };
+    let he = json!({ "person": "何经理", "comment": "可以" });
+    assert_eq!(post("approve", he.clone()), 200);
+    assert_eq!(post("approve", he.clone()), 200, "the same again");
+    assert_eq!(post("approve", json!({ "person": "何经理", "comment": "不可以" })), 409);
+    assert_eq!(post("reject", he), 409);
+    assert_eq!(daemon.lines("decide", Outcome::Done).len(), 1);
 }

@@ -294,7 +294,8 @@ fn row_19_a_link_is_its_persons_and_decides_once_and_only_by_post() {
     let theirs = desk.link("zheng");
     let mut other = Phone::new(&daemon);
     other.prove(&desk, "zheng", &theirs);
-    assert_eq!(other.act(&link, "approve", &[]).status, 403);
+    let theirs = other.former(&theirs);
+    assert_eq!(other.post(&link, &[("form", &theirs), ("what", "approve")]).status, 403);
     assert_eq!(decided(), 0);
     assert_eq!(phone.act(&link, "approve", &[("comment", "同意")]).status, 200);
     assert_eq!(decided(), 1);

@@ -14,10 +14,11 @@ const CANARIES: [&str; 7] =
 
 #[test]
 fn row_22_no_secret_is_ever_to_be_read() {
-    let (web, smtp) = (Web::start(), Smtp::with_login("user", "another password"));
+    let (web, robot, smtp) = (Web::start(), Web::start(), Smtp::with_login("user", "another password"));
     // The other side says what it was told, in all that it can.
     web.next(1, Reply::text(500, "text/plain", "bad header CANARY-HEADER-3"));
     web.next(1, Reply::json(200, &json!({ "echo": "CANARY-HEADER-3" })).header("x-echo", "CANARY-HEADER-3"));
+    robot.next(1, Reply::text(500, "text/plain", "no robot access_token=CANARY-ROBOT-5, no CANARY-SIGN-6"));
     let config = format!(
         r#"
 allow_networks: [127.0.0.0/8]
@@ -31,7 +32,7 @@ connections:
 "#,
         web.url(""),
         smtp.server.address().port(),
-        web.url("/robot/send"),
+        robot.url("/robot/send"),
     );
     let rules = "
 rules:
@@ -40,7 +41,7 @@ rules:
     then:
       - http: { connection: erp, post: '/x', json: { id: '{{ event.id }}' }, emit: erp.answered }
       - email: { connection: mail, to: a@example.com, subject: 线索, text: 您好 }
-      - dingtalk: { connection: robot, text: 新线索 }
+      - dingtalk: { robot: robot, text: 新线索 }
   answered: { when: erp.answered, then: [ { log: '{{ event.body }} {{ event.headers }}' } ] }
   broken: { when: crm.lead, if: event.none > 1, then: [ { log: x } ] }
 ";
@@ -132,7 +133,7 @@ rules:
     }
     // It was really used: what is not there could not be found.
     assert_eq!(web.requests.all()[0].header("x-token"), Some(CANARIES[2]));
-    assert!(web.requests.all().iter().any(|r| r.parameter("access_token") == Some(CANARIES[4])));
+    assert!(robot.requests.all().iter().any(|r| r.parameter("access_token") == Some(CANARIES[4])));
 }
 
 fn smtp_failed(daemon: &super::harness::Daemon) -> Option<()> {
