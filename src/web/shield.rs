@@ -76,10 +76,10 @@ pub(super) async fn around(State(shield): State<Shield>, request: Request, next:
         StatusCode::NOT_FOUND => place != Place::Api,
         _ => false,
     };
-    if let (true, Some(who)) = (failed, who) {
-        if let Err(seconds) = shield.charge(who, WRONG) {
-            response = too_many(seconds, "too many wrong tokens, signatures or links from this address (limits.address)");
-        }
+    if let (true, Some(who)) = (failed, who)
+        && let Err(seconds) = shield.charge(who, WRONG)
+    {
+        response = too_many(seconds, "too many wrong tokens, signatures or links from this address (limits.address)");
     }
     let tls = shield.handle.live().settings.tls.is_some();
     finish(response.headers_mut(), tls);
