@@ -239,12 +239,6 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), host: "ifthen" })
     }
 
-    /// Over a connection that is there.
-    pub fn over(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream), host: "ifthen" }
-    }
-
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &Value) -> std::io::Result<(u16, Value)> {
         let mut all = vec![("content-type", "application/json")];
         all.extend(headers);
