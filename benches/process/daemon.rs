@@ -124,12 +124,12 @@ pub fn rules(count: usize) -> String {
     for n in 2..count {
         writeln!(
             text,
-            "  r{n}: {{ when: lead.scored, if: \"region == 'r{n}' and score > 10 and name != ''\", then: [{{ log: \"{n}\" }}] }}"
+            "  r{n}: {{ when: lead.scored, if: \"region == 'r{n}' and score > 10 and not is_empty(name)\", then: [{{ log: \"{n}\" }}] }}"
         )
         .unwrap();
     }
-    text += "  grade: { when: lead.scored, if: score >= 0 and name != '' and region != '', then: [{ set: { grade: \"= if(score > 50, 'A', 'B')\" } }] }\n";
-    text += "  note: { when: lead.scored, if: score < 1000 and name != '' and region != '', then: [{ log: '{{ name }} {{ score }}' }] }\n";
+    text += "  grade: { when: lead.scored, if: score >= 0 and not is_empty(name) and not is_empty(region), then: [{ set: { grade: \"= if(score > 50, 'A', 'B')\" } }] }\n";
+    text += "  note: { when: lead.scored, if: score < 1000 and not is_empty(name) and not is_empty(region), then: [{ log: '{{ name }} {{ score }}' }] }\n";
     text
 }
 
