@@ -86,7 +86,7 @@ pub struct Limits {
     pub requests: u32,
     /// Requests a second that one address may make without a proof; 100. More: 429.
     pub address: u32,
-    /// Connections at a time from one address; 256, half of all.
+    /// Connections at a time from one address; 256, half of all. In force from the start on.
     pub connections: usize,
 }
 

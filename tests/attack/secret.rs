@@ -12,6 +12,43 @@ use super::standin::{Reply, Smtp, Web};
 const CANARIES: [&str; 7] =
     ["CANARY-HMAC-1", "CANARY-BEARER-2", "CANARY-HEADER-3", "CANARY-SMTP-4", "CANARY-ROBOT-5", "CANARY-SIGN-6", "CANARY-QUERY-7"];
 
+/// What uses each of them.
+const RULES: &str = "
+rules:
+  tell:
+    when: crm.lead
+    then:
+      - http: { connection: erp, post: '/x', json: { id: '{{ event.id }}' }, emit: erp.answered }
+      - email: { connection: mail, to: a@example.com, subject: 线索, text: 您好 }
+      - dingtalk: { robot: robot, text: 新线索 }
+  answered: { when: erp.answered, then: [ { log: '{{ event.body }} {{ event.headers }}' } ] }
+  broken: { when: crm.lead, if: event.none > 1, then: [ { log: x } ] }
+";
+
+/// What prints something of it all.
+const COMMANDS: &[&[&str]] = &[
+    &["tail", "-n", "1000"],
+    &["tail", "-n", "1000", "--json"],
+    &["events", "list"],
+    &["events", "export"],
+    &["calls", "list"],
+    &["calls", "list", "--dead", "--json"],
+    &["runs", "list"],
+    &["tokens", "list"],
+    &["tokens", "list", "--json"],
+    &["audit"],
+    &["audit", "--json"],
+    &["check"],
+    &["check", "--json"],
+    &["test"],
+    &["doctor"],
+    &["schema", "config"],
+    &["schema", "definitions"],
+    &["backtest"],
+    &["records", "list"],
+    &["quarantine", "list"],
+];
+
 #[test]
 fn row_22_no_secret_is_ever_to_be_read() {
     let (web, robot, smtp) = (Web::start(), Web::start(), Smtp::with_login("user", "another password"));
@@ -34,20 +71,9 @@ connections:
         smtp.server.address().port(),
         robot.url("/robot/send"),
     );
-    let rules = "
-rules:
-  tell:
-    when: crm.lead
-    then:
-      - http: { connection: erp, post: '/x', json: { id: '{{ event.id }}' }, emit: erp.answered }
-      - email: { connection: mail, to: a@example.com, subject: 线索, text: 您好 }
-      - dingtalk: { robot: robot, text: 新线索 }
-  answered: { when: erp.answered, then: [ { log: '{{ event.body }} {{ event.headers }}' } ] }
-  broken: { when: crm.lead, if: event.none > 1, then: [ { log: x } ] }
-";
     let folder = Folder::new(&[
         ("config.yaml", &config),
-        ("rules/a.yaml", rules),
+        ("rules/a.yaml", RULES),
         ("s1", CANARIES[0]),
         ("s3", CANARIES[2]),
         ("s4", CANARIES[3]),
@@ -85,32 +111,15 @@ rules:
     for path in ["/", "/metrics", "/healthz", "/readyz"] {
         shown.push((path.into(), daemon.get(path).1));
     }
+    for args in COMMANDS {
+        shown.push((args.join(" "), folder.cli(args).1));
+    }
     for args in [
-        &["tail", "-n", "1000"][..],
-        &["tail", "-n", "1000", "--json"],
-        &["why", &event],
+        &["why", &event][..],
         &["why", &event, "--json"],
         &["why", &event, "--now"],
-        &["events", "list"],
         &["events", "show", &event],
         &["events", "show", &event, "--json"],
-        &["events", "export"],
-        &["calls", "list"],
-        &["calls", "list", "--dead", "--json"],
-        &["runs", "list"],
-        &["tokens", "list"],
-        &["tokens", "list", "--json"],
-        &["audit"],
-        &["audit", "--json"],
-        &["check"],
-        &["check", "--json"],
-        &["test"],
-        &["doctor"],
-        &["schema", "config"],
-        &["schema", "definitions"],
-        &["backtest"],
-        &["records", "list"],
-        &["quarantine", "list"],
     ] {
         shown.push((args.join(" "), folder.cli(args).1));
     }
@@ -119,18 +128,11 @@ rules:
     daemon.signal("HUP");
     daemon.wait_lines("reload", Outcome::Done, 2);
     assert_eq!(daemon.stop(), 0);
-    for (what, text) in &shown {
-        for secret in CANARIES.iter().copied().chain([token.as_str(), control.as_str(), links.as_str()]) {
-            assert!(!text.contains(secret), "{secret} is told by: {what}\n{text:.2000}");
-        }
-    }
-    for file in ["data/ifthen.db", "data/ifthen.db-wal", "copy.db", "stderr"] {
-        let bytes = std::fs::read(folder.path(file)).unwrap_or_default();
-        assert!(file.ends_with("wal") || !bytes.is_empty(), "{file}");
-        for secret in CANARIES.iter().copied().chain([token.as_str(), control.as_str(), links.as_str()]) {
-            assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret} stands in {file}");
-        }
-    }
+    nowhere(
+        &folder,
+        &shown,
+        &CANARIES.iter().copied().chain([token.as_str(), control.as_str(), links.as_str()]).collect::<Vec<_>>(),
+    );
     // It was really used: what is not there could not be found.
     assert_eq!(web.requests.all()[0].header("x-token"), Some(CANARIES[2]));
     assert!(robot.requests.all().iter().any(|r| r.parameter("access_token") == Some(CANARIES[4])));
@@ -139,4 +141,20 @@ rules:
 fn smtp_failed(daemon: &super::harness::Daemon) -> Option<()> {
     let outcomes = [Outcome::Retrying, Outcome::Dead, Outcome::Failed];
     outcomes.into_iter().any(|outcome| !daemon.lines("email", outcome).is_empty()).then_some(())
+}
+
+/// Fails where one of the secrets is in what was shown, or in a file.
+fn nowhere(folder: &Folder, shown: &[(String, String)], secrets: &[&str]) {
+    for (what, text) in shown {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} is told by: {what}\n{text:.2000}");
+        }
+    }
+    for file in ["data/ifthen.db", "data/ifthen.db-wal", "copy.db", "stderr"] {
+        let bytes = std::fs::read(folder.path(file)).unwrap_or_default();
+        assert!(file.ends_with("wal") || !bytes.is_empty(), "{file}");
+        for secret in secrets {
+            assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret} stands in {file}");
+        }
+    }
 }
