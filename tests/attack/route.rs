@@ -294,7 +294,7 @@ fn row_19_a_link_is_its_persons_and_decides_once_and_only_by_post() {
     let theirs = desk.link("zheng");
     let mut other = Phone::new(&daemon);
     other.prove(&desk, "zheng", &theirs);
-    other.get(&link).says(&["只有何经理本人"]).hides(&["Q-2026-1-v1.pdf"]);
+    other.get(&link).hides(&["上海智造", "880,000", "老客户续约", "files.example.com"]);
     let theirs = other.former(&theirs);
     assert_eq!(other.post(&link, &[("form", &theirs), ("what", "approve")]).status, 403);
     assert_eq!(decided(), 0);
