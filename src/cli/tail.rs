@@ -120,7 +120,9 @@ pub(crate) fn told(place: &Place, event: u64, json: bool, out: &mut Out) -> anyh
     let mut lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
     lines.retain(|line| line.action != "audit"); // whoever asked knows who did
     Printer { view: View::new(place.speech.clone(), out.style), json }.print(&lines, out)?;
-    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed) { Exit::Failed } else { Exit::Done })
+    // A line that says what was asked for (`act`) and is suppressed: it was refused.
+    let refused = |l: &Line| l.outcome == Outcome::Suppressed && l.detail.at(&["act"]).is_some();
+    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed || refused(l)) { Exit::Failed } else { Exit::Done })
 }
 
 /// Writes lines in the form asked for.

@@ -319,7 +319,10 @@ pub enum Act {
 }
 
 impl Act {
-    /// Its word in the log.
+    /// What people do about a task, by the words that the page, the API, the command line and the log have in common.
+    pub const WORDS: [&'static str; 8] = ["approve", "reject", "answer", "transfer", "delegate", "add", "remove", "recall"];
+
+    /// Its word; `code` for all that has to do with codes.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Approve => "approve",
