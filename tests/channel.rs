@@ -24,6 +24,7 @@ fn settings(connections: impl IntoIterator<Item = (&'static str, Connection)>, a
     Settings {
         path: "config.yaml".into(),
         listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
         public_url: None,
         data: "data".into(),
         definitions: Vec::new(),

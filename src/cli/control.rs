@@ -107,9 +107,14 @@ impl<'a> Control<'a> {
     }
 
     /// Posts to the control API; what is answered.
-    fn exchange(&self, path: &str, body: Option<String>) -> anyhow::Result<serde_json::Value> {
+    pub(crate) fn exchange(&self, path: &str, body: Option<String>) -> anyhow::Result<serde_json::Value> {
         let url = format!("http://{}/api/{path}", self.address);
         let mut request = self.client.post(url).bearer_auth(&self.token);
+        // The service's user is not who asks.
+        let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        if let Ok(user) = reqwest::header::HeaderValue::from_bytes(user.unwrap_or_default().as_bytes()) {
+            request = request.header("X-Ifthen-User", user);
+        }
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body);
         }

@@ -90,6 +90,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     if let Some(loaded) = &loaded {
         calendar::calendars(loaded, Timestamp::now(), &mut found)?;
         source::polled(loaded, &place, &mut found)?;
+        certificate(loaded, &mut found)?;
     }
     if let Some(loaded) = loaded.filter(|_| !args.offline) {
         reach::connections(&loaded, &mut found)?;
@@ -125,6 +126,16 @@ fn configuration(context: &Context, found: &mut Findings<'_>) -> anyhow::Result<
             found.wrong(what, report.summary(report.lang), todo)?;
             Ok(None)
         }
+    }
+}
+
+/// The certificate of our own address.
+fn certificate(loaded: &Loaded, found: &mut Findings<'_>) -> std::io::Result<()> {
+    let Some(tls) = &loaded.settings.tls else { return Ok(()) };
+    let what = found.lang.pick("certificate", "证书");
+    match crate::daemon::tls::read(tls, Timestamp::now()) {
+        Ok(_) => found.well(what, tls.cert.display().to_string()),
+        Err(error) => found.wrong(what, error.to_string(), error.to_string()),
     }
 }
 

@@ -17,6 +17,7 @@ use super::table::Table;
 use super::tail::{Printer, event_id};
 use super::words::{Lang, Words as _};
 use super::{Context, Exit, eprintln, when, yaml};
+use crate::engine::access::Ask;
 use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
@@ -174,6 +175,9 @@ fn body(body: &Body) -> String {
         }
         Body::Mail(told) => told.what.event().into(),
         Body::Command(Command::ConfirmClock) => "the clock is right".into(),
+        Body::Command(Command::Token(Ask::Add(token))) => format!("add token {}", token.name),
+        Body::Command(Command::Token(Ask::Revoke(name))) => format!("revoke token {name}"),
+        Body::Command(Command::Token(Ask::Used(name, _))) => format!("use token {name}"),
         Body::Command(Command::EndSilence(id)) => format!("end silence s{id}"),
         Body::Loaded { hash, .. } => hash.clone(),
         Body::NotLoaded(problems) => problems.at(&["summary"]).map(Value::to_string).unwrap_or_default(),

@@ -5,6 +5,7 @@
 //! daemon.
 
 mod add;
+mod audit;
 mod backtest;
 mod backup;
 mod calls;
@@ -35,6 +36,7 @@ mod table;
 mod tail;
 mod tasks;
 mod test;
+mod tokens;
 mod verdict;
 mod when;
 mod why;
@@ -82,6 +84,10 @@ enum Command {
     Add(add::Args),
     /// Show the action log
     Tail(tail::Args),
+    /// Show who asked for what, from where, and what it changed
+    Audit(audit::Args),
+    /// Make, list and revoke access tokens for the API
+    Tokens(tokens::Args),
     /// Show why rules fired on an event, or did not: clause by clause, with the values of then
     Why(why::Args),
     /// Show what happened: events
@@ -175,6 +181,8 @@ fn command(context: &Context, command: &Command, out: &mut Out) -> anyhow::Resul
         Command::Backtest(args) => backtest::run(context, args, out),
         Command::Add(args) => add::run(context, args, out),
         Command::Tail(args) => tail::run(context, args, out),
+        Command::Audit(args) => audit::run(context, args, out),
+        Command::Tokens(args) => tokens::run(context, args, out),
         Command::Why(args) => why::run(context, args, out),
         Command::Events(args) => events::run(context, args, out),
         Command::Calls(args) => calls::run(context, args, out),

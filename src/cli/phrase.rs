@@ -2,6 +2,7 @@
 //!
 //! Never hides why something was not done: reasons and errors are always said.
 
+mod access;
 mod run;
 mod task;
 mod time;
@@ -126,6 +127,8 @@ impl Saying<'_> {
             "merge" | "unmerge" => self.united(),
             "reload" => self.reloaded(),
             "migrate" => self.migrated(line),
+            "audit" => self.audited(),
+            "tokens" => self.token(),
             "existing" => self.existing(),
             "each" => self.each(),
             "schedule" => self.missed(),

@@ -58,9 +58,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     web::install_metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.spawn(web::tend_metrics());
-    let ready = |address| {
+    let ready = |address: &str| {
         let mut out = std::io::stdout();
-        drop(writeln!(out, "ready http://{address}").and_then(|()| out.flush())); // nobody may be listening
+        drop(writeln!(out, "ready {address}").and_then(|()| out.flush())); // nobody may be listening
     };
     let end = runtime.block_on(daemon::run(options, context.config.clone(), web::router, ready));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -56,6 +56,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// The lines of one action.
+    pub(crate) fn of(action: &str, lines: Option<usize>, since: Option<String>, follow: bool, json: bool) -> Self {
+        Self { action: Some(action.to_owned()), lines, since, follow, json, ..Self::default() }
+    }
+}
+
 fn outcome(text: &str) -> Result<Outcome, String> {
     use super::words::Lang;
     let named = |o: &Outcome| o.word() == text || Lang::Zh.outcome(*o) == text;
@@ -110,7 +117,8 @@ fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {
 
 /// What the daemon said to a command, which is that event.
 pub(crate) fn told(place: &Place, event: u64, json: bool, out: &mut Out) -> anyhow::Result<Exit> {
-    let lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
+    let mut lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
+    lines.retain(|line| line.action != "audit"); // whoever asked knows who did
     Printer { view: View::new(place.speech.clone(), out.style), json }.print(&lines, out)?;
     // A line that says what was asked for (`act`) and is suppressed: it was refused.
     let refused = |l: &Line| l.outcome == Outcome::Suppressed && l.detail.at(&["act"]).is_some();

@@ -17,6 +17,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// Where HTTP is served; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// TLS on that address, where we do it ourselves.
+    pub tls: Option<Tls>,
     /// What stands before links that people receive, without a slash at its end; `http://<listen>` unless said.
     pub public_url: Option<String>,
     /// The folder of the store, made when absent.
@@ -35,6 +37,22 @@ pub struct Settings {
     pub allow_networks: Vec<IpNet>,
     /// How our own messages are written.
     pub log: LogFormat,
+}
+
+impl Settings {
+    /// How addresses of ours begin where nothing stands before us.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// Where a certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM: our certificate first, then those that lead to a known authority.
+    pub cert: PathBuf,
+    /// PEM: the certificate's private key; readable by its owner only.
+    pub key: PathBuf,
 }
 
 /// How the daemon's own messages (not the action log) are written to standard error.
@@ -64,6 +82,12 @@ pub struct Limits {
     pub clock: SignedDuration,
     /// Items of one source that may be in quarantine; 10,000. More: 422, and polls wait.
     pub quarantine: usize,
+    /// Requests a second that one access token may make; 50. More: 429.
+    pub requests: u32,
+    /// Requests a second that one address may make without a proof; 100. More: 429.
+    pub address: u32,
+    /// Connections at a time from one address; 256, half of all. In force from the start on.
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -77,6 +101,9 @@ impl Default for Limits {
             dedupe,
             clock: SignedDuration::from_mins(5),
             quarantine: 10_000,
+            requests: 50,
+            address: 100,
+            connections: 256,
         }
     }
 }

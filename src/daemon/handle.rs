@@ -16,6 +16,7 @@ use super::turn::{Accepted, Refusal, Submission};
 use crate::action::{self, Links, Performer};
 use crate::config::settings::Settings;
 use crate::config::{Loaded, Snapshot, Summary};
+use crate::engine::access::Actor;
 use crate::engine::definition::Definitions;
 use crate::engine::event::Draft;
 use crate::engine::link::Key;
@@ -103,7 +104,11 @@ pub(super) enum Message {
 
 /// The way to the turn. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(Arc<Shared>);
+pub struct Handle {
+    shared: Arc<Shared>,
+    /// In whose name things are asked for.
+    by: Option<Arc<Actor>>,
+}
 
 struct Shared {
     sender: mpsc::Sender<Message>,
@@ -141,7 +146,17 @@ impl Handle {
             gone: Notify::new(),
             reloads: watch::channel(0).0,
         };
-        (Self(Arc::new(shared)), mailbox)
+        (Self { shared: Arc::new(shared), by: None }, mailbox)
+    }
+
+    /// The same way, in somebody's name: whatever is asked for by it says so.
+    pub fn acting(&self, by: Actor) -> Self {
+        Self { shared: Arc::clone(&self.shared), by: Some(Arc::new(by)) }
+    }
+
+    /// In whose name things are asked for.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.by.as_deref()
     }
 
     /// Submits what was told together; returns once it is on disk.
@@ -153,19 +168,22 @@ impl Handle {
     }
 
     /// Submits what a person asks for: also while the outbox is full, since that may be what it is about.
-    pub async fn command(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refusal> {
-        let permit = Arc::clone(&self.0.queue).try_acquire_owned().map_err(|_| Refusal::Overloaded("events"))?;
+    pub async fn command(&self, mut drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refusal> {
+        if let Some(by) = &self.by {
+            drafts.iter_mut().for_each(|draft| draft.by = Some((**by).clone()));
+        }
+        let permit = Arc::clone(&self.shared.queue).try_acquire_owned().map_err(|_| Refusal::Overloaded("events"))?;
         let (reply, answer) = oneshot::channel();
         let message = Message::Submit(Submission { drafts, reply: Some(reply) }, Some(permit));
         let gone = || Refusal::Unavailable("the daemon is stopping".into());
-        self.0.sender.send(message).map_err(|_| gone())?;
+        self.shared.sender.send(message).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Tells what the daemon itself has to tell; never refused for being too much.
-    pub(super) fn tell(&self, drafts: Vec<Draft>) {
+    pub fn tell(&self, drafts: Vec<Draft>) {
         if !drafts.is_empty() {
-            drop(self.0.sender.send(Message::Submit(Submission { drafts, reply: None }, None))); // gone only when stopping: recovered at start
+            drop(self.shared.sender.send(Message::Submit(Submission { drafts, reply: None }, None))); // gone only when stopping: recovered at start
         }
     }
 
@@ -173,87 +191,87 @@ impl Handle {
     pub(super) async fn load(&self, live: Arc<Live>, detail: Value) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let gone = "the daemon is stopping";
-        self.0.sender.send(Message::Load(live, detail, reply)).map_err(|_| gone.to_owned())?;
+        self.shared.sender.send(Message::Load(live, detail, reply)).map_err(|_| gone.to_owned())?;
         answer.await.map_err(|_| gone.to_owned())?
     }
 
     pub(super) fn stop(&self, grace: Duration) {
-        drop(self.0.sender.send(Message::Stop(grace))); // already gone: nothing to stop
+        drop(self.shared.sender.send(Message::Stop(grace))); // already gone: nothing to stop
     }
 
     /// What is in force.
     pub fn live(&self) -> Arc<Live> {
-        match self.0.live.read() {
+        match self.shared.live.read() {
             Ok(live) => Arc::clone(&live),
             Err(poisoned) => Arc::clone(&poisoned.into_inner()), // a whole Arc is swapped: never half written
         }
     }
 
     pub(super) fn set_live(&self, live: Arc<Live>) {
-        match self.0.live.write() {
+        match self.shared.live.write() {
             Ok(mut place) => *place = live,
             Err(poisoned) => *poisoned.into_inner() = live,
         }
-        self.0.reloads.send_modify(|n| *n += 1);
+        self.shared.reloads.send_modify(|n| *n += 1);
     }
 
     /// Changes at every reload.
     pub(super) fn reloads(&self) -> watch::Receiver<u64> {
-        self.0.reloads.subscribe()
+        self.shared.reloads.subscribe()
     }
 
     /// How things stand.
     pub fn status(&self) -> &Status {
-        &self.0.status
+        &self.shared.status
     }
 
     /// The store's name, part of every idempotency key.
     pub fn instance(&self) -> &str {
-        &self.0.instance
+        &self.shared.instance
     }
 
     /// The store's file, for readers.
     pub fn file(&self) -> &Path {
-        &self.0.file
+        &self.shared.file
     }
 
     /// What signs the links that people receive.
     pub fn key(&self) -> &Key {
-        &self.0.links.0
+        &self.shared.links.0
     }
 
     /// How links that people receive are made, as of now.
     pub fn links(&self) -> Links {
-        let (key, address) = &self.0.links;
+        let (key, address) = &self.shared.links;
         match &self.live().settings.public_url {
             Some(base) => Links::new(key.clone(), base),
-            None => Links::new(key.clone(), &format!("http://{address}")),
+            None => Links::new(key.clone(), &format!("{}://{address}", self.live().settings.scheme())),
         }
     }
 
     /// Free places in the queue of submissions.
     pub fn room(&self) -> usize {
-        self.0.queue.available_permits()
+        self.shared.queue.available_permits()
     }
 
     /// Whether this is the token of whoever may read the data folder.
     pub fn is_token(&self, text: &str) -> bool {
         use subtle::ConstantTimeEq;
-        self.0.token.get().is_some_and(|t| t.expose_secret().as_bytes().ct_eq(text.as_bytes()).into())
+        self.shared.token.get().is_some_and(|t| t.expose_secret().as_bytes().ct_eq(text.as_bytes()).into())
     }
 
     pub(super) fn set_token(&self, token: SecretString) {
-        drop(self.0.token.set(token)); // set once, at start
+        drop(self.shared.token.set(token)); // set once, at start
     }
 
     pub(super) fn mark_gone(&self) {
-        self.0.status.gone.store(true, Ordering::Relaxed);
-        self.0.gone.notify_one();
+        self.shared.status.gone.store(true, Ordering::Relaxed);
+        self.shared.gone.notify_one();
     }
 
     /// Resolves when the turn has ended.
     pub(super) async fn gone(&self) {
-        self.0.gone.notified().await;
+        self.shared.gone.notified().await;
     }
 }
 

@@ -12,6 +12,7 @@ mod poll;
 mod reload;
 mod serve;
 mod shell;
+pub mod tls;
 pub mod turn;
 
 use std::net::SocketAddr;
@@ -53,6 +54,9 @@ pub enum Error {
          no link that was sent works / 无法使用该文件:它用于签名邮件中的链接,请从备份恢复;若移走它,程序会生成新的密钥,但已发出的链接将全部失效"
     )]
     Links(PathBuf, std::io::Error),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// Anything of the operating system's.
     #[error("{0}: {1}")]
     System(String, std::io::Error),
@@ -64,7 +68,7 @@ pub fn store_file(data: &std::path::Path) -> PathBuf {
 }
 
 /// Runs the daemon until it is told to stop. `routes` makes the HTTP service; `ready` is told the address once it serves.
-pub async fn run<S>(options: config::Options, path: PathBuf, routes: S, ready: impl FnOnce(SocketAddr)) -> Result<(), Error>
+pub async fn run<S>(options: config::Options, path: PathBuf, routes: S, ready: impl FnOnce(&str)) -> Result<(), Error>
 where
     S: FnOnce(Handle) -> axum::Router,
 {
@@ -82,6 +86,7 @@ where
     }
     let instance = crate::store::Read::instance(&store)?;
     let listen = live.settings.listen;
+    let identity = live.settings.tls.as_ref().map(tls::Identity::load).transpose()?;
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
     let address = listener.local_addr().map_err(|e| Error::Listen(listen, e))?;
 
@@ -98,14 +103,35 @@ where
         warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
     }
 
+    // Under TLS the command line comes by a door of its own, on this machine only: no certificate is for that name.
+    let door = match &identity {
+        Some(_) => {
+            let local = SocketAddr::from(([127, 0, 0, 1], 0));
+            Some(TcpListener::bind(local).await.map_err(|e| Error::Listen(local, e))?)
+        }
+        None => None,
+    };
+    let control = match &door {
+        Some(door) => door.local_addr().map_err(|e| Error::Listen(address, e))?,
+        None => address,
+    };
     let token =
-        handle::make_token(&data, address).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
+        handle::make_token(&data, control).map_err(|e| Error::System(format!("cannot write into {}", data.display()), e))?;
     handle.set_token(token);
     let pollers = tokio::spawn(poll::all(handle.clone(), stopped.clone()));
     let watcher = tokio::spawn(reload::watch(handle.clone(), path, options, stopped.clone()));
     tokio::spawn(reload::tell_pinned(handle.clone()));
-    let server = tokio::spawn(serve::serve(listener, routes(handle.clone()), stopped.clone()));
-    ready(address);
+    let router = routes(handle.clone());
+    let limits = serve::Limits::new(handle.live().settings.limits.connections);
+    if let Some(identity) = &identity {
+        tokio::spawn(identity.clone().watch(handle.clone(), stopped.clone()));
+    }
+    // With places of its own: whoever floods the front keeps nobody from it.
+    let inside = serve::Limits::new(handle.live().settings.limits.connections);
+    let local = door.map(|door| tokio::spawn(serve::serve(door, None, router.clone(), inside, stopped.clone())));
+    let scheme = handle.live().settings.scheme();
+    let server = tokio::spawn(serve::serve(listener, identity, router, limits, stopped.clone()));
+    ready(&format!("{scheme}://{address}"));
 
     let broken = handle.clone();
     tokio::select! {
@@ -116,8 +142,10 @@ where
     for task in [pollers, watcher] {
         task.abort();
     }
-    if let Err(error) = server.await {
-        warn!(%error, "serving ended abnormally");
+    for server in [Some(server), local].into_iter().flatten() {
+        if let Err(error) = server.await {
+            warn!(%error, "serving ended abnormally");
+        }
     }
     handle.stop(GRACE);
     let end = tokio::task::spawn_blocking(move || shell.join());

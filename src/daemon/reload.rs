@@ -163,8 +163,9 @@ async fn reload(handle: &Handle, path: &Path, options: &config::Options, asked: 
     if loaded.summary == before.summary && !asked {
         return Came::InForce;
     }
-    if loaded.settings.listen != before.settings.listen || loaded.settings.data != before.settings.data {
-        warn!("`listen` and `data` take effect at the next start");
+    let (new, old) = (&loaded.settings, &before.settings);
+    if new.listen != old.listen || new.data != old.data || new.tls.is_some() != old.tls.is_some() {
+        warn!("`listen`, `data` and whether there is `tls` take effect at the next start");
     }
     let mut difference = config::diff(&before.summary, &loaded.summary);
     let stay = pinned_by(handle, Some(&before.definitions), &loaded.definitions).await;

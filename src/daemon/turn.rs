@@ -3,7 +3,9 @@
 //!
 //! Architecture invariant: nothing is acknowledged, performed or seen by a reader before its commit returned.
 
-use std::collections::{BTreeMap, HashMap};
+mod duplicate;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -113,6 +115,8 @@ pub struct Turn {
     held: Held,
     /// Items of one source that may be in quarantine.
     most: usize,
+    /// Events whose deliveries came again with another body, where that was said.
+    differed: HashSet<u64>,
 }
 
 /// A batch in the making: decided, not yet committed.
@@ -145,7 +149,19 @@ impl Turn {
         }
         let last = store.last()?;
         let held = Held::read(&*store)?;
-        Ok((Self { store, state: State::default(), definitions, last, dispatch, held, most: usize::MAX }, cut_off))
+        Ok((
+            Self {
+                store,
+                state: State::default(),
+                definitions,
+                last,
+                dispatch,
+                held,
+                most: usize::MAX,
+                differed: HashSet::new(),
+            },
+            cut_off,
+        ))
     }
 
     /// When something is due by itself, at the earliest.
@@ -388,6 +404,7 @@ impl Turn {
             None => self.store.delivery(&known.0, &known.1)?,
         };
         if let Some(seq) = former {
+            self.compare(made, seq, draft, now)?;
             return Ok(Accepted { seq, duplicate: true });
         }
         self.admit(made, draft)?;

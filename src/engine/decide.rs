@@ -17,7 +17,7 @@ use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
 use super::value::{Map, Value};
-use super::{approval, clock, flow, mail, merge, outbox, quarantine, rule, schedule, silence, sweep, window};
+use super::{access, approval, audit, clock, flow, mail, merge, outbox, quarantine, rule, schedule, silence, sweep, window};
 
 /// Runs that one decision may start: flows that start flows are two or three deep; each also takes its share of the stack.
 const MAX_STARTS: u32 = 64;
@@ -126,6 +126,7 @@ fn book(draft: &mut Deciding<'_>) -> Result<(), Need> {
         Body::Command(Command::Run(ask)) => flow::command(draft, ask)?,
         Body::Command(Command::Merge(ask)) => merge::merge(draft, ask)?,
         Body::Command(Command::Unmerge(ask)) => merge::undo::unmerge(draft, ask)?,
+        Body::Command(Command::Token(ask)) => access::command(draft, ask)?,
         Body::Command(command) => outbox::command(draft, command)?,
         Body::Polled { source, cursor, .. } => {
             draft.put(Key::Cursor(source.clone()), Entry::Cursor(cursor.clone()));
@@ -301,10 +302,11 @@ impl<'a> Deciding<'a> {
                 }
                 rule::wake(self, &arrived)?;
                 flow::arrived(self, &arrived)?;
-                flow::wake(self, &arrived)
+                flow::wake(self, &arrived)?;
             }
-            None => book(self),
+            None => book(self)?,
         }
+        audit::tell(self)
     }
 
     /// Notes what was decided about a rule or flow, for whoever asks why; nothing at all otherwise.
@@ -394,6 +396,7 @@ impl<'a> Deciding<'a> {
             record,
             cause: Some(Cause { seq: self.event.seq, depth, by }),
             batch: self.batch.clone(),
+            by: None,
             body,
         });
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::access::Actor;
 use super::call::{CallId, Outcome, Request};
 use super::state::Key;
 use super::value::{Map, Value};
@@ -49,6 +50,9 @@ pub struct Event {
     /// The import it came with: rules that do not say `imports: react` send nothing on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
+    /// Who asked for it over the API or the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
     /// What happened.
     pub body: Body,
 }
@@ -114,6 +118,8 @@ pub struct Draft {
     pub cause: Option<Cause>,
     /// See [`Event::batch`].
     pub batch: Option<String>,
+    /// See [`Event::by`].
+    pub by: Option<Actor>,
     /// See [`Event::body`].
     pub body: Body,
 }
@@ -130,14 +136,15 @@ impl Draft {
             record: None,
             cause: None,
             batch: None,
+            by: None,
             body,
         }
     }
 
     /// The event under its number.
     pub fn event(self, seq: u64) -> Event {
-        let Self { name, at, received, origin, delivery, record, cause, batch, body } = self;
-        Event { seq, name, at, received, origin, delivery, record, cause, batch, body }
+        let Self { name, at, received, origin, delivery, record, cause, batch, by, body } = self;
+        Event { seq, name, at, received, origin, delivery, record, cause, batch, by, body }
     }
 }
 
@@ -274,6 +281,8 @@ pub enum Command {
     Run(Box<super::flow::Ask>),
     /// An address is to get marketing mail, or none.
     Contact(super::mail::Ask),
+    /// About access tokens.
+    Token(super::access::Ask),
 }
 
 /// What a source tells about a record: a field changes only where the source's own value changed since it last told us.

@@ -6,9 +6,11 @@
 //! Reading order: [`value`], [`event`], [`state`], [`definition`], then [`cascade`] (a root event and all it causes),
 //! [`flow`], [`outbox`].
 
+pub mod access;
 mod action;
 pub mod approval;
 pub mod assignment;
+mod audit;
 pub mod binding;
 pub mod budget;
 pub mod calendar;

@@ -506,6 +506,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         }
         Command::Silence(_) | Command::EndSilence(_) | Command::ConfirmClock => {} // not about calls
         Command::Task(_) | Command::Run(_) | Command::Contact(_) | Command::Merge(_) | Command::Unmerge(_) => {}
+        Command::Token(_) => {}
     }
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;

@@ -156,6 +156,7 @@ pub(super) fn settle(draft: &mut Deciding<'_>, item: u64, told: &[Retold]) -> Re
             record: one.upsert.as_ref().map(|u| u.record.clone()),
             cause: Some(Cause { seq, depth: 1, by: format!("quarantine:{id}") }),
             batch: held.batch.clone(),
+            by: None,
             body: Body::Happened { data: one.data, upsert: one.upsert },
         });
     }

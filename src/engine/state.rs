@@ -42,6 +42,8 @@ pub enum Key {
     },
     /// The silences that have not ended.
     Silences,
+    /// The access tokens.
+    Tokens,
     /// Whose turn it is in a team.
     Pointer(String),
     /// A call that is not done.
@@ -140,6 +142,7 @@ impl Key {
             Self::Mark { .. } => "mark/",
             Self::Gate { gate, .. } => gate.prefix(),
             Self::Silences => "silence/",
+            Self::Tokens => "tokens/",
             Self::Pointer(_) => "pointer/",
             Self::Call(_) => prefix::CALL,
             Self::Timer(_) => prefix::TIMER,
@@ -204,7 +207,7 @@ impl fmt::Display for Key {
         match self {
             Self::Record(r) => write!(f, "{r}"),
             Self::Mark { rule, subject } | Self::Gate { rule, subject, .. } => write!(f, "{rule}/{subject}"),
-            Self::Silences | Self::Awaits => f.write_str("all"),
+            Self::Silences | Self::Awaits | Self::Tokens => f.write_str("all"),
             Self::Awaiting { event, path, subject } => write!(f, "{event}/{path}/{subject}"),
             Self::Enrolled { flow, subject } => write!(f, "{flow}/{subject}"),
             Self::Armed { schedule, subject } => write!(f, "{schedule}/{subject}"),
@@ -247,6 +250,7 @@ impl FromStr for Key {
                 Self::Mark { rule: rule.into(), subject: subject.into() }
             }
             "silence" => Self::Silences,
+            "tokens" => Self::Tokens,
             "pointer" => Self::Pointer(own()),
             "call" | "sent" => {
                 let (seq, n) = rest.split_once('-').ok_or(())?;
@@ -327,6 +331,8 @@ pub enum Entry {
     Waiting(gate::Waiting),
     /// Under [`Key::Silences`].
     Silences(Vec<super::silence::Silence>),
+    /// Under [`Key::Tokens`].
+    Tokens(Vec<super::access::Token>),
     /// Under [`Key::Pointer`].
     Pointer(super::assignment::Pointer),
     /// Under [`Key::Call`].
@@ -509,6 +515,7 @@ mod tests {
             "debounce/stock/",
             "group/digest/张三",
             "silence/all",
+            "tokens/all",
             "pointer/华东销售",
             "call/0000000000001042-0002",
             "timer/001790000000000-0000000000000007-0001",

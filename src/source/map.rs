@@ -106,6 +106,7 @@ pub fn understand(
             record: upsert.as_ref().map(|u| u.record.clone()),
             cause: None,
             batch: (map.imports == Imported::All).then(|| id.to_owned()),
+            by: None,
             body: Body::Happened { data: told.data, upsert },
         }),
         Err(fault) => Err(Box::new((fault, told))),

@@ -135,6 +135,7 @@ pub(super) fn event(seq: u64, delivery: Option<&str>) -> Event {
         record: Some(lead("L20")),
         cause: None,
         batch: None,
+        by: None,
         body: Body::Happened { data, upsert: None },
     }
 }

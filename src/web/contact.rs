@@ -1,12 +1,11 @@
 //! Contacts over the control API: whether an address is to get marketing mail, said by a person, as an event like every other command.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::control::{permitted, submit, text};
+use super::access::{Acting, signs};
+use super::control::{submit, text};
 use super::problem;
-use crate::daemon::handle::Handle;
 use crate::engine::contact::address;
 use crate::engine::event::Command;
 use crate::engine::mail::Ask;
@@ -15,10 +14,7 @@ use crate::engine::mail::Ask;
 const MOST: usize = 100;
 
 /// `POST /api/contacts`: `{"address": …, "subscribe": false, "by": …}`.
-pub(super) async fn set(State(handle): State<Handle>, request: axum::extract::Request) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
+pub(super) async fn set(Acting(handle): Acting, request: axum::extract::Request) -> Response {
     let body = match text(request).await {
         Ok(body) => body,
         Err(refusal) => return *refusal,
@@ -30,5 +26,6 @@ pub(super) async fn set(State(handle): State<Handle>, request: axum::extract::Re
     let Some(address) = address(&ask.address).filter(|_| ask.by.chars().count() <= MOST) else {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "contact", "a mail address such as zhang@example.com is expected");
     };
-    submit(&handle, Command::Contact(Ask { address, ..ask })).await
+    let by = signs(&handle, ask.by);
+    submit(&handle, Command::Contact(Ask { address, by, ..ask })).await
 }

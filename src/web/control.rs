@@ -1,12 +1,13 @@
-//! The control API: what the command line asks of a running daemon, and why, with the token that only the data folder's owner can read.
+//! The control API: what the command line and other programs ask of a running daemon, and why. Who may ask is seen to before ([`super::access`]).
 
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 
+use super::access::Acting;
 use super::{json, problem};
 use crate::check::history::{By, History};
 use crate::check::why::Error;
@@ -22,13 +23,10 @@ pub(super) const MAX_BODY: usize = 2 << 20;
 
 /// `POST /api/calls/<id>/retry|edit|discard`; the body of `edit` is the new request as `ifthen calls show --json` prints it.
 pub(super) async fn call(
-    State(handle): State<Handle>,
+    Acting(handle): Acting,
     Path((id, what)): Path<(String, String)>,
     request: axum::extract::Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
     let body = match text(request).await {
         Ok(body) => body,
         Err(refusal) => return *refusal,
@@ -70,24 +68,13 @@ pub(super) async fn submit(handle: &Handle, command: Command) -> Response {
 }
 
 /// `POST /api/clock/confirm`: the clock is right as it is.
-pub(super) async fn clock(State(handle): State<Handle>, headers: axum::http::HeaderMap) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
+pub(super) async fn clock(Acting(handle): Acting) -> Response {
     submit(&handle, Command::ConfirmClock).await
 }
 
 /// `GET /api/why/<event>`, with `?rule=ID` for one rule or flow, `?now=true` by the definitions in force now: as
 /// `ifthen why --json` prints it.
-pub(super) async fn why(
-    State(handle): State<Handle>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
+pub(super) async fn why(State(handle): State<Handle>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
     let Some(seq) = event::seq(&id) else {
         return problem(StatusCode::BAD_REQUEST, "event", "an event's id looks like e1042");
     };
@@ -122,13 +109,4 @@ pub(super) async fn body(request: axum::extract::Request) -> Result<axum::body::
     let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
     let refused = || problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");
     body.ok().and_then(Result::ok).ok_or_else(|| Box::new(refused()))
-}
-
-/// Whether the token is there that only the data folder's owner can read.
-pub(super) fn permitted(handle: &Handle, headers: &HeaderMap) -> Result<(), Box<Response>> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
-    if token.is_some_and(|t| handle.is_token(t)) {
-        return Ok(());
-    }
-    Err(Box::new(problem(StatusCode::UNAUTHORIZED, "token", "the token in the data folder's file `control` is needed")))
 }

@@ -2,13 +2,14 @@
 //!
 //! Whether it fits now is found out here, by the mapping in force; that it is still there when it counts is seen to by the engine.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::control::{body, permitted};
+use super::access::Acting;
+use super::control::body;
 use super::problem;
 use crate::daemon::handle::Handle;
 use crate::engine::event::{self, Body, Draft};
@@ -21,13 +22,10 @@ use crate::store::sqlite::Reader;
 
 /// `POST /api/quarantine/<event>/fix|replay|discard`; the body of `fix` is the item as it should have come, as JSON.
 pub(super) async fn settle(
-    State(handle): State<Handle>,
+    Acting(handle): Acting,
     Path((id, what)): Path<(String, String)>,
     request: axum::extract::Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
     let text = match body(request).await {
         Ok(text) => text,
         Err(refusal) => return *refusal,

@@ -1,13 +1,13 @@
 //! Merging records, and making them two again, over the control API: events, like every other command.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::control::{permitted, submit, text};
+use super::access::{Acting, signs};
+use super::control::{submit, text};
 use super::problem;
-use crate::daemon::handle::Handle;
 use crate::engine::event::{Command, RecordRef};
 use crate::engine::merge::{Ask, Undoing};
 
@@ -29,13 +29,10 @@ struct Asked {
 /// `POST /api/records/<entity>/<id>/merge` with `{ "loser": "lead/L2", "by": "…" }`: that one's id leads here from then on.
 /// `POST /api/records/<entity>/<id>/unmerge` with `{ "by": "…" }`: this one is a record of its own again.
 pub(super) async fn change(
-    State(handle): State<Handle>,
+    Acting(handle): Acting,
     Path((entity, id, what)): Path<(String, String, String)>,
     request: axum::extract::Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
     let body = match text(request).await {
         Ok(body) => body,
         Err(refusal) => return *refusal,
@@ -49,6 +46,7 @@ pub(super) async fn change(
     }
     let record = RecordRef { entity, id };
     let Asked { loser, by } = asked;
+    let by = signs(&handle, by);
     match (what.as_str(), loser.split_once('/')) {
         ("merge", Some((entity, id))) if !entity.is_empty() && !id.is_empty() => {
             let loser = RecordRef { entity: entity.into(), id: id.into() };

@@ -3,15 +3,14 @@
 //! Architecture invariant: only what a source told. What the engine told itself, or a decision emitted, would happen a second
 //! time beside what it belongs to.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::control::{BODY_TIMEOUT, MAX_BODY, permitted};
+use super::access::Acting;
+use super::control::{BODY_TIMEOUT, MAX_BODY};
 use super::{json, problem};
-use crate::daemon::handle::Handle;
 use crate::daemon::turn::Refusal;
 use crate::engine::event::{self, Draft};
 use crate::store::sqlite::Reader;
@@ -31,10 +30,7 @@ struct Asked {
 }
 
 /// `POST /api/events/replay` with `{"events": ["e1042"], "as_new": false}`; answers `{"events": ["e2001"]}`, in the same order.
-pub(super) async fn replay(State(handle): State<Handle>, request: axum::extract::Request) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
+pub(super) async fn replay(Acting(handle): Acting, request: axum::extract::Request) -> Response {
     let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), MAX_BODY)).await;
     let Ok(Ok(body)) = body else {
         return problem(StatusCode::BAD_REQUEST, "body", "the body did not come, or is larger than 2 MiB");

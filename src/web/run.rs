@@ -1,13 +1,14 @@
 //! Runs over the control API: signalled, cancelled, retried, skipped, sent back, recalled, migrated; each as an event like every
 //! other command. The answer tells what became of it.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::control::{permitted, text};
+use super::access::{Acting, as_person, signs};
+use super::control::text;
 use super::{json, problem};
 use crate::daemon::handle::Handle;
 use crate::engine::event::{self, Body, Command, Draft};
@@ -48,20 +49,22 @@ struct Asked {
 
 /// `POST /api/runs/<id>/signal|cancel|retry|skip|back|recall|migrate`.
 pub(super) async fn act(
-    State(handle): State<Handle>,
+    Acting(handle): Acting,
     Path((id, what)): Path<(String, String)>,
     request: axum::extract::Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
     let body = match text(request).await {
         Ok(body) => body,
         Err(refusal) => return *refusal,
     };
     let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice::<Asked>(&body) };
     let ask = match asked.map_err(|e| e.to_string()).and_then(|asked| ask(id.clone(), &what, asked)) {
-        Ok(Some(ask)) => ask,
+        // What only one person may do is no operator's business.
+        Ok(Some(ask)) if matches!(ask.act, Act::Recall) => match as_person(&handle, &ask.by) {
+            Ok(()) => ask,
+            Err(refusal) => return *refusal,
+        },
+        Ok(Some(ask)) => Ask { by: signs(&handle, ask.by), ..ask },
         Ok(None) => {
             return problem(StatusCode::NOT_FOUND, "not-found", "signal, cancel, retry, skip, back, recall or migrate");
         }

@@ -1,12 +1,12 @@
 //! Silences over the control API: begun and ended as events, like every other command.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::control::{permitted, submit, text};
+use super::access::{Acting, signs};
+use super::control::{submit, text};
 use super::problem;
-use crate::daemon::handle::Handle;
 use crate::engine::event::Command;
 use crate::engine::silence::{Ask, meets};
 
@@ -14,10 +14,7 @@ use crate::engine::silence::{Ask, meets};
 const MOST: usize = 500;
 
 /// `POST /api/silences`: what to silence, until when and why.
-pub(super) async fn begin(State(handle): State<Handle>, request: axum::extract::Request) -> Response {
-    if let Err(refusal) = permitted(&handle, request.headers()) {
-        return *refusal;
-    }
+pub(super) async fn begin(Acting(handle): Acting, request: axum::extract::Request) -> Response {
     let body = match text(request).await {
         Ok(body) => body,
         Err(refusal) => return *refusal,
@@ -32,14 +29,12 @@ pub(super) async fn begin(State(handle): State<Handle>, request: axum::extract::
     if !meets(&handle.live().definitions, &ask.rule) {
         return problem(StatusCode::NOT_FOUND, "rule", &format!("no rule or flow is meant by `{}`", ask.rule));
     }
-    submit(&handle, Command::Silence(ask)).await
+    let by = signs(&handle, ask.by);
+    submit(&handle, Command::Silence(Ask { by, ..ask })).await
 }
 
 /// `POST /api/silences/<id>/end`.
-pub(super) async fn end(State(handle): State<Handle>, Path(id): Path<String>, headers: axum::http::HeaderMap) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
+pub(super) async fn end(Acting(handle): Acting, Path(id): Path<String>) -> Response {
     match id.strip_prefix('s').unwrap_or(&id).parse() {
         Ok(seq) => submit(&handle, Command::EndSilence(seq)).await,
         Err(_) => problem(StatusCode::BAD_REQUEST, "silence", "a silence's id looks like s42"),

@@ -112,7 +112,7 @@ impl Beginning {
     pub fn ready(mut self) -> Result<Daemon, (i32, String)> {
         let mut line = String::new();
         BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) = line.trim().strip_prefix("ready http://") else {
+        let Some((_, address)) = line.trim().strip_prefix("ready http").and_then(|rest| rest.split_once("://")) else {
             let code = self.child.wait().unwrap().code().unwrap_or(-1);
             return Err((code, std::fs::read_to_string(self.errors).unwrap_or_default()));
         };

@@ -67,7 +67,13 @@ fn an_old_event_is_handed_in_again() {
     assert_eq!((is.delivery.clone(), is.replay_of(), is.is_root()), (None, Some(viewed), true));
     let lines: Vec<(String, Outcome)> =
         daemon.log(&Filter { event: Some(new), ..Filter::default() }).into_iter().map(|l| (l.action, l.outcome)).collect();
-    let expect = [("replay", Outcome::Done), ("rule", Outcome::Fired), ("log", Outcome::Done), ("emit", Outcome::Done)];
+    let expect = [
+        ("replay", Outcome::Done),
+        ("rule", Outcome::Fired),
+        ("log", Outcome::Done),
+        ("emit", Outcome::Done),
+        ("audit", Outcome::Done),
+    ];
     assert_eq!(lines, expect.map(|(a, o)| (a.to_owned(), o)));
     let (_, shown) = folder.cli(&["events", "show", &format!("e{new}")]);
     assert!(shown.contains(&format!("重放自  e{viewed}")) && shown.contains("page.liked"), "{shown}");

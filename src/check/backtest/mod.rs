@@ -245,6 +245,8 @@ fn is_told(body: &Body) -> bool {
         Body::Command(Command::Task(_) | Command::Run(_)) => false,
         // Here the clock is never wrong.
         Body::Command(Command::ConfirmClock) => false,
+        // Nothing is asked for over an API here.
+        Body::Command(Command::Token(_)) => false,
         // How far a source was read decides nothing; both sides keep the definitions they have.
         Body::Polled { .. } | Body::Loaded { .. } | Body::NotLoaded(_) => false,
     }
@@ -252,6 +254,6 @@ fn is_told(body: &Body) -> bool {
 
 /// What was told then, to be told again. Its delivery was accepted then: it is not compared with others anew.
 fn draft(event: &Event) -> Draft {
-    let Event { seq: _, name, at, received, origin, delivery, record, cause, batch, body } = event.clone();
-    Draft { name, at, received, origin, delivery, record, cause, batch, body }
+    let Event { seq: _, name, at, received, origin, delivery, record, cause, batch, by: _, body } = event.clone();
+    Draft { name, at, received, origin, delivery, record, cause, batch, by: None, body }
 }

@@ -13,7 +13,7 @@ use super::catalogue as t;
 use super::definitions::Surroundings;
 use super::problem::{Lang, Problem, Sink};
 use super::scalar;
-use super::settings::{Keep, Kept, Limits, LogFormat, Settings};
+use super::settings::{Keep, Kept, Limits, LogFormat, Settings, Tls};
 use super::text::Text;
 use super::tree::Node;
 use crate::engine::definition::{self, Definitions};
@@ -96,6 +96,7 @@ impl File<'_> {
         Settings {
             path: absolute(self.path),
             listen: self.node.text_at("listen").and_then(|a| a.parse().ok()).unwrap_or_else(|| ([127, 0, 0, 1], 8780).into()),
+            tls: self.node.get("tls").and_then(|n| self.tls(n)),
             public_url: self.node.get("public_url").and_then(|n| self.public_url(n)),
             data: absolute(&self.folder().join(self.node.text_at("data").unwrap_or("data"))),
             definitions: folders,
@@ -119,12 +120,19 @@ impl File<'_> {
         Some(text.trim_end_matches('/').to_owned())
     }
 
+    fn tls(&self, node: &Node) -> Option<Tls> {
+        let path = |key: &str| Some(absolute(&self.folder().join(node.text_at(key)?)));
+        Some(Tls { cert: path("cert")?, key: path("key")? })
+    }
+
     fn limits(&self) -> Limits {
         let usual = Limits::default();
         let Some(node) = self.node.get("limits") else { return usual };
         let count = |key: &str, usual: usize| {
             node.get(key).and_then(scalar::count).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual)
         };
+        let rate =
+            |key: &str, usual: u32| node.get(key).and_then(scalar::count).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual);
         Limits {
             body: count("body", usual.body),
             items: count("items", usual.items),
@@ -133,6 +141,9 @@ impl File<'_> {
             clock: node.get("clock").and_then(scalar::duration).unwrap_or(usual.clock),
             dedupe: node.get("dedupe").and_then(scalar::duration).unwrap_or(usual.dedupe),
             quarantine: count("quarantine", usual.quarantine),
+            requests: rate("requests", usual.requests),
+            address: rate("address", usual.address),
+            connections: count("connections", usual.connections),
         }
     }
 

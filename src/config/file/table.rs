@@ -15,6 +15,7 @@ static FILE_KEYS: Keys = Keys {
         may("lang", Word(&["en", "zh"]), "Of messages; the locale's unless said", "提示信息的语言，默认随系统"),
         may("zone", Zone, "In which days begin; `Asia/Shanghai` unless said", "时区，默认 `Asia/Shanghai`"),
         may("listen", Address, "Where HTTP is served; `127.0.0.1:8780` unless said", "监听地址，默认 `127.0.0.1:8780`"),
+        may("tls", Object(&TLS), "HTTPS on that address", "在该地址上启用 HTTPS"),
         may("data", Text, "The folder of the store; `./data` unless said", "数据目录，默认 `./data`"),
         may(
             "definitions",
@@ -50,7 +51,22 @@ static FILE_KEYS: Keys = Keys {
         may("connections", Ids(&Object(&CONNECTION)), "How to reach what actions talk to", "对外连接"),
     ]],
     one_of: &[],
-    later: &["tls", "store", "database", "access", "tokens", "roles", "console", "mailbox", "metrics", "cluster"],
+    later: &["store", "database", "console", "mailbox", "metrics", "cluster"],
+};
+
+static TLS: Keys = Keys {
+    what: &("`tls`", "`tls`"),
+    keys: &[&[
+        must(
+            "cert",
+            Text,
+            "The certificate's file (PEM), with those that lead to a known authority",
+            "证书文件（PEM），含中间证书",
+        ),
+        must("key", Text, "The file of its private key (PEM), readable by its owner only", "私钥文件（PEM），仅所有者可读"),
+    ]],
+    one_of: &[],
+    later: &[],
 };
 
 static MARKETING: Keys = Keys {
@@ -77,6 +93,24 @@ static LIMITS: Keys = Keys {
             Count(0, 1_000_000),
             "Items of one source that may be kept because they do not fit; 10,000 unless said",
             "每个来源可隔离的条数，默认 10000",
+        ),
+        may(
+            "requests",
+            Count(1, 1_000_000),
+            "Requests a second that one access token may make; 50 unless said",
+            "每个访问令牌每秒的请求数，默认 50",
+        ),
+        may(
+            "address",
+            Count(1, 1_000_000),
+            "Requests a second that one address may make without a proof; 100 unless said",
+            "每个地址每秒未经验证的请求数，默认 100",
+        ),
+        may(
+            "connections",
+            Count(1, 512),
+            "Connections at a time from one address, of 512 in all; 256 unless said",
+            "每个地址的并发连接数（总数 512），默认 256",
         ),
         may(
             "clock",

@@ -57,15 +57,7 @@ pub(in crate::engine) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<
 }
 
 fn told(ask: &Ask, reason: &str) -> Value {
-    let act = match &ask.act {
-        Act::Signal { .. } => "signal",
-        Act::Cancel { .. } => "cancel",
-        Act::Retry => "retry",
-        Act::Skip => "skip",
-        Act::Back { .. } => "back",
-        Act::Recall => "recall",
-        Act::Migrate => "migrate",
-    };
+    let act = ask.act.word();
     let members = [("act", act), ("reason", reason), ("who", &ask.by), ("comment", &ask.comment)];
     let said = members.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_owned(), v.into()));
     Value::Map(said.collect())

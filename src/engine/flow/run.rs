@@ -543,3 +543,18 @@ pub enum Act {
     /// Puts it onto the flow as it is now.
     Migrate,
 }
+
+impl Act {
+    /// Its word in the log.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Signal { .. } => "signal",
+            Self::Cancel { .. } => "cancel",
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Back { .. } => "back",
+            Self::Recall => "recall",
+            Self::Migrate => "migrate",
+        }
+    }
+}

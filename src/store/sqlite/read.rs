@@ -329,7 +329,7 @@ pub(in crate::store) fn keeps_chain(key: &Key) -> bool {
         Key::Record(_) | Key::Mark { .. } | Key::Pointer(_) | Key::Enrolled { .. } | Key::Budget(_) | Key::Cursor(_) => true,
         Key::Window { .. } | Key::Windows | Key::Graphs => true,
         Key::Armed { .. } | Key::Tick(_) | Key::Schedules | Key::Paused => true,
-        Key::Gate { .. } | Key::Silences => true,
+        Key::Gate { .. } | Key::Silences | Key::Tokens => true,
         Key::Call(_) | Key::Timer(_) | Key::Run(_) | Key::Graph(_) | Key::Parked(_) | Key::Sweep(_) | Key::Items { .. } => false,
         Key::Contact(_) | Key::Awaits => true,
         Key::Quarantine(_) | Key::Sent(_) | Key::Task(_) | Key::Awaiting { .. } => false,

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::super::control::{body, permitted};
-use super::super::{json as answer, problem};
+use super::super::access::{Acting, as_person};
+use super::super::control::body;
+use super::super::{address, json as answer, problem};
+use super::case;
 use super::submit::{Told, Trouble, submit};
-use super::{address, case};
 use crate::daemon::handle::Handle;
 use crate::engine::approval::{Act, Ask, Decision, Task, TaskId};
 use crate::engine::definition::Signing;
@@ -35,10 +36,7 @@ pub(in crate::web) struct Asked {
 }
 
 /// `GET /api/tasks?person=&status=`
-pub(in crate::web) async fn list(State(handle): State<Handle>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
+pub(in crate::web) async fn list(State(handle): State<Handle>, Query(asked): Query<Asked>) -> Response {
     let status = asked.status.as_deref().unwrap_or("open").to_owned();
     if !matches!(status.as_str(), "open" | "ended" | "all") {
         return problem(StatusCode::BAD_REQUEST, "status", "open, ended or all");
@@ -64,10 +62,7 @@ pub(in crate::web) async fn list(State(handle): State<Handle>, Query(asked): Que
 }
 
 /// `GET /api/tasks/<id>`
-pub(in crate::web) async fn show(State(handle): State<Handle>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
+pub(in crate::web) async fn show(State(handle): State<Handle>, Path(id): Path<String>) -> Response {
     match load(&handle, &id).await {
         Ok(task) => answer(StatusCode::OK, "application/json", &task.to_json()),
         Err(refusal) => *refusal,
@@ -122,15 +117,12 @@ struct Given {
 
 /// `POST /api/tasks/<id>/approve|reject|answer|transfer|delegate|add|remove|recall`
 pub(in crate::web) async fn act(
-    State(handle): State<Handle>,
+    Acting(handle): Acting,
     Path((id, what)): Path<(String, String)>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    if let Err(refusal) = permitted(&handle, &headers) {
-        return *refusal;
-    }
     let text = match body(request).await {
         Ok(text) => text,
         Err(refusal) => return *refusal,
@@ -143,6 +135,9 @@ pub(in crate::web) async fn act(
         Ok(given) => given,
         Err(error) => return problem(StatusCode::UNPROCESSABLE_ENTITY, "body", &error.to_string()),
     };
+    if let Err(refusal) = as_person(&handle, &given.person) {
+        return *refusal;
+    }
     let ask = match read(&task, &what, given, || address(peer, &headers)) {
         Ok(ask) => ask,
         Err(refusal) => return *refusal,

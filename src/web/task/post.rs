@@ -8,12 +8,13 @@ use axum::response::Response;
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
+use super::super::address;
 use super::case::Case;
 use super::page::{Page, Shown};
 use super::stand::{self, Note};
 use super::submit::{Refused, Told, Trouble, submit};
 use super::words::{self, Lang};
-use super::{Desk, Visit, address, field, respond, session};
+use super::{Desk, Visit, field, respond, session};
 use crate::engine::approval::{Act, Ask};
 use crate::engine::value::Value;
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::case;
 use crate::daemon::handle::Handle;
-use crate::engine::approval::{Ask, Task, TaskId};
+use crate::engine::access::{Actor, Role};
+use crate::engine::approval::{Act, Ask, Task, TaskId};
 use crate::engine::event::{Body, Command, Draft};
 use crate::engine::log::{Line, Outcome};
 use crate::store::sqlite::Reader;
@@ -48,6 +49,16 @@ pub(super) enum Trouble {
 /// Has it decided. The same again under the same key is answered as it was the first time.
 pub(super) async fn submit(handle: &Handle, ask: Ask, key: Option<String>) -> Result<Told, Trouble> {
     let mut draft = Draft::own("ifthen.command", Timestamp::now(), Body::Command(Command::Task(Box::new(ask.clone()))));
+    if handle.actor().is_none() && !matches!(ask.act, Act::SendCode | Act::WrongCode | Act::RightCode) {
+        // Behind a link: whoever decides has proved who they are before.
+        draft.by = Some(Actor {
+            name: ask.person.clone(),
+            role: Role::Approver,
+            way: ask.way.clone(),
+            address: ask.address.clone(),
+            person: None,
+        });
+    }
     draft.delivery = key.map(|key| format!("task {key}"));
     let accepted = handle.command(vec![draft]).await.map_err(|refusal| Trouble::Later(refusal.to_string()))?;
     let Some(accepted) = accepted.first().cloned() else { return Err(Trouble::Later("nothing was accepted".into())) };

@@ -1,4 +1,4 @@
-//! Definitions and conditions meant to break things (rows 1–6 of the list of attacks): refused by `ifthen check` with their place,
+//! Rows 1–6: definitions and conditions meant to break things: refused by `ifthen check` with their place,
 //! refused by the running daemon, which keeps what it had and goes on; what may stand is evaluated and never ends the process.
 
 use ifthen::engine::log::Outcome;
@@ -21,47 +21,47 @@ fn rule(condition: &str) -> String {
     )
 }
 
-/// What is refused: a name, the file, the code and the place that are told.
-fn refused() -> Vec<(&'static str, String, &'static str, &'static str)> {
+/// What is refused, by row: a name, the file, the code and the place that are told.
+fn refused() -> Vec<(u8, &'static str, String, &'static str, &'static str)> {
     let mut all = Vec::new();
-    let mut condition = |name, condition: String, code, place| all.push((name, rule(&condition), code, place));
+    let mut condition = |row, name, condition: String, code, place| all.push((row, name, rule(&condition), code, place));
     // 1: no parser sees them.
-    condition("a hundred thousand sums", format!("1{} > 0", "+1".repeat(100_000)), "E073", "4:10");
-    condition("a hundred thousand brackets", "(".repeat(100_000), "E073", "4:10");
-    condition("a hundred thousand negations", format!("{}event.a", "!".repeat(100_000)), "E073", "4:10");
-    condition("300 sums", format!("1{} > 0", "+1".repeat(300)), "E075", "4:");
-    condition("2,000 brackets", format!("{}event.a{}", "(".repeat(2_000), ")".repeat(2_000)), "E076", "4:74");
-    condition("3,000 negations", format!("{}event.a", "!".repeat(3_000)), "E07", "4:");
-    condition("900 words not", format!("{}event.a", "not ".repeat(900)), "E07", "4:");
-    condition("100 questions of items", format!("{}item{}", "any(event.a, ".repeat(100), ")".repeat(100)), "E076", "4:");
-    condition("100 lists", format!("event.a in {}1{}", "[".repeat(100), "]".repeat(100)), "E076", "4:");
+    condition(1, "a hundred thousand sums", format!("1{} > 0", "+1".repeat(100_000)), "E073", "4:10");
+    condition(1, "a hundred thousand brackets", "(".repeat(100_000), "E073", "4:10");
+    condition(1, "a hundred thousand negations", format!("{}event.a", "!".repeat(100_000)), "E073", "4:10");
+    condition(1, "300 sums", format!("1{} > 0", "+1".repeat(300)), "E075", "4:");
+    condition(1, "2,000 brackets", format!("{}event.a{}", "(".repeat(2_000), ")".repeat(2_000)), "E076", "4:74");
+    condition(1, "3,000 negations", format!("{}event.a", "!".repeat(3_000)), "E07", "4:");
+    condition(1, "900 words not", format!("{}event.a", "not ".repeat(900)), "E07", "4:");
+    condition(1, "100 questions of items", format!("{}item{}", "any(event.a, ".repeat(100), ")".repeat(100)), "E076", "4:");
+    condition(1, "100 lists", format!("event.a in {}1{}", "[".repeat(100), "]".repeat(100)), "E076", "4:");
     // 2: a pattern that would take all memory.
-    condition("a pattern without end", r"matches(event.a, '\w{1000}{1000}')".into(), "E07S", "4:27");
-    condition("and one that captures", r"capture(event.a, '(\w{1000}){1000}') == 'x'".into(), "E07S", "4:27");
+    condition(2, "a pattern without end", r"matches(event.a, '\w{1000}{1000}')".into(), "E07S", "4:27");
+    condition(2, "and one that captures", r"capture(event.a, '(\w{1000}){1000}') == 'x'".into(), "E07S", "4:27");
     // 3: a number that is none.
-    condition("1e400", "event.a > 1e400".into(), "E07F", "4:20");
+    condition(3, "1e400", "event.a > 1e400".into(), "E07F", "4:20");
     // 4: what changes something.
-    condition("an assignment", "event.a = 1".into(), "E078", "4:18");
-    condition("a chain of them", "event.a = event.b = 1".into(), "E078", "4:18");
-    condition("one that adds", "event.a += 1".into(), "E079", "4:18");
-    condition("two statements", "event.a == 1; event.b == 2".into(), "E07A", "4:22");
+    condition(4, "an assignment", "event.a = 1".into(), "E078", "4:18");
+    condition(4, "a chain of them", "event.a = event.b = 1".into(), "E078", "4:18");
+    condition(4, "one that adds", "event.a += 1".into(), "E079", "4:18");
+    condition(4, "two statements", "event.a == 1; event.b == 2".into(), "E07A", "4:22");
     // 5: what is not there, and what is meant.
-    condition("an unknown variable", "客护 == 1".into(), "E070", "4:10");
-    condition("an unknown function", "contians(event.a, 'x')".into(), "E072", "4:10");
-    let mut file = |name, text: &str, code, place| all.push((name, text.to_owned(), code, place));
-    file("an unknown action", "rules:\n  bad: { when: page.viewed, then: [ { lgo: x } ] }\n", "E030", "2:39");
-    file("an unknown key", "rules:\n  bad:\n    when: page.viewed\n    thne: [ { log: x } ]\n", "E030", "4:5");
+    condition(5, "an unknown variable", "客护 == 1".into(), "E070", "4:10");
+    condition(5, "an unknown function", "contians(event.a, 'x')".into(), "E072", "4:10");
+    let mut file = |row, name, text: &str, code, place| all.push((row, name, text.to_owned(), code, place));
+    file(5, "an unknown action", "rules:\n  bad: { when: page.viewed, then: [ { lgo: x } ] }\n", "E030", "2:39");
+    file(5, "an unknown key", "rules:\n  bad:\n    when: page.viewed\n    thne: [ { log: x } ]\n", "E030", "4:5");
     // 6: YAML that grows, that says a thing twice, that is no text.
     let levels: Vec<String> =
         (1..=9).map(|n| format!("  l{n}: &l{n} [{}]", vec![format!("*l{}", n - 1); 10].join(", "))).collect();
-    file("aliases of aliases", &format!("constants:\n  l0: &l0 x\n{}\n", levels.join("\n")), "E021", "2:7");
-    file("ten thousand aliases", &format!("constants:\n  a: &a x\n  b: [{}]\n", vec!["*a"; 10_000].join(", ")), "E02", "2:6");
-    file("a key twice", "rules:\n  bad: { when: page.viewed, when: x, then: [ { log: x } ] }\n", "E010", "2:29");
-    file("an id twice", "rules:\n  note: { when: page.viewed, then: [ { log: x } ] }\n", "E039", "");
-    file("ten megabytes", &format!("# {}\n", "x".repeat(10 << 20)), "E004", "");
-    file("a tab", "rules:\n\tbad: { when: page.viewed, then: [ { log: x } ] }\n", "E02G", "2:1");
-    file("nested without end", &format!("constants: {{ a: {}1{} }}\n", "[".repeat(10_000), "]".repeat(10_000)), "E0", "1:");
-    file("not UTF-8", "", "E003", "");
+    file(6, "aliases of aliases", &format!("constants:\n  l0: &l0 x\n{}\n", levels.join("\n")), "E021", "2:7");
+    file(6, "ten thousand aliases", &format!("constants:\n  a: &a x\n  b: [{}]\n", vec!["*a"; 10_000].join(", ")), "E02", "2:6");
+    file(6, "a key twice", "rules:\n  bad: { when: page.viewed, when: x, then: [ { log: x } ] }\n", "E010", "2:29");
+    file(6, "an id twice", "rules:\n  note: { when: page.viewed, then: [ { log: x } ] }\n", "E039", "");
+    file(6, "ten megabytes", &format!("# {}\n", "x".repeat(10 << 20)), "E004", "");
+    file(6, "a tab", "rules:\n\tbad: { when: page.viewed, then: [ { log: x } ] }\n", "E02G", "2:1");
+    file(6, "nested without end", &format!("constants: {{ a: {}1{} }}\n", "[".repeat(10_000), "]".repeat(10_000)), "E0", "1:");
+    file(6, "not UTF-8", "", "E003", "");
     all
 }
 
@@ -76,17 +76,19 @@ fn write(folder: &Folder, file: &str, name: &str, text: &str) {
     }
 }
 
-#[test]
-fn check_refuses_each_at_its_place_and_says_what_was_meant() {
+/// `check` refuses each of a row at its place and says what was meant; the running daemon refuses it and goes on with what it had.
+fn check(row: u8) {
     let folder = Folder::new(&[("config.yaml", CONFIG), ("rules/note.yaml", GOOD)]);
-    for (name, text, code, place) in refused() {
-        write(&folder, "rules/bad.yaml", name, &text);
+    let all: Vec<_> = refused().into_iter().filter(|one| one.0 == row).collect();
+    assert!(!all.is_empty());
+    for (_, name, text, code, place) in &all {
+        write(&folder, "rules/bad.yaml", name, text);
         let (exit, said) = folder.cli(&["--lang", "en", "check"]);
         assert_eq!(exit, 1, "{name}: {said:.2000}");
         assert!(said.contains(&format!("error[{code}")), "{name}: {said:.2000}");
         assert!(place.is_empty() || said.contains(&format!("bad.yaml:{place}")), "{name}: {said:.2000}");
         assert!(said.len() < 200_000, "{name}: the report itself grows");
-        let hint = match name {
+        let hint = match *name {
             "an unknown function" => "did you mean `contains`",
             "an unknown action" => "did you mean `log`",
             "an unknown key" => "did you mean `then`",
@@ -95,17 +97,9 @@ fn check_refuses_each_at_its_place_and_says_what_was_meant() {
         };
         assert!(said.contains(hint), "{name}: {said:.2000}");
     }
-}
-
-fn seen(daemon: &Daemon, id: &str) -> bool {
-    daemon.lines("log", Outcome::Done).iter().any(|l| l.detail.to_string().contains(&format!("seen {id}")))
-}
-
-#[test]
-fn the_daemon_refuses_each_and_goes_on_with_what_it_had() {
-    let folder = Folder::new(&[("config.yaml", CONFIG), ("rules/note.yaml", GOOD)]);
+    std::fs::remove_file(folder.path("rules/bad.yaml")).unwrap();
     let daemon = folder.start();
-    for (n, (name, text, code, _)) in refused().into_iter().enumerate() {
+    for (n, (_, name, text, code, _)) in all.into_iter().enumerate() {
         let file = format!("x{n}bad.yaml");
         write(&folder, &format!("rules/{file}"), name, &text);
         wait(name, || {
@@ -122,8 +116,42 @@ fn the_daemon_refuses_each_and_goes_on_with_what_it_had() {
     assert_eq!(daemon.stop(), 0);
 }
 
+fn seen(daemon: &Daemon, id: &str) -> bool {
+    daemon.lines("log", Outcome::Done).iter().any(|l| l.detail.to_string().contains(&format!("seen {id}")))
+}
+
 #[test]
-fn what_cannot_be_worked_out_fires_nothing_and_is_told() {
+fn row_01_conditions_without_end_are_refused_before_any_parser_sees_them() {
+    check(1);
+}
+
+#[test]
+fn row_02_patterns_that_would_take_all_memory_are_refused() {
+    check(2);
+}
+
+#[test]
+fn row_03_a_number_that_is_none_is_refused() {
+    check(3);
+}
+
+#[test]
+fn row_04_what_would_change_something_is_refused_in_a_condition() {
+    check(4);
+}
+
+#[test]
+fn row_05_what_is_not_there_is_refused_at_its_place_with_the_nearest_name() {
+    check(5);
+}
+
+#[test]
+fn row_06_yaml_that_grows_or_says_a_thing_twice_is_refused() {
+    check(6);
+}
+
+#[test]
+fn row_03_what_cannot_be_worked_out_fires_nothing_and_is_told() {
     let conditions = [
         ("division", "event.a / event.zero > 1", "division by zero"),
         ("overflow", "event.big * event.big > 1", "out of range"),
@@ -169,7 +197,7 @@ fn what_cannot_be_worked_out_fires_nothing_and_is_told() {
 }
 
 #[test]
-fn what_editors_of_other_systems_write_is_read_as_the_documentation_says() {
+fn row_06_what_editors_of_other_systems_write_is_read_as_the_documentation_says() {
     let folder = Folder::new(&[("config.yaml", CONFIG)]);
     let text = "constants: { country: NO, switch: on, code: 08, phone: 013800138000, yes: true }\n\
                 rules:\n  note: { when: page.viewed, then: [ { log: '{{ country }} {{ switch }} {{ code }} {{ phone }} {{ yes }}' } ] }\n";
