@@ -50,6 +50,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/records/{entity}/{id}/{what}", post(record::change))
                 .route("/api/clock/confirm", post(control::clock))
                 .route("/api/contacts", post(contact::set))
+                .route("/api/runs/{id}", get(run::show))
                 .route("/api/runs/{id}/{act}", post(run::act))
                 .route("/api/why/{event}", get(control::why))
                 .route("/api/events/replay", post(replay::replay))

@@ -43,6 +43,7 @@ const TABLE: &[(&str, &str, &str, [u16; 4])] = &[
     ("POST", "/api/quarantine/{event}/{what}", "/api/quarantine/e1/discard", [401, 401, 401, 404]),
     ("POST", "/api/clock/confirm", "/api/clock/confirm", [401, 401, 401, 200]),
     ("POST", "/api/contacts", "/api/contacts", [401, 401, 401, 422]),
+    ("GET", "/api/runs/{id}", "/api/runs/r9-1", [401, 401, 401, 404]),
     ("POST", "/api/runs/{id}/{act}", "/api/runs/r9-1/retry", [401, 401, 401, 404]),
     ("POST", "/api/records/{entity}/{id}/{what}", "/api/records/lead/L1/merge", [401, 401, 401, 422]),
     ("GET", "/api/why/{event}", "/api/why/e999", [401, 401, 401, 404]),

@@ -60,7 +60,7 @@ impl Walk<'_, '_> {
             let from = strand.since;
             self.run.strands.remove(&id);
             let (round, to) = (self.run.round, self.draft.event.at);
-            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how: How::Undone, by: Vec::new() });
+            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how: How::Undone, void: None, by: Vec::new() });
             let detail = Value::from([("step", step.id.as_str().into())]);
             self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "undo", Outcome::Done, detail);
             self.next_undo()?;

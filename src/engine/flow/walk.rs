@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::step::Begun;
 use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, enrol};
 use crate::engine::approval;
+use crate::engine::call::CallId;
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{At, Flow, OnError, Step, StepKind};
 use crate::engine::event::Body;
@@ -213,7 +214,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         if let Some(step) = self.flow.steps.get(at) {
             let (round, to) = (self.run.round, self.draft.event.at);
-            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how, by });
+            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how, void: None, by });
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
     }
@@ -244,6 +245,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         let detail = detail.into_iter().map(|(k, v): (&str, Value)| (k.to_owned(), v)).collect();
         self.draft.say_of(&self.by(None), self.run.record.clone(), "end", outcome, Value::Map(detail));
+        if let Some(watch) = &mut self.draft.watch {
+            watch.ended.push(self.run.clone());
+        }
         self.over = true;
         enrol::leave(self.draft, &self.run, &self.flow)
     }
@@ -409,21 +413,31 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.cancel(child, why)?;
         }
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
-        let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
-        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
         let timer = strand.deadline.take();
         let waits = std::mem::take(&mut strand.waits);
+        let mut calls = std::mem::take(&mut strand.former);
         timer.into_iter().for_each(|t| self.draft.remove(Key::Timer(t)));
         for wait in waits {
             match wait {
                 Wait::Timer(timer) | Wait::Window(timer) => self.draft.remove(Key::Timer(timer)),
                 Wait::Task(task) => approval::cancel(self.draft, task, why)?,
-                Wait::Call(call) => match outbox::cancel(self.draft, call, why)? {
-                    outbox::Left::Nothing => {}
-                    outbox::Left::Unknown => undoable.unknown = true,
-                    outbox::Left::OnItsWay => undoable.calls.push(call),
-                },
+                Wait::Call(call) => calls.push(call),
                 Wait::Event | Wait::Branches => {}
+            }
+        }
+        self.forgo(id, calls, why)
+    }
+
+    /// Calls of a strand are waited for no more; what they may have done can be undone.
+    pub(super) fn forgo(&mut self, id: u32, calls: Vec<CallId>, why: &str) -> Result<(), Need> {
+        let Some(strand) = self.run.strands.get(&id) else { return Ok(()) };
+        let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
+        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
+        for call in calls {
+            match outbox::cancel(self.draft, call, why)? {
+                outbox::Left::Nothing => {}
+                outbox::Left::Unknown => undoable.unknown = true,
+                outbox::Left::OnItsWay => undoable.calls.push(call),
             }
         }
         let undo = self.flow.steps.get(at).is_some_and(|s| !s.undo.is_empty());
