@@ -253,6 +253,11 @@ impl<'s> Side<'s> {
         let of_task = || self.tasks.get(&text("task")?.parse().ok()?).map(|(task, _)| task.step.clone());
         let of_call = || self.calls.get(&text("call")?.parse().ok()?).cloned();
         let waiting = || {
+            if let Some(event) = text("event").filter(|_| line.action == "wait") {
+                let flow = self.graph.as_ref()?;
+                let named = |step: &str| matches!(flow.find(step).map(|at| &flow.steps[at].kind), Some(StepKind::Event(w)) if w.event == event);
+                return run?.stands(flow).into_iter().map(|(step, _)| step).find(|step| named(step));
+            }
             let Some(Value::Time(until)) = line.detail.at(&["until"]) else { return None };
             let due = |wait: &Wait| matches!(wait, Wait::Timer(t) | Wait::Window(t) if t.due == until.as_millisecond());
             let flow = self.graph.as_ref()?;

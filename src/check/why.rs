@@ -273,7 +273,8 @@ impl History<'_> {
 pub fn concerned<'d>(definitions: &'d Definitions, id: &str) -> Option<impl Fn(&Event) -> bool + use<'d>> {
     let rule = definitions.rules.iter().find(|r| r.id == id).map(|r| &r.when);
     let when = rule.or_else(|| definitions.flows.get(id).map(|f| &f.when))?;
-    Some(move |event: &Event| when.iter().any(|t| t.concerns(event)))
+    let flow = definitions.flows.get(id).filter(|_| rule.is_none());
+    Some(move |event: &Event| when.iter().any(|t| t.concerns(event)) || flow.is_some_and(|f| f.may_hear(event)))
 }
 
 /// When an event was decided, as its log lines say; where it has none, those of what caused it, in the same turn.

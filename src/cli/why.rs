@@ -311,6 +311,18 @@ impl Shown<'_> {
                     (format!("{}{}", self::reason(unknown, lang), decided_by(&why.decided, lang)), Look::Plain),
                 ]);
             }
+            for heard in &why.heard {
+                let (word, look) = heard::word(heard, lang);
+                let reason = heard::reason(heard, &why.event, &self.place.speech);
+                table.row([
+                    (when::short(why.event.at, &self.place.speech.zone), Look::Dim),
+                    (why.event.id(), Look::Bold),
+                    (clip(&why.event.name, 40), Look::Cyan),
+                    (clip(&record, 32), Look::Plain),
+                    (word.to_owned(), look),
+                    (format!("{}  {reason}", heard::name(heard, lang)), Look::Plain),
+                ]);
+            }
             for Judged { explained, agrees } in &why.verdicts {
                 let (word, look) = verdict::word(&explained.verdict, lang);
                 let mut reason = verdict::reason(explained, &why.event, &self.place.speech);

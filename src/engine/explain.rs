@@ -207,6 +207,9 @@ pub fn explain(
     for flow in definitions.flows.values().filter(|f| concerned(&f.id, &f.when)) {
         woken.push(moment.explain(flow.as_ref())?);
     }
+    // That it begins with something else says nothing of one whose runs heard it.
+    let says = |e: &Explained| e.kind != Kind::Flow || e.verdict != Verdict::NotWoken || heard.iter().all(|h| h.flow != e.id);
+    woken.retain(says);
     Ok(Explanation { woken, heard })
 }
 

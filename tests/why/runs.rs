@@ -169,7 +169,7 @@ fn a_slip_is_told_from_an_empty_answer() {
     }
     assert!(run(folder.path(), "tail --flow 合同 --since 2030-01-01").ends_with("-- exit 0\n"));
     let usual = run(folder.path(), "runs plan 合同 --record lead/L1 --at 2026-09-21T09:00");
-    assert!(usual.contains("过期") || usual.contains("一直等在 签署"), "{usual}");
+    assert!(usual.contains("签署  wait") && usual.contains("as=未签"), "{usual}");
     let signed = run(folder.path(), "runs plan 合同 --record lead/L1 --event signed");
     assert!(signed.contains("至此结束") && signed.contains("已签"), "{signed}");
     let rejected = run(folder.path(), "runs plan 合同 --record lead/L1 --reject 审批");

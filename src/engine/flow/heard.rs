@@ -1,6 +1,8 @@
 //! What runs made of an event: noted where it is decided, for whoever asks why; nothing at all otherwise.
 
 use super::walk::Walk;
+use crate::engine::definition::{Flow, StepKind};
+use crate::engine::event::Event;
 use crate::engine::expression::{Clause, Expr};
 use crate::engine::scope::Stop;
 use crate::engine::state::Need;
@@ -89,6 +91,18 @@ impl Came {
             Ok(false) | Err(Stop::Need(_)) => Self::NotMet,
             Err(Stop::Unevaluable(why)) => Self::Unevaluable(why.clone()),
         }
+    }
+}
+
+impl Flow {
+    /// Whether its runs may wait for such an event: at a step, or for one that stops or diverts them.
+    pub fn may_hear(&self, event: &Event) -> bool {
+        let at_step = self.steps.iter().any(|s| matches!(&s.kind, StepKind::Event(wait) if wait.event == event.name));
+        let by_change = !self.reroutes.is_empty() || self.stops.iter().any(|s| s.event.is_none());
+        let record = event.record.as_ref().map(|r| format!("{}.changed", r.entity));
+        at_step
+            || self.stops.iter().any(|s| s.event.as_ref() == Some(&event.name))
+            || by_change && record.as_ref() == Some(&event.name) && self.record == event.record.as_ref().map(|r| r.entity.clone())
     }
 }
 
