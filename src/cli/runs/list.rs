@@ -131,7 +131,7 @@ fn over(place: &Place, args: &List, line: &Line, table: &mut Table, out: &mut Ou
     let word = ended::word(line);
     if args.json {
         let end = json!({ "at": line.at, "as": word, "event": event::id(line.event), "outcome": line.outcome.word() });
-        return Ok(out.json(&json!({ "run": run, "flow": flow, "record": record, "positions": [], "ended": end }))?);
+        return out.json(&json!({ "run": run, "flow": flow, "record": record, "positions": [], "ended": end }));
     }
     let word = clip(&place.lang().said(&word), TEXT);
     let told = place.lang().pick(format!("ended as {word}"), format!("已结束:{word}"));

@@ -32,7 +32,7 @@ pub(in crate::engine) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<
     match &ask.act {
         Act::Signal { name, data } => {
             let came = walk.happened(name, data, true)?;
-            let kept = (came == Came::Kept).then(|| ("kept", name.as_str()));
+            let kept = (came == Came::Kept).then_some(("kept", name.as_str()));
             walk.answer_with(ask, if came == Came::NotMet { Some("it waits for no such event") } else { None }, kept);
         }
         Act::Cancel { undo } => {

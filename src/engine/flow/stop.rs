@@ -82,7 +82,7 @@ impl Walk<'_, '_> {
             let come = self.run.path.iter().any(|p| p.step == step.id && !matches!(p.how, How::Void | How::Cancelled));
             let goes = come && !self.run.revising;
             let came = if goes { Came::Met } else { Came::NotMet };
-            self.note(Some(step.id.clone()), Waits::Reroute(reroute.fields.iter().cloned().collect()), came, None);
+            self.note(Some(step.id.clone()), Waits::Reroute(reroute.fields.clone()), came, None);
             if !goes {
                 continue;
             }
