@@ -67,17 +67,7 @@ pub(in crate::engine) fn answered(
     };
     match (phase, answer) {
         (_, Ok(answer)) => walk.came(id, step, phase, call, answer)?,
-        (Phase::Settle, Err((_, false))) => {
-            walk.run.strands.remove(&id);
-            walk.next_undo()?;
-        }
-        (Phase::Settle, Err((_, true))) => {
-            if let Some(strand) = walk.run.strands.get_mut(&id) {
-                strand.waits.clear();
-                strand.phase = Phase::Check;
-                walk.ready.push_back(id);
-            }
-        }
+        (Phase::Settle, Err((_, unknown))) => walk.settles(id, call, unknown)?,
         (Phase::Forward, Err((_, true))) if step.verify.is_some() => {
             if let Some(strand) = walk.run.strands.get_mut(&id) {
                 strand.waits.clear();
@@ -85,8 +75,7 @@ pub(in crate::engine) fn answered(
                 walk.ready.push_back(id);
             }
         }
-        // A dead call that is retried by hand and then succeeds takes its run along: it is waited for still.
-        (_, Err((error, unknown))) => walk.died(id, step, call, error, unknown)?,
+        (_, Err((error, unknown))) => walk.died(id, call, error, unknown)?,
     }
     walk.go()
 }
@@ -116,7 +105,9 @@ impl Walk<'_, '_> {
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
         strand.waits.retain(|w| *w != Wait::Call(call));
         let more = !strand.waits.is_empty();
-        if !more {
+        if more {
+            strand.maybe |= matches!(phase, Phase::Forward | Phase::Settle);
+        } else {
             strand.error = None;
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
@@ -160,25 +151,38 @@ impl Walk<'_, '_> {
         true
     }
 
-    /// A call is dead.
-    fn died(&mut self, id: u32, step: &Step, call: CallId, error: &str, unknown: bool) -> Result<(), Need> {
-        if let (true, Some(strand)) = (step.on_error.is_some(), self.run.strands.get_mut(&id)) {
-            strand.waits.retain(|w| *w != Wait::Call(call)); // it is not on its way any more
+    /// A call that was on its way when it was to be undone has not happened, or may have.
+    fn settles(&mut self, id: u32, call: CallId, unknown: bool) -> Result<(), Need> {
+        let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
+        strand.waits.retain(|w| *w != Wait::Call(call));
+        strand.maybe |= unknown;
+        if !strand.waits.is_empty() {
+            return Ok(());
         }
-        let at = self.run.strands.get(&id).map_or(0, |s| s.at);
-        let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
-        let maybe = match self.run.strands.get(&id).map(|s| s.phase) {
-            Some(Phase::Forward) => unknown,
-            Some(Phase::Verify) => true, // that is why it was looked up
+        if strand.maybe {
+            strand.phase = Phase::Check;
+            self.ready.push_back(id);
+            return Ok(());
+        }
+        self.run.strands.remove(&id);
+        self.next_undo()
+    }
+
+    /// A call is dead: it is not on its way any more.
+    fn died(&mut self, id: u32, call: CallId, error: &str, unknown: bool) -> Result<(), Need> {
+        let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
+        strand.waits.retain(|w| *w != Wait::Call(call));
+        strand.maybe |= match strand.phase {
+            Phase::Forward => unknown,
+            Phase::Verify => true, // that is why it was looked up
             _ => false,
         };
-        if maybe && !step.undo.is_empty() {
-            let round = self.run.round;
-            self.run.sure_of(at, &items);
-            let undoable = super::Undoable { at, round, result: Value::Null, items, calls: Vec::new(), unknown: true };
-            self.run.undoable.push(undoable);
+        self.trouble(id, error, true)?;
+        // Where it stands still, one that is retried by hand and then succeeds takes its run along.
+        if let Some(strand) = self.run.strands.get_mut(&id).filter(|s| s.error.is_some()) {
+            strand.waits.push(Wait::Call(call));
         }
-        self.trouble(id, error, true)
+        Ok(())
     }
 
     /// A step's time is over.

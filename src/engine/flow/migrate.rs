@@ -187,6 +187,7 @@ impl Mapping<'_> {
 fn against(strand: &Strand, before: &Step, after: &Step) -> Option<Why> {
     let other = Why::Kind(after.kind.word());
     match strand.phase {
+        Phase::Forward if strand.maybe && !before.undo.is_empty() && after.undo.is_empty() => return Some(Why::Undo),
         Phase::Forward => {}
         _ if !strand.waits.is_empty() && strand.error.is_none() => return Some(Why::Undoing),
         Phase::Undo(n) if after.undo.len() <= n as usize => return Some(Why::Undo),

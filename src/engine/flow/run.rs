@@ -113,6 +113,9 @@ pub struct Strand {
     /// Why it stands still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Some of what its step does has happened, or may have; what is still waited for apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maybe: bool,
     /// The step from which `rejected`, `late` or `on_error` led here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<At>,
@@ -136,6 +139,7 @@ impl Strand {
             left: Vec::new(),
             through: BTreeSet::new(),
             error: None,
+            maybe: false,
             origin: None,
         }
     }

@@ -37,7 +37,8 @@ impl Walk<'_, '_> {
             }
             let waits = undoable.calls.into_iter().map(Wait::Call).collect();
             let now = self.draft.event.at;
-            let strand = Strand { phase, waits, items: undoable.items, ..Strand::new(undoable.at, now) };
+            let maybe = undoable.unknown;
+            let strand = Strand { phase, waits, maybe, items: undoable.items, ..Strand::new(undoable.at, now) };
             self.spawn(strand);
             return Ok(());
         }

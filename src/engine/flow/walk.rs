@@ -207,6 +207,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let (at, from) = (strand.at, strand.since);
         strand.waits.clear();
         strand.error = None;
+        strand.maybe = false;
         strand.left.clear();
         strand.through.clear();
         if let Some(timer) = deadline {
@@ -257,7 +258,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         let flow = Arc::clone(&self.flow);
         let Some(strand) = self.run.strands.get(&id) else { return Ok(()) };
         let Some(step) = flow.steps.get(strand.at) else { return Ok(()) };
-        let (at, parent, forward) = (strand.at, strand.parent, matches!(strand.phase, Phase::Forward | Phase::Verify));
+        let (at, parent, maybe) = (strand.at, strand.parent, strand.maybe);
+        let forward = matches!(strand.phase, Phase::Forward | Phase::Verify);
         if !forward {
             self.park(id, why);
             return Ok(());
@@ -276,10 +278,11 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.note_error(step, why);
             return self.branch_failed(id, parent, why);
         }
-        let ends = !self.run.undoable.is_empty() || flow.failed.is_some() || matches!(step.kind, StepKind::Fail(_));
+        let undoes = !self.run.undoable.is_empty() || (maybe && !step.undo.is_empty());
+        let ends = undoes || flow.failed.is_some() || matches!(step.kind, StepKind::Fail(_));
         if failed && ends && self.run.failing.is_none() {
             self.note_error(step, why);
-            self.leave(id, How::Failed, Vec::new());
+            self.fell(id)?;
             self.run.failing = Some((why.to_owned(), step.id.clone()));
             return self.begin_undo(Then::Fail, 0);
         }
@@ -430,9 +433,10 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     /// Calls of a strand are waited for no more; what they may have done can be undone.
     pub(super) fn forgo(&mut self, id: u32, calls: Vec<CallId>, why: &str) -> Result<(), Need> {
-        let Some(strand) = self.run.strands.get(&id) else { return Ok(()) };
+        let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
         let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
-        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
+        let unknown = std::mem::take(&mut strand.maybe);
+        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown };
         for call in calls {
             match outbox::cancel(self.draft, call, why)? {
                 outbox::Left::Nothing => {}

@@ -180,3 +180,53 @@ fn a_step_that_failed_is_passed_over_or_leads_elsewhere() {
         assert!(outbox(&w).is_empty());
     }
 }
+
+/// A step that sends two things, between one that is undone and none.
+fn pair() -> super::World {
+    let mut w = super::World::new(
+        "actions:
+  两样: { do: [ { http: { connection: erp, post: /b1 } }, { http: { connection: erp, post: /b2 } } ] }
+flows:
+  f:
+    when: lead.created
+    record: lead
+    steps:
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { http: { connection: erp, post: /undo-a } } }
+      - { id: 乙, run: 两样, undo: { http: { connection: erp, post: /undo-b } } }
+",
+    );
+    w.lead("L1", &[]);
+    ok(&mut w, "/a");
+    assert_eq!(outbox(&w), ["/b1", "/b2"]);
+    w
+}
+
+#[test]
+fn of_a_step_that_failed_in_part_nothing_more_is_sent_and_what_was_is_undone() {
+    // The other has not been sent.
+    let mut w = pair();
+    refused(&mut w, "/b1");
+    assert_eq!(outbox(&w), ["/undo-a"], "nothing of it happened");
+    // It is on its way: its outcome is awaited.
+    let mut w = pair();
+    super::set_out(&mut w, "/b2");
+    refused(&mut w, "/b1");
+    assert_eq!(outbox(&w), ["/b2"]);
+    ok(&mut w, "/b2");
+    assert_eq!(outbox(&w), ["/undo-b"]);
+    ok(&mut w, "/undo-b");
+    assert_eq!((trail(&mut w), outbox(&w)), (vec!["undone 乙".to_owned()], vec!["/undo-a".to_owned()]));
+    // It has happened.
+    let mut w = pair();
+    ok(&mut w, "/b1");
+    refused(&mut w, "/b2");
+    assert_eq!(outbox(&w), ["/undo-b"]);
+}
+
+#[test]
+fn a_step_that_failed_stands_once_on_the_path() {
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    let path: Vec<String> = runs(&w)[0].path.iter().map(|p| format!("{} {:?}", p.step, p.how)).collect();
+    assert_eq!(path, ["甲 Done", "乙 Done", "丙 Failed"]);
+}

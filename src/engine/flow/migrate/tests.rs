@@ -209,7 +209,11 @@ fn what_can_be_undone_must_stay_so() {
     check(&undoable("pdf"), &new(), &[]);
     check(&undoable("pdf"), &with("pdf", |s| s.undo.clear()), &["pdf: what was done there could not be undone any more"]);
     check(&undoable("pdf"), &with("pdf", |s| s.id = "x".into()), &["pdf: there is no such step any more"]);
+    // Of what it does there, some has happened already.
     let mut undoing = run("pdf", vec![Wait::Call(CallId { seq: 7, n: 1 })]);
+    undoing.strands.get_mut(&0).unwrap().maybe = true;
+    check(&undoing, &new(), &[]);
+    check(&undoing, &with("pdf", |s| s.undo.clear()), &["pdf: what was done there could not be undone any more"]);
     undoing.strands.get_mut(&0).unwrap().phase = Phase::Undo(0);
     check(&undoing, &new(), &["pdf: it is being undone or looked up at this moment"]);
     // One that stands still there goes on by the mended undo.
