@@ -96,3 +96,60 @@ fn the_examples_of_controls_pass() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(out.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&out.stderr));
 }
+
+const SIGNING: &str = "
+entities: { contract: { fields: { id: text, amount: number } } }
+people: { 周经理: {}, 钱经理: {}, 吴总: {} }
+flows:
+  合同:
+    when: contract.created
+    record: contract
+    steps: [ { id: 会签, approve: { who: [ 'user:周经理', 'user:钱经理' ], mode: all }, within: 1d, late: { escalate: 'user:吴总' } } ]
+";
+
+/// One step of a test of a flow in which two people sign together: what `ifthen test` says of it.
+fn signing(expect: &str) -> (String, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("config.yaml"), "lang: zh\nzone: Asia/Shanghai\n").unwrap();
+    let steps = format!("steps: [ {{ at: 2026-09-21 09:00, tell: {{ contract: {{ id: K1 }} }} }}, {expect} ]");
+    let test = format!("{SIGNING}tests: {{ 会签: {{ {steps} }} }}\n").replace("}, {", "}\n, {");
+    std::fs::write(folder.path().join("rules/a.yaml"), test).unwrap();
+    let out = run(folder.path().to_str().unwrap(), "test");
+    (String::from_utf8([out.stdout, out.stderr].concat()).unwrap(), out.status.code().unwrap())
+}
+
+#[test]
+fn what_is_said_of_several_people_counts_for_each_of_them() {
+    let first = |expect: &str| signing(&format!("{{ tell: {{ contract: {{ id: K2 }} }}, {expect} }}"));
+    for expect in [
+        "expect: [ { approve: 周经理 }, { approve: 钱经理 } ]",
+        "expect: [ { approve: { who: [周经理, 钱经理] } } ]",
+        "expect: [ { approve: { who: [周经理, 钱经理], step: 会签 } } ], never: [ { approve: 吴总 } ]",
+        "expect: [ { approve: { step: 会签 }, times: 1 } ]",
+    ] {
+        let (text, code) = first(expect);
+        assert_eq!(code, 0, "{expect}\n{text}");
+    }
+    let late = |expect: &str| signing(&format!("{{ after: 25h, {expect} }}"));
+    for expect in [
+        "expect: [ { escalate: { from: 周经理 } }, { escalate: { from: 钱经理 } }, { escalate: 吴总 } ]",
+        "expect: [ { escalate: { to: 吴总, from: [钱经理, 周经理] } } ]",
+    ] {
+        let (text, code) = late(expect);
+        assert_eq!(code, 0, "{expect}\n{text}");
+    }
+    // Whoever was not asked is missed, and two that say the same need two.
+    for expect in [
+        "expect: [ { approve: 周经理 }, { approve: 吴总 } ]",
+        "expect: [ { approve: { who: [周经理, 吴总] } } ]",
+        "expect: [ { approve: 周经理 }, { approve: 周经理 } ]",
+        "expect: [ { approve: { step: 会签 } }, { approve: { step: 会签 } } ]",
+        "expect: [ approve ], never: [ { approve: { who: [吴总, 钱经理] } } ]",
+    ] {
+        let (text, code) = first(expect);
+        assert_eq!(code, 1, "{expect}\n{text}");
+    }
+    let (text, code) = first("expect: [ { approve: { who: [周经理, 钱小姐] } } ]");
+    assert!(code != 0 && text.contains("钱小姐"), "{text}");
+}

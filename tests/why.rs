@@ -5,6 +5,8 @@
 
 #[path = "why/gates.rs"]
 mod gates;
+#[path = "why/runs.rs"]
+mod runs;
 
 use std::collections::BTreeMap;
 use std::path::Path;

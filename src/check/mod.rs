@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here writes into a store that a daemon uses, performs a call, or knows a clock.
 
 pub mod backtest;
+pub mod ended;
 pub mod history;
 pub mod plan;
 pub mod test;

@@ -1,9 +1,10 @@
 //! The whole sequence of a flow on one record, with dates: a run of it in a world of its own, above the store as it is, to its end.
 //!
 //! Decided by the very engine of the daemon; nothing is kept and nothing leaves. Assumed: every attempt of a call ends well, at once;
-//! whoever is asked approves, or answers, at once; nothing else happens, so that what is waited for is not to come.
+//! whoever is asked approves, or answers, at once; nothing else happens, so that what is waited for is not to come. Where it is said
+//! ([`Assumed`]), a step is rejected the first time, and an event comes as soon as it is waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
@@ -12,11 +13,11 @@ use super::world::{self, Behind, World};
 use crate::engine::approval::{Act, Ask, Seated, Task, TaskId};
 use crate::engine::call::{Call, CallId, Outcome};
 use crate::engine::cascade::Root;
-use crate::engine::definition::{Action, Definitions, Flow, Form, FormField, Rule};
+use crate::engine::definition::{Action, Definitions, Flow, Form, FormField, Rule, StepKind};
 use crate::engine::dispatch::Dispatch;
 use crate::engine::entity::FieldKind;
 use crate::engine::event::{Body, Command, Draft, Event, RecordRef};
-use crate::engine::flow::{How, Run, Wait};
+use crate::engine::flow::{self, How, Run, Wait};
 use crate::engine::log::{self, Line};
 use crate::engine::record::Record;
 use crate::engine::state::{Entry, Key, State};
@@ -73,6 +74,15 @@ pub enum End {
     Further,
 }
 
+/// What is assumed to happen beside the usual.
+#[derive(Debug, Clone, Default)]
+pub struct Assumed {
+    /// At these steps whoever is asked rejects, once.
+    pub rejected: BTreeSet<String>,
+    /// These events come, once each, as soon as a step waits for them.
+    pub events: BTreeSet<String>,
+}
+
 /// Plans a run of a flow about a record, begun at that time.
 pub fn plan(
     definitions: &Definitions,
@@ -80,10 +90,11 @@ pub fn plan(
     flow: &str,
     record: &RecordRef,
     at: Timestamp,
+    assumed: Assumed,
 ) -> Result<Plan, store::Error> {
     let definitions = beginning(definitions, flow);
     let seq = store.last()?.event + 1;
-    let side = Side::new(store, flow, definitions.flows.get(flow).cloned());
+    let side = Side { assumed, ..Side::new(store, flow, definitions.flows.get(flow).cloned()) };
     let mut world = World::new(&definitions, Dispatch::default(), side, seq, at);
     let body = Body::Happened { data: Value::Null, upsert: None };
     let started = world.decide(Draft { record: Some(record.clone()), ..Draft::own(BEGIN, at, body) })?;
@@ -101,6 +112,11 @@ pub fn plan(
         if let Some(ask) = world.behind.asked(&definitions) {
             let now = world.now;
             world.decide(Draft::own("ifthen.command", now, Body::Command(Command::Task(Box::new(ask)))))?;
+            continue;
+        }
+        if let Some(ask) = world.behind.awaited() {
+            let now = world.now;
+            world.decide(Draft::own("ifthen.command", now, Body::Command(Command::Run(Box::new(ask)))))?;
             continue;
         }
         match world.wake() {
@@ -143,7 +159,11 @@ struct Side<'s> {
     lines: Vec<(Line, String)>,
     /// Steps of its path that were looked at.
     passed: usize,
+    /// Steps of its path whose lines were found.
+    told: usize,
     decided: usize,
+    /// What is still to happen.
+    assumed: Assumed,
 }
 
 /// How often one task is decided: a sequence of people, those who are asked in their stead.
@@ -152,7 +172,20 @@ const ANSWERS: u32 = 50;
 impl<'s> Side<'s> {
     fn new(store: &'s dyn Read, flow: &'s str, graph: Option<Arc<Flow>>) -> Self {
         let (tasks, calls) = (BTreeMap::new(), BTreeMap::new());
-        Self { store, flow, id: None, run: None, tasks, calls, graph, lines: Vec::new(), passed: 0, decided: 0 }
+        Self {
+            store,
+            flow,
+            id: None,
+            run: None,
+            tasks,
+            calls,
+            graph,
+            lines: Vec::new(),
+            passed: 0,
+            told: 0,
+            decided: 0,
+            assumed: Assumed::default(),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -171,12 +204,36 @@ impl<'s> Side<'s> {
             Some(Entry::Record(record)) => Some(Arc::clone(record)),
             _ => None,
         };
+        let rejects = self.assumed.rejected.remove(&task.step);
         let act = match &task.form {
+            _ if rejects => Act::Reject { to: None, here: false },
             Some(form) => Act::Answer(answers(definitions.forms.get(form), record.as_deref(), task.opened)),
             None => Act::Approve,
         };
-        let (comment, links) = (String::new(), Vec::new());
+        let (comment, links) = (if rejects { "--reject".to_owned() } else { String::new() }, Vec::new());
         Some(Ask { task: task.id, person, act, comment, links, way: "plan".into(), address: String::new() })
+    }
+
+    /// The next event that is to come, where one is waited for.
+    fn awaited(&mut self) -> Option<flow::Ask> {
+        let (run, flow) = (self.run.as_ref()?, self.graph.as_ref()?);
+        let name =
+            run.strands.values().filter(|s| s.waits.contains(&Wait::Event)).find_map(|s| match &flow.steps.get(s.at)?.kind {
+                StepKind::Event(wait) if self.assumed.events.contains(&wait.event) => Some(wait.event.clone()),
+                _ => None,
+            })?;
+        self.assumed.events.remove(&name);
+        let act = flow::Act::Signal { name, data: Value::Null };
+        Some(flow::Ask { run: run.id.clone(), act, by: String::new(), comment: String::new() })
+    }
+
+    /// The step of what is done inside, of which the log does not say it: the next of that kind on the path.
+    fn done_at(&mut self, line: &Line) -> Option<String> {
+        let (run, flow) = (self.run.as_ref()?, self.graph.as_ref()?);
+        let does = |step: &str| matches!(flow.find(step).map(|at| &flow.steps[at].kind), Some(StepKind::Do(action)) if action.name() == line.action);
+        let at = run.path.iter().skip(self.told).position(|p| p.how == How::Done && does(&p.step))? + self.told;
+        self.told = at + 1;
+        Some(run.path[at].step.clone())
     }
 
     /// Where a run stands that nothing will wake.
@@ -196,6 +253,11 @@ impl<'s> Side<'s> {
         let of_task = || self.tasks.get(&text("task")?.parse().ok()?).map(|(task, _)| task.step.clone());
         let of_call = || self.calls.get(&text("call")?.parse().ok()?).cloned();
         let waiting = || {
+            if let Some(event) = text("event").filter(|_| line.action == "wait") {
+                let flow = self.graph.as_ref()?;
+                let named = |step: &str| matches!(flow.find(step).map(|at| &flow.steps[at].kind), Some(StepKind::Event(w)) if w.event == event);
+                return run?.stands(flow).into_iter().map(|(step, _)| step).find(|step| named(step));
+            }
             let Some(Value::Time(until)) = line.detail.at(&["until"]) else { return None };
             let due = |wait: &Wait| matches!(wait, Wait::Timer(t) | Wait::Window(t) if t.due == until.as_millisecond());
             let flow = self.graph.as_ref()?;
@@ -240,6 +302,7 @@ impl<'s> Side<'s> {
         }
         // Ordered, and still held back.
         rows.extend(ordered.into_values().map(|(line, step)| Row { at: line.at, step, line }));
+        rows.sort_by_key(|row| row.at);
         rows
     }
 }
@@ -299,7 +362,10 @@ impl Behind for Side<'_> {
         let ours: Vec<Line> = done.log.into_iter().filter(|l| l.run.is_some() && l.run == self.id).collect();
         self.skipped(&ours);
         for line in ours {
-            let step = self.step(&line, self.run.as_ref());
+            let mut step = self.step(&line, self.run.as_ref());
+            if step.is_empty() {
+                step = self.done_at(&line).unwrap_or_default();
+            }
             self.lines.push((line, step));
         }
         Ok(())

@@ -12,8 +12,9 @@ use crate::engine::binding::Told;
 use crate::engine::cascade::MAX_DEPTH;
 use crate::engine::definition::Definitions;
 use crate::engine::event::{self, Body, Event};
-use crate::engine::explain::{Explained, Kind, Verdict, explain};
+use crate::engine::explain::{Explained, Explanation, Kind, Verdict, explain};
 use crate::engine::expression::Clause;
+use crate::engine::flow::{Came, Heard, Waits};
 use crate::engine::log::{self, Line, Outcome};
 use crate::engine::state::{Entry, Key, Need, State};
 use crate::engine::value::Value;
@@ -46,6 +47,8 @@ pub struct Why {
     pub rolled_back: Option<String>,
     /// Rules in their order, then flows.
     pub verdicts: Vec<Judged>,
+    /// What runs that waited made of it; of one flow, where that was asked for.
+    pub heard: Vec<Heard>,
     /// What the log says of it; of one rule or flow, where that was asked for.
     pub log: Vec<Line>,
 }
@@ -96,6 +99,7 @@ impl Why {
             },
             "rolled_back": self.rolled_back,
             "verdicts": self.verdicts.iter().map(Judged::to_json).collect::<Vec<_>>(),
+            "runs": self.heard.iter().map(heard).collect::<Vec<_>>(),
             "log": self.log.iter().map(log::Json::from).collect::<Vec<_>>(),
         })
     }
@@ -143,6 +147,23 @@ fn until(verdict: &Verdict) -> Option<Timestamp> {
         Verdict::Inactive { until, .. } => *until,
         _ => None,
     }
+}
+
+fn heard(heard: &Heard) -> serde_json::Value {
+    let Heard { run, flow, step, waits, came, condition } = heard;
+    json!({
+        "run": run,
+        "flow": flow,
+        "step": step,
+        "waits": waits.word(),
+        "stop": if let Waits::Stop(name) = waits { Some(name) } else { None },
+        "branch": if let Waits::Branch(n) = waits { Some(n) } else { None },
+        "fields": if let Waits::Reroute(fields) = waits { Some(fields) } else { None },
+        "came": came.word(),
+        "error": if let Came::Unevaluable(why) = came { Some(why) } else { None },
+        "condition": condition.as_ref().map(clause),
+        "decisive": condition.as_ref().map(|c| &c.decisive().text),
+    })
 }
 
 fn told(told: &Told) -> serde_json::Value {
@@ -194,25 +215,25 @@ impl History<'_> {
             Some(Entry::Parked(why)) => Some(why.clone()),
             _ => None,
         };
-        let (explained, exact) = match &by {
+        let (Explanation { woken, heard }, exact) = match &by {
             Ok(seen) => match load_and_explain(self.store, seen.definitions(), &event, now, asked) {
                 Ok(explained) => (explained, seen.is_exact(&decided)),
                 Err(Error::Store(store::Error::Forgotten(_))) => {
                     by = Err(Unknown::State);
-                    (Vec::new(), false)
+                    (Explanation::default(), false)
                 }
                 Err(error) => return Err(error),
             },
-            Err(_) => (Vec::new(), false),
+            Err(_) => (Explanation::default(), false),
         };
         let agrees = |explained: &Explained| if exact && rolled_back.is_none() { agrees(explained, &lines) } else { None };
-        let verdicts = explained.into_iter().map(|explained| Judged { agrees: agrees(&explained), explained }).collect();
+        let verdicts = woken.into_iter().map(|explained| Judged { agrees: agrees(&explained), explained }).collect();
         if let Some(asked) = asked {
             lines.retain(|l| [&l.rule, &l.flow].iter().any(|by| by.as_deref() == Some(asked)));
         }
         let shown = by.as_ref().ok().map(|by| by.definitions().hash.clone());
         let in_force = self.in_force.map(|d| d.hash.clone());
-        Ok(Why { event, decided, shown, unknown: by.err(), until, in_force, now, rolled_back, verdicts, log: lines })
+        Ok(Why { event, decided, shown, unknown: by.err(), until, in_force, now, rolled_back, verdicts, heard, log: lines })
     }
 
     /// The last events, at most `count`, that were received since then and pass, each explained; in order. Of one rule or flow
@@ -252,11 +273,12 @@ impl History<'_> {
 pub fn concerned<'d>(definitions: &'d Definitions, id: &str) -> Option<impl Fn(&Event) -> bool + use<'d>> {
     let rule = definitions.rules.iter().find(|r| r.id == id).map(|r| &r.when);
     let when = rule.or_else(|| definitions.flows.get(id).map(|f| &f.when))?;
-    Some(move |event: &Event| when.iter().any(|t| t.concerns(event)))
+    let flow = definitions.flows.get(id).filter(|_| rule.is_none());
+    Some(move |event: &Event| when.iter().any(|t| t.concerns(event)) || flow.is_some_and(|f| f.may_hear(event)))
 }
 
 /// When an event was decided, as its log lines say; where it has none, those of what caused it, in the same turn.
-fn decided_at(store: &dyn Read, event: &Event, lines: &[Line]) -> Result<Timestamp, store::Error> {
+pub(super) fn decided_at(store: &dyn Read, event: &Event, lines: &[Line]) -> Result<Timestamp, store::Error> {
     if let Some(line) = lines.first() {
         return Ok(line.at);
     }
@@ -277,19 +299,23 @@ fn load_and_explain(
     event: &Event,
     now: Timestamp,
     asked: Option<&str>,
-) -> Result<Vec<Explained>, Error> {
+) -> Result<Explanation, Error> {
+    with_state(store, event.seq, |state| explain(definitions, state, event, now, asked))
+}
+
+/// What is found on the state as it was before an event.
+pub(super) fn with_state<T>(store: &dyn Read, seq: u64, find: impl Fn(&State) -> Result<T, Need>) -> Result<T, Error> {
     let mut state = State::default();
-    let before = event.seq.saturating_sub(1);
     for _ in 0..MAX_NEEDS {
-        match explain(definitions, &state, event, now, asked) {
-            Ok(explained) => return Ok(explained),
+        match find(&state) {
+            Ok(found) => return Ok(found),
             Err(Need::Key(key)) => {
-                let entry = store.as_of(&key, before)?;
+                let entry = store.as_of(&key, seq.saturating_sub(1))?;
                 state.load(key, entry);
             }
         }
     }
-    Err(Error::TooMuch(event.seq))
+    Err(Error::TooMuch(seq))
 }
 
 /// Whether the log of the event says of this rule or flow what the verdict says.

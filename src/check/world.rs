@@ -12,7 +12,7 @@ use crate::engine::cascade::{Root, settle};
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event};
-use crate::engine::explain::{Explained, explain};
+use crate::engine::explain::{Explanation, explain};
 use crate::engine::state::{Entry, Key, Need, State};
 use crate::engine::sweep;
 use crate::engine::value::Value;
@@ -43,7 +43,7 @@ pub(super) trait Behind {
     }
 
     /// Why the rules and flows that wait for an event do what they do.
-    fn explained(&mut self, _event: &Event, _explained: Vec<Explained>) {}
+    fn explained(&mut self, _event: &Event, _explained: Explanation) {}
 
     /// A root event and all it caused is decided: what changed is in force.
     fn settled(&mut self, done: Root) -> Result<(), Self::Error>;

@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use self::live::Marks;
 use super::output::Out;
 use super::place::Place;
-use super::runs::{Graphs, load, run_id};
+use super::runs::{Shown, load, run_id};
 use super::words::{Lang, Words as _};
 use super::{Context, Exit};
 use crate::engine::definition::{Definitions, Flow};
@@ -91,8 +91,7 @@ fn subject(place: &Place, definitions: Option<&Definitions>, args: &Args) -> any
     let lang = place.lang();
     if let Some(id) = &args.run {
         let reader = place.reader()?;
-        let Some(run) = load(place, &reader, id)? else { return Ok(None) };
-        let flow = Graphs::default().of(&reader, &run.graph)?;
+        let Some(Shown { run, flow, .. }) = load(place, &reader, definitions, id)? else { return Ok(None) };
         let marks = Marks::of_one(&reader, &run, &flow, &place.speech)?;
         return Ok(Some((flow, marks)));
     }

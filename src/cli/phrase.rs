@@ -111,6 +111,7 @@ impl Saying<'_> {
                 self.members.remove("connection");
             }
             "notify" => self.arrow("to"),
+            "wait" => self.awaited(line),
             // A polled source that cannot be read, or can be again.
             "read" => {
                 if let Some(source) = self.take("source") {
@@ -140,6 +141,14 @@ impl Saying<'_> {
                 if let Some(step) = self.take("step") {
                     let at = self.pick("at step", "步骤");
                     self.say(format!("{at} {}", clip(&step, TEXT)));
+                }
+                if let Some(event) = self.take("kept") {
+                    let event = clip(&event, TEXT);
+                    let lang = self.speech.lang;
+                    self.say(lang.pick(
+                        format!("kept: it does not wait for {event} yet, a later step will"),
+                        format!("已留存:目前没有等待 {event},到等待它的步骤时使用"),
+                    ));
                 }
             }
             "end" => {

@@ -11,6 +11,8 @@ mod show;
 pub(super) use position::{Graphs, positions};
 pub(super) use show::how;
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -21,6 +23,9 @@ use super::place::Place;
 use super::tail;
 use super::words::Words as _;
 use super::{Context, Exit, eprintln};
+use crate::check::ended::Ended;
+use crate::check::history::{By, History};
+use crate::engine::definition::{Definitions, Flow};
 use crate::engine::flow::Run;
 use crate::engine::state::{Entry, Key, prefix};
 use crate::store::Read;
@@ -219,17 +224,35 @@ pub(super) fn each(store: &dyn Read, mut with: impl FnMut(&Run) -> anyhow::Resul
     super::page::each(store, prefix::RUN, PAGE, |_, entry| if let Entry::Run(run) = entry { with(run) } else { Ok(()) })
 }
 
-/// One run, or a kind word that there is none.
-pub(super) fn load(place: &Place, store: &dyn Read, id: &str) -> anyhow::Result<Option<Run>> {
+/// A run to be shown: under way, or through.
+pub(super) struct Shown {
+    /// As it is, or was when it ended.
+    pub(super) run: Run,
+    /// The graph that it is pinned to.
+    pub(super) flow: Arc<Flow>,
+    /// Where it is through.
+    pub(super) ended: Option<Ended>,
+}
+
+/// One run, from the state or its history, or a kind word that there is none.
+pub(super) fn load(place: &Place, store: &dyn Read, in_force: Option<&Definitions>, id: &str) -> anyhow::Result<Option<Shown>> {
     if let Some(Entry::Run(run)) = store.load(&Key::Run(id.to_owned()))?.as_deref() {
-        return Ok(Some(run.clone()));
+        let flow = Graphs::default().of(store, &run.graph)?;
+        return Ok(Some(Shown { run: run.clone(), flow, ended: None }));
+    }
+    if let Some(ended) = History::new(store, in_force, By::Then).ended(id)? {
+        return Ok(Some(Shown { run: ended.run.clone(), flow: Arc::clone(&ended.flow), ended: Some(ended) }));
     }
     let event = id.trim_start_matches('r').split('-').next().unwrap_or_default();
     eprintln(&place.lang().pick(
         format!(
-            "ifthen: there is no run {id}: what is through is no longer listed, `ifthen tail --event e{event}` tells of its start"
+            "ifthen: there is no run {id}, or its history is no longer kept (`retention`); `ifthen tail --event e{event}` tells of its \
+             start, `ifthen runs list --all` lists what there is"
         ),
-        format!("ifthen: 没有运行 {id}:已结束的不再列出,可用 `ifthen tail --event e{event}` 查看它的开始"),
+        format!(
+            "ifthen: 没有运行 {id},或其历史已按保留期限清除(retention);可用 `ifthen tail --event e{event}` 查看它的开始,用 \
+             `ifthen runs list --all` 列出现有的"
+        ),
     ));
     Ok(None)
 }

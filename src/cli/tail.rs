@@ -8,7 +8,7 @@ use super::line::{Json, View};
 use super::output::Out;
 use super::place::Place;
 use super::words::Words as _;
-use super::{Context, Exit, eprintln, when};
+use super::{Context, Exit, eprintln, stranger, when};
 use crate::engine::event;
 use crate::engine::log::{Line, Outcome};
 use crate::store::sqlite::Reader;
@@ -93,13 +93,44 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
     };
     printer.print(&first, out)?;
     if !args.follow {
-        return Ok(Exit::Done);
+        return if first.is_empty() { strangers(context, args) } else { Ok(Exit::Done) };
     }
     loop {
         out.pause(POLL)?;
         let lines = follow.next().map_err(|e| place.kind(e))?;
         printer.print(&lines, out)?;
     }
+}
+
+/// Nothing was found: whether a name is to blame that there is not, neither in force nor in the log.
+fn strangers(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    let (place, definitions) = context.place_and_definitions()?;
+    let reader = place.reader()?;
+    let in_log = |filter: Filter| anyhow::Ok(!reader.log_tail(&filter, 1)?.is_empty());
+    let (rules, flows) = match &definitions {
+        Some(d) => (d.rules.iter().map(|r| r.id.as_str()).collect(), d.flows.keys().map(String::as_str).collect()),
+        None => (Vec::new(), Vec::new()),
+    };
+    if let Some(rule) = &args.rule
+        && !rules.contains(&rule.as_str())
+        && !in_log(Filter { rule: Some(rule.clone()), ..Filter::default() })?
+    {
+        return stranger::tell(&place, ("rule", "规则"), rule, rules);
+    }
+    if let Some(flow) = &args.flow
+        && !flows.contains(&flow.as_str())
+        && !in_log(Filter { flow: Some(flow.clone()), ..Filter::default() })?
+    {
+        return stranger::tell(&place, ("flow", "流程"), flow, flows);
+    }
+    if let Some(action) = &args.action
+        && !in_log(Filter { action: Some(action.clone()), ..Filter::default() })?
+    {
+        let lines = reader.log_tail(&Filter::default(), PAGE)?;
+        let known: std::collections::BTreeSet<&str> = lines.iter().map(|line| line.action.as_str()).collect();
+        return stranger::tell(&place, ("action in the log", "动作(日志中)"), action, known);
+    }
+    Ok(Exit::Done)
 }
 
 fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {

@@ -11,7 +11,7 @@ use super::output::{Look, Out, clip};
 use super::place::Place;
 use super::table::Table;
 use super::words::Words as _;
-use super::{Context, Exit, eprintln, when};
+use super::{Context, Exit, eprintln, stranger, when};
 use crate::engine::approval::{Seated, Task, TaskId};
 use crate::engine::state::{Entry, Key, prefix};
 use crate::store::Read;
@@ -69,10 +69,13 @@ fn task_id(text: &str) -> Result<TaskId, String> {
 pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let place = context.place()?;
     match &args.what {
-        None => list(&place, &args.list, out),
-        Some(What::List(args)) => list(&place, args, out),
+        None => list(context, &args.list, out),
+        Some(What::List(args)) => list(context, args, out),
         Some(What::Show(args)) => show(&place, args, out),
-        Some(What::Act(what)) => act::run(&place, what, out),
+        Some(What::Act(what)) => match unknown(context, what.person())? {
+            Some(exit) => Ok(exit),
+            None => act::run(&place, what, out),
+        },
     }
 }
 
@@ -81,7 +84,17 @@ fn each(store: &dyn Read, mut with: impl FnMut(&Task) -> anyhow::Result<()>) -> 
     super::page::each(store, prefix::TASK, PAGE, |_, entry| if let Entry::Task(task) = entry { with(task) } else { Ok(()) })
 }
 
-fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
+/// Says that there is no such person, where what is in the folder compiles and has them not.
+fn unknown(context: &Context, person: &str) -> anyhow::Result<Option<Exit>> {
+    let (place, definitions) = context.place_and_definitions()?;
+    match definitions.filter(|d| !d.people.contains_key(person)) {
+        Some(d) => stranger::tell(&place, ("person", "人员"), person, d.people.keys().map(String::as_str)).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn list(context: &Context, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
+    let place = &context.place()?;
     let reader = place.reader()?;
     let lang = place.lang();
     let head = lang.pick(
@@ -101,6 +114,11 @@ fn list(place: &Place, args: &List, out: &mut Out) -> anyhow::Result<Exit> {
         table.row(row(place, task));
         Ok(())
     })?;
+    if let (0, Some(person)) = (count, &args.person)
+        && let Some(exit) = unknown(context, person)?
+    {
+        return Ok(exit);
+    }
     if args.json {
         return Ok(Exit::Done);
     }

@@ -97,7 +97,7 @@ fn play(loaded: &Loaded, args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let speech = Speech { lang: *lang, zone: definitions.zone.0.clone() };
     let failed = results.iter().filter(|r| !r.failures.is_empty()).count();
     if args.json {
-        report::json(&results, out)?;
+        report::json(&results, &speech, out)?;
     } else if args.tap {
         report::tap(&results, &speech, out)?;
     } else {

@@ -114,7 +114,7 @@ fn gate(verdict: &Verdict, event: &Event, speech: &Speech) -> String {
 }
 
 /// `score > 60` was 42.
-fn decisive(clause: &Clause, event: &Event, speech: &Speech) -> String {
+pub(super) fn decisive(clause: &Clause, event: &Event, speech: &Speech) -> String {
     let lang = speech.lang;
     let text = quoted(clause);
     match clause.all_values().as_slice() {

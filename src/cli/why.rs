@@ -7,7 +7,7 @@ use super::records::record_ref;
 use super::table::Table;
 use super::tail::Printer;
 use super::words::{Lang, Words as _};
-use super::{Context, Exit, eprintln, events, verdict, when};
+use super::{Context, Exit, eprintln, events, heard, verdict, when};
 use crate::check::history::{By, History, Unknown};
 use crate::check::why::{Judged, Why};
 use crate::config::Lost;
@@ -83,7 +83,7 @@ pub(crate) fn run(context: &Context, args: &Args, out: &mut Out) -> anyhow::Resu
         other => several(&history, &place, args, if let Some(Subject::Record(record)) = other { Some(record) } else { None })?,
     };
     // Of one event a rule may be told that is not in force any more; one that nothing tells of is a slip.
-    let told = |why: &Why| !why.verdicts.is_empty() || !why.log.is_empty();
+    let told = |why: &Why| !why.verdicts.is_empty() || !why.heard.is_empty() || !why.log.is_empty();
     if let Some(id) = asked.filter(|_| !found.iter().any(told))
         && !history.knows(id)?
     {
@@ -173,15 +173,21 @@ impl Shown<'_> {
             let reason = verdict::reason(explained, &why.event, &self.place.speech);
             table.row([(word.to_owned(), look), (self.name(explained.kind, &explained.id), Look::Bold), (reason, Look::Plain)]);
         }
+        for heard in &why.heard {
+            let (word, look) = heard::word(heard, lang);
+            let reason = heard::reason(heard, &why.event, &self.place.speech);
+            table.row([(word.to_owned(), look), (heard::name(heard, lang), Look::Bold), (reason, Look::Plain)]);
+        }
         table.print(out)?;
-        if let Some(nothing) = self.nothing(why).filter(|_| why.verdicts.is_empty()) {
+        if let Some(nothing) = self.nothing(why).filter(|_| why.verdicts.is_empty() && why.heard.is_empty()) {
             out.line(nothing)?;
         }
-        // Of one rule that was asked for, everything; of several the first reason is enough.
+        // Of one rule that was asked for, and of runs, everything; of several rules the first reason is enough.
         let condition = why.verdicts.first().filter(|_| self.asked.is_some()).and_then(|j| j.explained.condition.as_ref());
+        let waited = why.heard.iter().filter_map(|h| h.condition.as_ref());
         let lets = why.verdicts.first().filter(|_| self.asked.is_some()).map(|j| j.explained.lets.as_slice());
         let lets = verdict::lets(lets.unwrap_or_default(), &why.event, &self.place.speech);
-        let clauses = condition.map(|c| verdict::clauses(c, &why.event, &self.place.speech)).unwrap_or_default();
+        let clauses = condition.into_iter().chain(waited).flat_map(|c| verdict::clauses(c, &why.event, &self.place.speech));
         for (line, look) in lets.into_iter().chain(clauses) {
             out.line(format!("  {}", style.paint(look, &line)))?;
         }
@@ -303,6 +309,18 @@ impl Shown<'_> {
                     (clip(&record, 32), Look::Plain),
                     (lang.pick("unknown", "未知").to_owned(), Look::Dim),
                     (format!("{}{}", self::reason(unknown, lang), decided_by(&why.decided, lang)), Look::Plain),
+                ]);
+            }
+            for heard in &why.heard {
+                let (word, look) = heard::word(heard, lang);
+                let reason = heard::reason(heard, &why.event, &self.place.speech);
+                table.row([
+                    (when::short(why.event.at, &self.place.speech.zone), Look::Dim),
+                    (why.event.id(), Look::Bold),
+                    (clip(&why.event.name, 40), Look::Cyan),
+                    (clip(&record, 32), Look::Plain),
+                    (word.to_owned(), look),
+                    (format!("{}  {reason}", heard::name(heard, lang)), Look::Plain),
                 ]);
             }
             for Judged { explained, agrees } in &why.verdicts {

@@ -131,7 +131,11 @@ const SAID: &[(&str, &str, &str)] = &[
     ("somebody has decided already", "somebody has decided already", "已有人处理,不能撤回"),
     ("no such flow", "there is no such flow any more", "流程已不存在"),
     ("it is on that version already", "it is on that version already", "已是当前版本"),
-    ("there is no such step any more", "there is no such step any more", "新版本中没有这一步"),
+    (
+        "there is no such step any more",
+        "there is no such step any more: let the renamed one keep its `id`, or send the run elsewhere first (`ifthen runs back`)",
+        "新版本中没有这一步:改名的步骤请保留原来的 `id`,或先用 `ifthen runs back` 让运行离开它",
+    ),
     ("the step is another now: {}", "the step is another now: {}", "这一步已改为 {}"),
     ("it asks another form now: {}", "it asks another form now: {}", "这一步已改用表单 {}"),
     ("it is part of another branch now", "it is part of another branch now", "这一步已移到其他分支"),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::binding::{Let, Lets};
+use super::call::CallId;
 use super::definition::{Again, Definitions};
 use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
@@ -266,8 +267,21 @@ pub(super) struct Deciding<'a> {
     pub(super) deep: u32,
     /// The import that the event, or what waited, came with.
     pub(super) batch: Option<String>,
-    /// What was decided about each rule and flow that was woken, where someone asks why.
-    pub(super) watch: Option<Vec<Judged>>,
+    /// Calls of a step that is done again: what it says again goes under their keys.
+    pub(super) former: Vec<CallId>,
+    /// What was decided, where someone asks why.
+    pub(super) watch: Option<Watch>,
+}
+
+/// What is noted for whoever asks why.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// What was decided about each rule and flow that was woken.
+    pub(super) judged: Vec<Judged>,
+    /// What runs made of the event.
+    pub(super) heard: Vec<flow::Heard>,
+    /// Runs that ended, as they were then.
+    pub(super) ended: Vec<flow::Run>,
 }
 
 /// A rule or flow and what was decided about it.
@@ -289,6 +303,7 @@ impl<'a> Deciding<'a> {
             starts: 0,
             deep: 0,
             batch: event.batch.clone(),
+            former: Vec::new(),
             watch: None,
         }
     }
@@ -312,7 +327,7 @@ impl<'a> Deciding<'a> {
     /// Notes what was decided about a rule or flow, for whoever asks why; nothing at all otherwise.
     pub(super) fn judge(&mut self, by: &By, verdict: impl FnOnce() -> Verdict) {
         if let Some(watch) = &mut self.watch {
-            watch.push((by.clone(), verdict()));
+            watch.judged.push((by.clone(), verdict()));
         }
     }
 

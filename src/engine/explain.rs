@@ -6,10 +6,11 @@
 use jiff::Timestamp;
 
 use super::binding::{self, Let, Told};
-use super::decide::{Arrived, Deciding, Judged, arrive};
+use super::decide::{Arrived, Deciding, Judged, Watch, arrive};
 use super::definition::{Definitions, Deliver, Flow, Rule};
 use super::event::Event;
 use super::expression::{Clause, Expr};
+use super::flow::{Heard, Run};
 use super::rule;
 use super::state::{Need, State};
 use super::trigger::Trigger;
@@ -150,7 +151,35 @@ pub enum Kind {
     Flow,
 }
 
-/// Why each rule, in their order, and then each flow did what it did with the event, on the state before it; or which value is
+/// What an event came to, and why.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Explanation {
+    /// Each rule, in their order, and then each flow that it may start.
+    pub woken: Vec<Explained>,
+    /// What runs that waited made of it, in the order in which they were asked.
+    pub heard: Vec<Heard>,
+}
+
+impl Explanation {
+    /// Whether nothing waits for the event.
+    pub fn is_empty(&self) -> bool {
+        self.woken.is_empty() && self.heard.is_empty()
+    }
+}
+
+/// The runs that end with the event, as they are then: with the steps that it took them through.
+pub fn ended(definitions: &Definitions, state: &State, event: &Event, now: Timestamp) -> Result<Vec<Run>, Need> {
+    Ok(watched(definitions, state, event, now)?.ended)
+}
+
+fn watched(definitions: &Definitions, state: &State, event: &Event, now: Timestamp) -> Result<Watch, Need> {
+    let mut decided = Deciding::new(definitions, state, event, now);
+    decided.watch = Some(Watch::default());
+    decided.run()?;
+    Ok(decided.watch.take().unwrap_or_default())
+}
+
+/// Why each rule and flow did what it did with the event, and each run that waited, on the state before it; or which value is
 /// needed for that. Told of are those that wait for events of this name, or the one asked for, whatever it waits for.
 pub fn explain(
     definitions: &Definitions,
@@ -158,11 +187,9 @@ pub fn explain(
     event: &Event,
     now: Timestamp,
     asked: Option<&str>,
-) -> Result<Vec<Explained>, Need> {
-    let mut decided = Deciding::new(definitions, state, event, now);
-    decided.watch = Some(Vec::new());
-    decided.run()?;
-    let judged = decided.watch.take().unwrap_or_default();
+) -> Result<Explanation, Need> {
+    let Watch { judged, mut heard, .. } = watched(definitions, state, event, now)?;
+    heard.retain(|h| asked.is_none_or(|asked| asked == h.flow));
     // Conditions see what there was when the event arrived: a second draft, on which nothing has been done yet.
     let mut draft = Deciding::new(definitions, state, event, now);
     let arrived = arrive(&mut draft)?;
@@ -173,14 +200,17 @@ pub fn explain(
         None if moment.arrived.is_none() => judged.iter().any(|(by, _)| by.rule.as_deref() == Some(id)),
         None => when.iter().any(|t| t.concerns(event)),
     };
-    let mut found = Vec::new();
+    let mut woken = Vec::new();
     for rule in definitions.rules.iter().filter(|r| concerned(&r.id, &r.when)) {
-        found.push(moment.explain(rule)?);
+        woken.push(moment.explain(rule)?);
     }
     for flow in definitions.flows.values().filter(|f| concerned(&f.id, &f.when)) {
-        found.push(moment.explain(flow.as_ref())?);
+        woken.push(moment.explain(flow.as_ref())?);
     }
-    Ok(found)
+    // That it begins with something else says nothing of one whose runs heard it.
+    let says = |e: &Explained| e.kind != Kind::Flow || e.verdict != Verdict::NotWoken || heard.iter().all(|h| h.flow != e.id);
+    woken.retain(says);
+    Ok(Explanation { woken, heard })
 }
 
 /// What an event wakes.

@@ -66,6 +66,9 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         draft.say_of(doing.by, record, request.action(), Outcome::Suppressed, Value::Map(detail));
         return Ok(None);
     }
+    if let Some(former) = former(draft, name, &request, doing)? {
+        return Ok(Some(former));
+    }
     let id = CallId { seq: draft.event.seq, n: draft.number() };
     detail.insert("call".into(), id.to_string().into());
     draft.say_of(doing.by, record.clone(), request.action(), Outcome::Fired, Value::Map(detail));
@@ -97,6 +100,23 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
     };
     draft.put(Key::Call(id), Entry::Call(call));
     Ok(Some(id))
+}
+
+/// The call that said this before, where its step is done again: it goes again under its key, now; one that is not dead goes on.
+fn former(draft: &mut Deciding<'_>, connection: &str, request: &Request, doing: &Doing<'_>) -> Result<Option<CallId>, Need> {
+    for (n, id) in draft.former.clone().into_iter().enumerate() {
+        let Some(call) = load(draft, id)? else { continue };
+        let said = call.own.as_deref().unwrap_or(&call.request);
+        if call.run == doing.by.run && call.connection == connection && said == request {
+            draft.former.remove(n);
+            if call.status == Status::Dead {
+                say(draft, &call, Outcome::Retrying, vec![("reason", "asked for".into())])?;
+                at_once(draft, call)?;
+            }
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// What the log shows of a request: enough to recognise it, not its whole.
@@ -508,6 +528,11 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
         Command::Task(_) | Command::Run(_) | Command::Contact(_) | Command::Merge(_) | Command::Unmerge(_) => {}
         Command::Token(_) => {}
     }
+    at_once(draft, call)
+}
+
+/// A person asks for another attempt: it waits for nothing that can be passed over.
+fn at_once(draft: &mut Deciding<'_>, mut call: Call) -> Result<(), Need> {
     // Whoever asks has seen to the connection: it is not held any longer.
     let mut state = budget(draft, &call.connection)?;
     if state.held_until.take().is_some() {
@@ -518,7 +543,7 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
     call.status = Status::Queued;
     call.urgent = true; // and means now
     call.due = draft.now;
-    draft.put(Key::Call(*id), Entry::Call(call));
+    draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())
 }
 

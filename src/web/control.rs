@@ -86,7 +86,7 @@ pub(super) async fn why(State(handle): State<Handle>, Path(id): Path<String>, Qu
         History::new(&reader, Some(&live.definitions), by).why(seq, asked.rule.as_deref())
     });
     match found.await {
-        Ok(Ok(Some(why))) if one && why.verdicts.is_empty() && why.shown.is_some() => {
+        Ok(Ok(Some(why))) if one && why.verdicts.is_empty() && why.heard.is_empty() && why.shown.is_some() => {
             problem(StatusCode::NOT_FOUND, "rule", "there is no such rule or flow in the definitions by which this is shown")
         }
         Ok(Ok(Some(why))) => json(StatusCode::OK, "application/json", &why.to_json()),

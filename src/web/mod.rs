@@ -65,6 +65,7 @@ pub fn router(handle: Handle) -> Router {
                 .route("/api/records/{entity}/{id}/{what}", operator(post(record::change)))
                 .route("/api/clock/confirm", operator(post(control::clock)))
                 .route("/api/contacts", operator(post(contact::set)))
+                .route("/api/runs/{id}", viewer(get(run::show)))
                 .route("/api/runs/{id}/{act}", operator(post(run::act)))
                 .route("/api/why/{event}", viewer(get(control::why)))
                 .route("/api/events/replay", operator(post(replay::replay)))

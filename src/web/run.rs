@@ -1,7 +1,7 @@
-//! Runs over the control API: signalled, cancelled, retried, skipped, sent back, recalled, migrated; each as an event like every
-//! other command. The answer tells what became of it.
+//! Runs over the control API: shown, under way or through; signalled, cancelled, retried, skipped, sent back, recalled, migrated, each as an
+//! event like every other command. The answer tells what became of it.
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
@@ -10,9 +10,11 @@ use serde::Deserialize;
 use super::access::{Acting, as_person, signs};
 use super::control::text;
 use super::{json, problem};
+use crate::check::history::{By, History};
+use crate::check::why;
 use crate::daemon::handle::Handle;
 use crate::engine::event::{self, Body, Command, Draft};
-use crate::engine::flow::{Act, Ask};
+use crate::engine::flow::{Act, Ask, Run};
 use crate::engine::log::{Json, Outcome};
 use crate::engine::state::{Entry, Key};
 use crate::engine::value::{self, Value};
@@ -88,6 +90,39 @@ pub(super) async fn act(
         // It is done all the same; only what became of it cannot be told.
         Err(_) => json(StatusCode::OK, "application/json", &serde_json::json!({ "event": seq.map(event::id) })),
     }
+}
+
+/// `GET /api/runs/<id>`: a run under way, or one that is through as it was when it ended, with the path it took.
+pub(super) async fn show(State(handle): State<Handle>, Path(id): Path<String>) -> Response {
+    let found = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(handle.file())?;
+        if let Some(Entry::Run(run)) = reader.load(&Key::Run(id.clone()))?.as_deref() {
+            return Ok(Some(shown(run, None)));
+        }
+        let live = handle.live();
+        let ended = History::new(&reader, Some(&live.definitions), By::Then).ended(&id)?;
+        Ok::<_, why::Error>(ended.map(|ended| shown(&ended.run, Some(ended.to_json()))))
+    });
+    match found.await {
+        Ok(Ok(Some(run))) => json(StatusCode::OK, "application/json", &run),
+        Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "run", "there is no such run, or its history is no longer kept"),
+        Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, "store", &error.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "run", &error.to_string()),
+    }
+}
+
+/// A run for programs; the keys are a promise.
+fn shown(run: &Run, ended: Option<serde_json::Value>) -> serde_json::Value {
+    let plain = |map: &value::Map| serde_json::json!(Value::Map(map.clone()).plain());
+    let path = run
+        .path
+        .iter()
+        .map(|p| serde_json::json!({ "step": p.step, "round": p.round, "from": p.from, "to": p.to, "how": p.how, "by": p.by }));
+    serde_json::json!({
+        "run": run.id, "flow": run.flow, "record": run.record.as_ref().map(ToString::to_string), "subject": run.subject,
+        "initiator": run.initiator, "round": run.round, "started": run.started, "failed": run.failed, "graph": run.graph,
+        "preview": run.preview, "vars": plain(&run.vars), "steps": plain(&run.steps), "path": path.collect::<Vec<_>>(), "ended": ended,
+    })
 }
 
 /// What is asked of the engine; none: there is no such act.

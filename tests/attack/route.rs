@@ -81,6 +81,7 @@ const TABLE: &[(&str, &str, &str, May)] = &[
     ("POST", "/api/quarantine/{event}/{what}", "/api/quarantine/e1/discard", May::Operator(404)),
     ("POST", "/api/clock/confirm", "/api/clock/confirm", May::Operator(200)),
     ("POST", "/api/contacts", "/api/contacts", May::Operator(422)),
+    ("GET", "/api/runs/{id}", "/api/runs/r9-1", May::Viewer(404)),
     ("POST", "/api/runs/{id}/{act}", "/api/runs/r9-1/retry", May::Operator(404)),
     ("POST", "/api/records/{entity}/{id}/{what}", "/api/records/lead/L1/merge", May::Operator(422)),
     ("GET", "/api/why/{event}", "/api/why/e999", May::Viewer(404)),

@@ -35,7 +35,7 @@ fn start(config: &Path) -> Running {
         // One provider for every TLS connection of the process; installing it twice is harmless.
         drop(rustls::crypto::ring::default_provider().install_default());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let ready = move |address| told.send(address).unwrap();
+        let ready = move |address: &str| told.send(address.split_once("://").unwrap().1.parse().unwrap()).unwrap();
         runtime.block_on(daemon::run(config::Options::default(), config, web::router, ready))
     });
     Running { address: address.recv().expect("it did not start"), thread }

@@ -51,7 +51,7 @@ fn check(steps: &str, expect: &[&str], end: &End) {
     let definitions = definitions(&format!("flows:\n  培育:\n    record: lead\n    when: lead.created\n{steps}"));
     let store = store();
     let at = "2026-09-25T10:00:00+08:00[Asia/Shanghai]".parse::<jiff::Zoned>().unwrap().timestamp(); // 中秋节
-    let plan = plan(&definitions, &store, "培育", &lead(), at).unwrap();
+    let plan = plan(&definitions, &store, "培育", &lead(), at, Assumed::default()).unwrap();
     let told: Vec<String> = plan
         .rows
         .iter()

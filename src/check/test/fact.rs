@@ -6,6 +6,9 @@ use crate::engine::definition::{ConnectionKind, Definitions, Person};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::value::Value;
 
+/// As what a line names people.
+pub(super) const OF: [&str; 4] = ["who", "to", "from", "for"];
+
 /// A line of the log and what it does not show.
 pub(super) struct Fact {
     /// The line.
@@ -68,7 +71,7 @@ impl Fact {
             "fields" => vec![line.detail.clone()],
             "data" => self.data.iter().cloned().collect(),
             "to" if line.action == "assign" => ["to", "name"].iter().filter_map(|n| self.detail(n).cloned()).collect(),
-            "who" | "to" | "from" | "for" if self.is_of_people() => self.people(name, definitions),
+            "who" | "to" | "from" | "for" if self.is_of_people() => self.people(name, definitions).concat(),
             "who" => self.told(definitions).iter().flat_map(|(id, p)| [(*id).into(), p.name.as_str().into()]).collect(),
             "at" => vec![Value::List(self.mentioned(definitions))],
             "connection" | "robot" => match &self.call {
@@ -86,8 +89,8 @@ impl Fact {
         OF_PEOPLE.contains(&self.line.action.as_str())
     }
 
-    /// The people of such a line, by id and by name; or the step that somebody sent it back to.
-    fn people(&self, name: &str, definitions: &Definitions) -> Vec<Value> {
+    /// The people of such a line, each by id and by name; or the step that somebody sent it back to.
+    fn people(&self, name: &str, definitions: &Definitions) -> Vec<Vec<Value>> {
         let kept = match (self.line.action.as_str(), name) {
             ("approve" | "ask" | "remind", "who") => "asked",
             ("add", "to") => "people",
@@ -100,7 +103,15 @@ impl Fact {
             None => Vec::new(),
         };
         let named = |id: &String| definitions.people.get(id).map(|p| Value::from(p.name.as_str()));
-        ids.iter().flat_map(|id| [Some(Value::from(id.as_str())), named(id)]).flatten().collect()
+        let one = |id: &String| [Some(Value::from(id.as_str())), named(id)].into_iter().flatten().collect();
+        ids.iter().map(one).collect()
+    }
+
+    /// Each person that such a line is about, and as what: it says as much of each of them. A line about nobody is one thing.
+    pub(super) fn parts(&self, definitions: &Definitions) -> Vec<(&'static str, Vec<Value>)> {
+        let of = |name: &'static str| self.people(name, definitions).into_iter().map(move |person| (name, person));
+        let parts: Vec<_> = if self.is_of_people() { OF.into_iter().flat_map(of).collect() } else { Vec::new() };
+        if parts.is_empty() { vec![("", Vec::new())] } else { parts }
     }
 
     /// A member of what the call sends: the log shows only its beginning.

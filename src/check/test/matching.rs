@@ -1,6 +1,6 @@
 //! Whether what was expected is among what happened, and if not, what came nearest.
 
-use super::fact::Fact;
+use super::fact::{Fact, OF};
 use crate::config::scenario::{Expectation, How, Member};
 use crate::engine::definition::Definitions;
 use crate::engine::entity;
@@ -15,7 +15,30 @@ pub(super) fn all(expected: &Expectation, facts: &[Fact], definitions: &Definiti
     facts.iter().enumerate().filter(|(_, fact)| fits(fact)).map(|(n, _)| n).collect()
 }
 
-/// The expectations that no fact is left for: two that say the same need two facts.
+/// The parts of facts that are as an expectation says, all parts counted through: about a person the part of that person, else the
+/// first.
+pub(super) fn parts(expected: &Expectation, facts: &[Fact], definitions: &Definitions) -> Vec<usize> {
+    let fits = all(expected, facts, definitions);
+    let named: Vec<&Member> = expected.members.iter().filter(|m| OF.contains(&m.name) && !m.value.is_empty()).collect();
+    let mut found = Vec::new();
+    let mut counted = 0;
+    for (n, fact) in facts.iter().enumerate() {
+        let parts = fact.parts(definitions);
+        // Of two people that are named, the one who is one of several there.
+        let several = |m: &&&Member| std::cmp::Reverse(parts.iter().filter(|(name, _)| *name == m.name).count());
+        let told = named.iter().min_by_key(several);
+        let is = |(name, person): &(&str, Vec<Value>)| {
+            told.is_some_and(|m| m.name == *name && person.iter().any(|p| compare(m.how, &m.value, p, definitions)))
+        };
+        if fits.contains(&n) {
+            found.push(counted + parts.iter().position(is).unwrap_or(0));
+        }
+        counted += parts.len();
+    }
+    found
+}
+
+/// The expectations that nothing is left for: two that say the same need two facts.
 pub(super) fn missing(each: &[Vec<usize>], facts: usize) -> Vec<usize> {
     let mut taken: Vec<Option<usize>> = vec![None; facts];
     (0..each.len()).filter(|n| !place(*n, each, &mut taken, &mut vec![false; facts])).collect()

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::fact::Fact;
-use super::matching::{self, all, missing, nearest};
+use super::matching::{self, all, missing, nearest, parts};
 use super::world::{QUARANTINED, Refused, World};
 use crate::config::scenario::{Expectation, Held, How, Place, Step, Test, Thing};
 use crate::config::settings::Settings;
 use crate::engine::definition::{Definitions, Deliver};
 use crate::engine::event::{Event, RecordRef};
-use crate::engine::explain::Explained;
+use crate::engine::explain::Explanation;
 use crate::engine::log::Line;
 use crate::engine::value::Value;
 
@@ -94,8 +94,8 @@ pub fn ready(definitions: &mut Definitions) {
     definitions.connections.values_mut().for_each(|c| c.deliver = Deliver::Live);
 }
 
-/// What an event of a step came to: why each rule and flow that waits for it did what it did.
-pub type Woken = (Event, Vec<Explained>);
+/// What an event of a step came to: why each rule, flow and run that waits for it did what it did.
+pub type Woken = (Event, Explanation);
 
 /// Plays a test; nothing comes back when all of it is as expected.
 pub fn play(subject: &Subject<'_>, test: &Test) -> Vec<Failure> {
@@ -228,8 +228,9 @@ impl Look<'_> {
         let words: BTreeSet<&str> = each.iter().map(|e| e.word).collect();
         for word in words {
             let alike: Vec<&Expectation> = each.iter().filter(|e| e.word == word).copied().collect();
-            let fits: Vec<Vec<usize>> = alike.iter().map(|e| all(e, facts, definitions)).collect();
-            for n in missing(&fits, facts.len()) {
+            let fits: Vec<Vec<usize>> = alike.iter().map(|e| parts(e, facts, definitions)).collect();
+            let most = fits.iter().flatten().max().map_or(0, |last| last + 1);
+            for n in missing(&fits, most) {
                 // One that is there, but taken by another that says the same, differs in nothing.
                 let near = nearest(alike[n], facts, definitions).map(|(_, d)| d).filter(|d| !d.is_empty());
                 let near = near.map(|d| d.into_iter().map(|(name, a, b)| (name.to_owned(), a, b)).collect());

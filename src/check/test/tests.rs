@@ -287,7 +287,7 @@ tests:
     assert_eq!(failures, play(&subject, &loaded.tests[0]), "being watched changes nothing");
     let said: Vec<String> = woken
         .iter()
-        .flat_map(|(event, all)| all.iter().map(move |e| (event, e)))
+        .flat_map(|(event, all)| all.woken.iter().map(move |e| (event, e)))
         .map(|(event, e)| {
             let clause = e.condition.as_ref().map(|c| c.decisive());
             let values = clause.map(|c| c.values.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" "));

@@ -20,7 +20,7 @@ use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade::Root;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Command, Draft, Event, RecordRef};
-use crate::engine::explain::Explained;
+use crate::engine::explain::Explanation;
 use crate::engine::link::{self, KEY};
 use crate::engine::log::Line;
 use crate::engine::record::Record;
@@ -316,7 +316,7 @@ impl Behind for Around<'_> {
         self.woken.is_some()
     }
 
-    fn explained(&mut self, event: &Event, explained: Vec<Explained>) {
+    fn explained(&mut self, event: &Event, explained: Explanation) {
         self.woken.iter_mut().for_each(|woken| woken.push((event.clone(), explained.clone())));
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::words::Words as _;
 use super::{ERROR, Saying, clip};
-use crate::engine::log::Line;
+use crate::engine::log::{Line, Outcome};
 use crate::engine::value::Value;
 
 impl Saying<'_> {
@@ -10,8 +10,10 @@ impl Saying<'_> {
     pub(super) fn migrated(&mut self, line: &Line) {
         self.parts.extend(line.run.clone());
         self.members.remove("from");
-        if let Some(graph) = self.take("graph") {
-            self.say(format!("→ {}", graph.chars().take(12).collect::<String>()));
+        // What a reload tells, too: by that it can be looked up.
+        let graph = self.take("graph");
+        if let Some(hash) = self.take("definitions").or(graph) {
+            self.say(format!("→ {}", hash.chars().take(12).collect::<String>()));
         }
         if let Some(Value::List(against)) = self.members.remove("against") {
             let one = |reason: &Value| {
@@ -24,6 +26,18 @@ impl Saying<'_> {
             let head = self.speech.lang.pick("cannot be moved: ", "不能迁移:");
             self.say(head.to_owned() + &told.join(self.speech.lang.pick("; ", ";")));
         }
+    }
+
+    /// The event that a run waits for, or that has come.
+    pub(in crate::cli) fn awaited(&mut self, line: &Line) {
+        let Some(event) = self.take("event").map(|event| clip(&event, ERROR)) else { return };
+        let lang = self.speech.lang;
+        let kept = self.members.remove("kept").is_some();
+        self.say(match line.outcome {
+            Outcome::Fired => lang.pick(format!("for {event}"), format!("等待 {event}")),
+            _ if kept => lang.pick(format!("{event} had come before"), format!("{event} 此前已发生")),
+            _ => lang.pick(format!("{event} has come"), format!("{event} 已发生")),
+        });
     }
 
     /// Runs that stay on what their flow was, by the step at which they wait: `12 runs wait at approve: pinned (报价审批)`.

@@ -10,13 +10,13 @@ use anyhow::bail;
 
 use super::list::about;
 use super::position::Graphs;
-use super::{Why, ask_one, asker, each, load, run_id};
+use super::{Shown, Why, ask_one, asker, each, load, run_id};
 use crate::cli::control::Control;
 use crate::cli::output::{Look, Out};
 use crate::cli::place::Place;
 use crate::cli::table::Table;
 use crate::cli::words::Words as _;
-use crate::cli::{Context, Exit};
+use crate::cli::{Context, Exit, eprintln};
 use crate::engine::definition::{Definitions, Flow};
 use crate::engine::flow::Run;
 use crate::engine::flow::migrate::{Reason, plan};
@@ -110,7 +110,14 @@ fn cases(place: &Place, args: &Migrate, definitions: &Definitions) -> anyhow::Re
         anyhow::Ok(())
     };
     for id in &args.runs {
-        let Some(run) = load(place, &reader, id)? else { return Ok(None) };
+        let Some(Shown { run, ended, .. }) = load(place, &reader, Some(definitions), id)? else { return Ok(None) };
+        if ended.is_some() {
+            eprintln(&place.lang().pick(
+                format!("ifthen: run {id} is through: nothing of it can be moved"),
+                format!("ifthen: 运行 {id} 已结束,无可迁移"),
+            ));
+            return Ok(None);
+        }
         add(&run)?;
     }
     if args.runs.is_empty() {

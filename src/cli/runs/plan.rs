@@ -6,7 +6,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::check::plan::{End, Plan, Row, plan};
+use crate::check::plan::{Assumed, End, Plan, Row, plan};
 use crate::cli::line::{Json, look};
 use crate::cli::output::{Look, Out, clip};
 use crate::cli::phrase::phrase;
@@ -14,9 +14,12 @@ use crate::cli::place::Place;
 use crate::cli::records::record_ref;
 use crate::cli::table::Table;
 use crate::cli::words::{Lang, Words as _};
-use crate::cli::{Context, Exit, when};
+use crate::cli::{Context, Exit, stranger, when};
+use crate::engine::definition::StepKind;
 use crate::engine::event::RecordRef;
 use crate::engine::log::Outcome;
+use crate::engine::state::Key;
+use crate::store::Read as _;
 
 /// Cells of what is done.
 const TEXT: usize = 100;
@@ -32,6 +35,12 @@ pub(crate) struct Planned {
     /// Begun at this time instead of now: 09:00, 2026-11-23T09:00
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Whoever is asked at this step rejects, the first time; else everybody approves
+    #[arg(long, value_name = "STEP")]
+    reject: Vec<String>,
+    /// This event comes as soon as it is waited for; else what is waited for does not come
+    #[arg(long, value_name = "NAME")]
+    event: Vec<String>,
     /// One JSON object a line, the last of how it ends
     #[arg(long)]
     json: bool,
@@ -49,7 +58,28 @@ pub(super) fn run(context: &Context, args: &Planned, out: &mut Out) -> anyhow::R
     }
     let now = Timestamp::now();
     let at = args.at.as_ref().map_or(Ok(now), |text| when::since(text, now, &place.speech))?;
-    let plan = plan(&definitions, &place.reader()?, &args.flow, &args.record, at)?;
+    let reader = place.reader()?;
+    let (flow, record) = (&definitions.flows[&args.flow], &args.record);
+    if reader.load(&Key::Record(record.clone()))?.is_none() {
+        bail!(lang.pick(
+            format!("there is no record {record}: `ifthen records list` shows what there is"),
+            format!("没有记录 {record}:可用 `ifthen records list` 查看现有的"),
+        ));
+    }
+    let steps: Vec<&str> = flow.steps.iter().map(|s| s.id.as_str()).collect();
+    if let Some(step) = args.reject.iter().find(|step| !steps.contains(&step.as_str())) {
+        return stranger::tell(&place, ("step", "步骤"), step, steps);
+    }
+    let awaited: Vec<&str> = flow
+        .steps
+        .iter()
+        .filter_map(|s| if let StepKind::Event(wait) = &s.kind { Some(wait.event.as_str()) } else { None })
+        .collect();
+    if let Some(event) = args.event.iter().find(|event| !awaited.contains(&event.as_str())) {
+        return stranger::tell(&place, ("event that a step waits for:", "步骤等待的事件"), event, awaited);
+    }
+    let assumed = Assumed { rejected: args.reject.iter().cloned().collect(), events: args.event.iter().cloned().collect() };
+    let plan = plan(&definitions, &reader, &args.flow, record, at, assumed)?;
     if args.json {
         for row in &plan.rows {
             let mut line = serde_json::to_value(Json::from(&row.line))?;
@@ -93,7 +123,7 @@ fn told(row: &Row, place: &Place) -> (String, Look) {
     let (lang, line) = (place.lang(), &row.line);
     let mut line = line.clone();
     if let crate::engine::value::Value::Map(members) = &mut line.detail {
-        for name in ["step", "call", "round", "key"] {
+        for name in ["step", "call", "round", "key", "way"] {
             members.remove(name);
         }
     }

@@ -3,14 +3,15 @@
 //! Only reads; results are shown as they are kept, clean of control characters.
 
 use super::list::{about, as_json};
-use super::position::{Graphs, Position, branch_name, moment, positions};
+use super::position::{Position, branch_name, moment, positions};
 use super::run_id;
+use crate::check::ended::Ended;
 use crate::cli::output::{Look, Out, clip, pad, width};
 use crate::cli::place::Place;
 use crate::cli::table::Table;
 use crate::cli::words::{Lang, Words as _};
 use crate::cli::{Context, Exit, when, yaml};
-use crate::engine::definition::{At, Flow};
+use crate::engine::definition::{At, Flow, StepKind};
 use crate::engine::flow::{How, Passed, Run};
 use crate::engine::value::Map;
 
@@ -31,8 +32,8 @@ pub(crate) struct Show {
 pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> anyhow::Result<Exit> {
     let (place, definitions) = context.place_and_definitions()?;
     let reader = place.reader()?;
-    let Some(run) = super::load(&place, &reader, &args.run)? else { return Ok(Exit::Failed) };
-    let graph = Graphs::default().of(&reader, &run.graph)?;
+    let found = super::load(&place, &reader, definitions.as_ref(), &args.run)?;
+    let Some(super::Shown { run, flow: graph, ended }) = found else { return Ok(Exit::Failed) };
     let positions = positions(&reader, &run, &graph)?;
     let current = definitions.map(|d| d.flows.get(&run.flow).is_some_and(|flow| flow.hash == run.graph));
     if args.json {
@@ -43,12 +44,15 @@ pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> anyhow::Resu
         }
         object["deadline"] = serde_json::to_value(run.deadline.and_then(moment))?;
         object["current"] = serde_json::to_value(current)?;
+        object["ended"] = ended.as_ref().map(Ended::to_json).unwrap_or_default();
         out.json(&object)?;
         return Ok(Exit::Done);
     }
-    let shown = Shown { place: &place, run: &run, flow: &graph };
+    let shown = Shown { place: &place, run: &run, flow: &graph, ended: ended.as_ref() };
     shown.head(current, out)?;
-    shown.positions(&positions, out)?;
+    if ended.is_none() {
+        shown.positions(&positions, out)?;
+    }
     shown.values(place.lang().pick("variables", "变量"), &run.vars, out)?;
     shown.values(place.lang().pick("results", "结果"), &run.steps, out)?;
     shown.path(&positions, out)?;
@@ -59,6 +63,7 @@ struct Shown<'a> {
     place: &'a Place,
     run: &'a Run,
     flow: &'a Flow,
+    ended: Option<&'a Ended>,
 }
 
 impl Shown<'_> {
@@ -73,6 +78,7 @@ impl Shown<'_> {
         let title = self.flow.title.as_ref().filter(|t| **t != run.flow).map(|t| format!("  {t}")).unwrap_or_default();
         let version = match current {
             Some(true) => lang.pick("as it is now", "当前版本"),
+            Some(false) if self.ended.is_some() => lang.pick("a former one", "旧版本"),
             Some(false) => lang.pick("a former one (`ifthen runs migrate --dry-run`)", "旧版本(`ifthen runs migrate --dry-run`)"),
             None => "",
         };
@@ -82,7 +88,16 @@ impl Shown<'_> {
         add(lang.pick("record", "记录"), about(run), Look::Plain);
         add(lang.pick("initiator", "发起人"), run.initiator.clone().unwrap_or_default(), Look::Plain);
         add(lang.pick("began", "开始"), when::full(run.started, zone), Look::Plain);
-        let until = run.deadline.and_then(moment).map(|t| when::full(t, zone));
+        if let Some(ended) = self.ended {
+            let (at, word) = (when::full(ended.end.at, zone), clip(&lang.said(&ended.word()), TEXT));
+            let event = crate::engine::event::id(ended.end.event);
+            add(
+                lang.pick("ended", "结束"),
+                lang.pick(format!("{at} as {word} ({event})"), format!("{at} 以 {word} 结束({event})")),
+                Look::Bold,
+            );
+        }
+        let until = run.deadline.filter(|_| self.ended.is_none()).and_then(moment).map(|t| when::full(t, zone));
         add(lang.pick("at the latest", "最迟"), until.unwrap_or_default(), Look::Plain);
         add(lang.pick("round", "轮次"), run.round.to_string(), Look::Plain);
         if run.preview {
@@ -133,7 +148,7 @@ impl Shown<'_> {
         let names = self.run.path.iter().map(|p| self.label(&p.step));
         let widest = names.chain(positions.iter().map(|p| self.label(&p.step))).map(|n| width(&n)).max().unwrap_or(0);
         let mut round = 0;
-        for passed in &self.run.path {
+        for passed in self.run.path.iter().filter(|p| !self.is_way(p)) {
             if passed.round != round {
                 round = passed.round;
                 let head = lang.pick(format!("  round {round}"), format!("  第 {round} 轮"));
@@ -142,11 +157,18 @@ impl Shown<'_> {
             let (mark, word, look) = how(passed.how, lang);
             let name = self.label(&passed.step);
             let time = self.time(passed);
+            let was = passed.void.map(|was| how(was, lang).1).filter(|_| passed.how == How::Void);
+            let word = was.map_or_else(|| word.to_owned(), |was| format!("{was}{}{word}", lang.pick(", ", ",")));
             let by = if passed.by.is_empty() { String::new() } else { format!("  {}", passed.by.join(lang.pick(", ", "、"))) };
             let times = if passed.times > 1 { format!(" ×{}", passed.times) } else { String::new() };
             let text =
                 format!("{mark} {}  {}  {word}{times}{by}", pad(&name, name.clone(), widest), pad(&time, time.clone(), 28));
             out.line(format!("    {}", style.paint(look, &clip(&text, 2 * TEXT))))?;
+        }
+        if round != self.run.round && !positions.is_empty() {
+            let round = self.run.round;
+            let head = lang.pick(format!("  round {round}"), format!("  第 {round} 轮"));
+            out.line(style.paint(Look::Dim, &head))?;
         }
         for position in positions {
             let name = self.label(&position.step);
@@ -155,7 +177,26 @@ impl Shown<'_> {
             let text = format!("▸ {}  {}  {told}", pad(&name, name.clone(), widest), pad(&since, since.clone(), 28));
             out.line(format!("    {}", style.paint(Look::Bold, &clip(&text, 2 * TEXT))))?;
         }
+        if let Some(ended) = self.ended {
+            let (at, word) = (when::short(ended.end.at, &self.place.speech.zone), clip(&lang.said(&ended.word()), TEXT));
+            out.line(
+                style.paint(Look::Bold, &lang.pick(format!("    ■ {at}  ended as {word}"), format!("    ■ {at}  结束:{word}"))),
+            )?;
+            if !ended.whole {
+                let less = lang.pick(
+                    "    the definitions that decided its end are not kept: what that last event did is only in the log",
+                    "    决定其结束的定义已不再保留:最后一个事件所做的只在日志中",
+                );
+                out.line(style.paint(Look::Yellow, less))?;
+            }
+        }
         Ok(())
+    }
+
+    /// A jump that took the run elsewhere: it was left by being followed.
+    fn is_way(&self, passed: &Passed) -> bool {
+        let kind = self.flow.find(&passed.step).map(|at| &self.flow.steps[at].kind);
+        passed.how == How::Cancelled && matches!(kind, Some(StepKind::BackTo(_) | StepKind::GoTo(_) | StepKind::End(_)))
     }
 
     /// When a step was come to, and left if that was later.
@@ -170,7 +211,7 @@ impl Shown<'_> {
         let mut label = String::new();
         for (at, branch) in self.flow.find(id).map(|at| around(self.flow, at)).unwrap_or_default() {
             let name = match &self.flow.steps[at].kind {
-                crate::engine::definition::StepKind::Parallel(_) => branch_name(self.flow, at, branch),
+                StepKind::Parallel(_) => branch_name(self.flow, at, branch),
                 _ => self.flow.steps[at].id.clone(),
             };
             label.push_str(&format!("{name} › "));

@@ -32,6 +32,21 @@ pub(super) enum What {
     Recall(Recall),
 }
 
+impl What {
+    /// In whose name.
+    pub(super) fn person(&self) -> &str {
+        let by = match self {
+            Self::Approve(a) => &a.by,
+            Self::Reject(a) => &a.by,
+            Self::Answer(a) => &a.by,
+            Self::Transfer(a) | Self::Delegate(a) | Self::Remove(a) => &a.by,
+            Self::Add(a) => &a.by,
+            Self::Recall(a) => &a.by,
+        };
+        &by.person
+    }
+}
+
 /// In whose name, and how it is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct By {

@@ -12,14 +12,15 @@ use super::tell::{differences, sentence};
 use crate::config::Lang;
 
 /// One object per test, then the sums.
-pub(super) fn json(results: &[Result<'_>], out: &mut Out) -> anyhow::Result<()> {
+pub(super) fn json(results: &[Result<'_>], speech: &Speech, out: &mut Out) -> anyhow::Result<()> {
+    let speech = Speech { lang: Lang::En, zone: speech.zone.clone() };
     let place = |p: &crate::config::scenario::Place| json!({ "file": p.file, "line": p.line, "column": p.column });
     for result in results {
         let failures: Vec<_> = result
             .failures
             .iter()
             .map(|f| {
-                let each: Vec<String> = differences(f, Lang::En).iter().map(|(mark, text)| format!("{mark} {text}")).collect();
+                let each: Vec<String> = differences(f, &speech).iter().map(|(mark, text)| format!("{mark} {text}")).collect();
                 json!({ "at": place(&f.place), "time": f.at, "message": sentence(f, Lang::En), "difference": each })
             })
             .collect();
@@ -44,7 +45,7 @@ pub(super) fn tap(results: &[Result<'_>], speech: &Speech, out: &mut Out) -> std
         out.line(format!("{ok} {} - {name}", n + 1))?;
         for failure in &result.failures {
             out.line(format!("# {}: {}", failure.place, sentence(failure, speech.lang)))?;
-            for (mark, text) in differences(failure, speech.lang) {
+            for (mark, text) in differences(failure, speech) {
                 out.line(format!("#   {mark} {text}"))?;
             }
         }
@@ -98,7 +99,7 @@ fn whole(result: &Result<'_>, speech: &Speech) -> String {
     let mut text = String::new();
     for failure in &result.failures {
         let _ = writeln!(text, "{}: {}", failure.place, sentence(failure, speech.lang));
-        for (mark, difference) in differences(failure, speech.lang) {
+        for (mark, difference) in differences(failure, speech) {
             let _ = writeln!(text, "  {mark} {difference}");
         }
     }

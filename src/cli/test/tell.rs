@@ -4,7 +4,7 @@ use super::super::line::View;
 use super::super::output::{Look, Out, clean, clip};
 use super::super::phrase::Speech;
 use super::super::words::{Lang, Words as _};
-use super::super::{verdict, when};
+use super::super::{heard, verdict, when};
 use super::Result;
 use crate::check::test::{Failure, Found, Woken};
 use crate::engine::value::Value;
@@ -26,7 +26,7 @@ pub(super) fn failed(result: &Result<'_>, why: Option<&[Woken]>, speech: &Speech
             out.line(format!("  {}", failure.place))?;
         }
         out.line(format!("  {}", sentence(failure, lang)))?;
-        for (mark, text) in differences(failure, lang) {
+        for (mark, text) in differences(failure, speech) {
             let look = if mark == '-' { Look::Green } else { Look::Red };
             out.line(format!("    {}", style.paint(look, &format!("{mark} {text}"))))?;
         }
@@ -53,7 +53,7 @@ pub(super) fn failed(result: &Result<'_>, why: Option<&[Woken]>, speech: &Speech
     out.line("")
 }
 
-/// Why each rule and flow that the events of the step concern did what it did, clause by clause.
+/// Why each rule, flow and run that the events of the step concern did what it did, clause by clause.
 fn why(woken: &[Woken], speech: &Speech, out: &mut Out) -> std::io::Result<()> {
     let (lang, style) = (speech.lang, out.style);
     if woken.is_empty() {
@@ -63,12 +63,22 @@ fn why(woken: &[Woken], speech: &Speech, out: &mut Out) -> std::io::Result<()> {
         let record = event.record.as_ref().map(|r| format!("  {}", clean(&r.to_string()))).unwrap_or_default();
         let (id, name) = (style.paint(Look::Bold, &event.id()), style.paint(Look::Cyan, &clean(&event.name)));
         out.line(format!("  {id}  {name}{record}"))?;
-        for explained in all {
+        for explained in &all.woken {
             let (word, look) = verdict::word(&explained.verdict, lang);
             let reason = verdict::reason(explained, event, speech);
             let text = format!("{}  {}  {reason}", style.paint(look, word), style.paint(Look::Bold, &clean(&explained.id)));
             out.line(format!("    {}", text.trim_end()))?;
             let clauses = explained.condition.as_ref().map(|c| verdict::clauses(c, event, speech)).unwrap_or_default();
+            for (line, look) in clauses {
+                out.line(format!("      {}", style.paint(look, &line)))?;
+            }
+        }
+        for heard in &all.heard {
+            let (word, look) = heard::word(heard, lang);
+            let (name, reason) = (heard::name(heard, lang), heard::reason(heard, event, speech));
+            let text = format!("{}  {}  {reason}", style.paint(look, word), style.paint(Look::Bold, &name));
+            out.line(format!("    {}", text.trim_end()))?;
+            let clauses = heard.condition.as_ref().map(|c| verdict::clauses(c, event, speech)).unwrap_or_default();
             for (line, look) in clauses {
                 out.line(format!("      {}", style.paint(look, &line)))?;
             }
@@ -110,9 +120,13 @@ pub(super) fn sentence(failure: &Failure, lang: Lang) -> String {
 }
 
 /// Expected (`-`) against actual (`+`), a member a line.
-pub(super) fn differences(failure: &Failure, lang: Lang) -> Vec<(char, String)> {
-    let shown =
-        |value: &Value| if value.is_empty() { lang.pick("nothing", "空").to_owned() } else { clip(&value.to_string(), VALUE) };
+pub(super) fn differences(failure: &Failure, speech: &Speech) -> Vec<(char, String)> {
+    let lang = speech.lang;
+    let shown = |value: &Value| match value {
+        Value::Time(t) => when::full(*t, &speech.zone),
+        value if value.is_empty() => lang.pick("nothing", "空").to_owned(),
+        value => clip(&value.to_string(), VALUE),
+    };
     let pair = |name: &str, expected: &Value, found: &Value| {
         [('-', format!("{name}: {}", shown(expected))), ('+', format!("{name}: {}", shown(found)))]
     };

@@ -50,7 +50,7 @@ const MEMBERS: &[&str] = &[
 
 impl Compiler<'_> {
     pub(super) fn expectations(&self, node: Option<&Node>) -> Vec<Expectation> {
-        node.map(Node::items).unwrap_or_default().iter().filter_map(|n| self.expectation(n)).collect()
+        node.map(Node::items).unwrap_or_default().iter().filter_map(|n| self.expectation(n)).flat_map(each).collect()
     }
 
     fn expectation(&self, node: &Node) -> Option<Expectation> {
@@ -132,7 +132,11 @@ impl Compiler<'_> {
                 // A text is compared as it reads: `to: 13800138000` is no number.
                 if matches!(name, "json" | "data") { scalar::value(node) } else { text.into() }
             }
-            None => scalar::value(node),
+            None => {
+                let all = if PEOPLE.contains(&name) { node.items() } else { &[] };
+                all.iter().try_for_each(|n| n.text().map_or(Some(()), |text| self.checked_member(word, name, n, text)))?;
+                scalar::value(node)
+            }
         };
         Some(Member { name, value, how: how(name) })
     }
@@ -194,6 +198,30 @@ impl Compiler<'_> {
         }
         known.then_some(())
     }
+}
+
+/// Members that name people.
+const PEOPLE: &[&str] = &["who", "to", "from", "for"];
+
+/// One that names several people means each of them.
+fn each(expected: Expectation) -> Vec<Expectation> {
+    let mut all = vec![expected];
+    for name in PEOPLE {
+        let of_one = |expected: Expectation| {
+            let at = expected.members.iter().position(|m| m.name == *name);
+            let people =
+                at.and_then(|at| if let Value::List(people) = &expected.members[at].value { Some(people) } else { None });
+            let (Some(at), Some(people)) = (at, people) else { return vec![expected] };
+            let one = |person: &Value| {
+                let mut one = expected.clone();
+                one.members[at].value = person.clone();
+                one
+            };
+            people.iter().map(one).collect()
+        };
+        all = all.into_iter().flat_map(of_one).collect();
+    }
+    all
 }
 
 fn thing(word: &'static str) -> Thing {

@@ -87,7 +87,13 @@ pub(super) static BACK: Keys = Keys {
 /// Who was asked, or told again.
 pub(super) static ASKED: Keys = Keys {
     what: &("who is asked", "请谁处理"),
-    keys: &[&[may("who", Name, "The person", "人员"), may("due", Text, "Until then", "截止时间")], COMMON],
+    keys: &[
+        &[
+            may("who", OneOrMore(&Name), "The person; a list: each of them", "人员,多人表示每一个"),
+            may("due", Text, "Until then", "截止时间"),
+        ],
+        COMMON,
+    ],
     one_of: &[],
     later: &[],
 };
@@ -96,7 +102,7 @@ pub(super) static DECIDED: Keys = Keys {
     what: &("a decision", "决定"),
     keys: &[
         &[
-            may("who", Name, "The person", "人员"),
+            may("who", OneOrMore(&Name), "The person; a list: each of them", "人员,多人表示每一个"),
             may("for", Name, "For whom they stand in", "代替谁"),
             may("decision", Word(&["approved", "rejected", "answered"]), "Which", "哪一种"),
             may("way", Name, "`test`, `policy`, `timeout`", "`test`、`policy`、`timeout`"),
@@ -115,7 +121,7 @@ pub(super) static HANDED: Keys = Keys {
     keys: &[
         &[
             may("who", Name, "The person", "人员"),
-            may("to", Name, "To whom", "给谁"),
+            may("to", OneOrMore(&Name), "To whom; a list: to each of them", "给谁,多人表示每一个"),
             may("comment", Text, "Holds this", "意见含有"),
         ],
         COMMON,
@@ -126,7 +132,13 @@ pub(super) static HANDED: Keys = Keys {
 
 pub(super) static ESCALATED: Keys = Keys {
     what: &("`escalate`", "`escalate`"),
-    keys: &[&[may("to", Name, "The person", "人员"), may("from", Name, "Instead of this one", "代替此人")], COMMON],
+    keys: &[
+        &[
+            may("to", OneOrMore(&Name), "The person; a list: each of them", "人员,多人表示每一个"),
+            may("from", OneOrMore(&Name), "Instead of this one; a list: of each of them", "代替此人,多人表示每一个"),
+        ],
+        COMMON,
+    ],
     one_of: &[],
     later: &[],
 };

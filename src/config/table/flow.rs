@@ -26,8 +26,8 @@ static RUNS: &[Key] = &[
     may(
         "mode",
         Word(&["single", "restart", "queued", "parallel"]),
-        "A start while a run is under way: `single` (unless said) ignores it, `restart` begins anew, `queued` waits, `parallel` runs beside",
-        "已有运行时再次启动：`single`(默认)忽略，`restart` 重新开始，`queued` 排队，`parallel` 同时运行",
+        "A start while a run is under way, or stands still until a person helps: `single` (unless said) ignores it, `restart` begins anew, `queued` waits, `parallel` runs beside",
+        "已有运行(含停住待人工处理的)时再次启动：`single`(默认)忽略，`restart` 重新开始，`queued` 排队，`parallel` 同时运行",
     ),
     may(
         "once_per",

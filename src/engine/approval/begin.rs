@@ -38,23 +38,12 @@ pub(in crate::engine) fn begin(
     due: Option<Timestamp>,
 ) -> Result<Begun, Stop> {
     let mut task = blank(draft, run, strand, step, due)?;
-    let who = match &step.kind {
-        StepKind::Approve(approve) => {
-            describe(draft, &mut task, doing, approve.subject.as_ref(), approve.text.as_ref(), &approve.links)?;
-            approving(draft, run, doing, approve, &mut task)?
-        }
-        StepKind::Ask(ask) => {
-            describe(draft, &mut task, doing, ask.subject.as_ref(), ask.text.as_ref(), &ask.links)?;
-            asking(draft, doing, ask, &mut task)?
-        }
-        _ => return Err(Stop::Unevaluable(format!("{} asks nobody", step.id))),
-    };
+    describe(draft, &mut task, doing, step)?;
+    let who = staffed(draft, run, doing, step, &mut task)?;
     let people = &draft.definitions.people;
     let desk = Desk { people, at: draft.event.at };
     for (person, why, decided) in who {
-        let state = if decided { Seated::Approved } else { Seated::Waiting };
-        let decision = decided.then(|| Decision::by_itself(true, "policy", desk.at));
-        task.seats.push(Seat { state, decision, ..Seat::new(&person, why, None, desk.at) });
+        task.seats.push(Seat::named(&person, why, decided, desk.at));
     }
     if task.ended.is_none() {
         let asked = follow(&mut task, &desk);
@@ -68,6 +57,30 @@ pub(in crate::engine) fn begin(
             draft.put(Key::Task(id), Entry::Task(task));
             Ok(Begun::Asked(id))
         }
+    }
+}
+
+/// Who is asked by the step, and what that says of them.
+pub(super) fn staffed(
+    draft: &Deciding<'_>,
+    run: &Run,
+    doing: &Doing<'_>,
+    step: &Step,
+    task: &mut Task,
+) -> Result<Vec<Named>, Stop> {
+    match &step.kind {
+        StepKind::Approve(approve) => approving(draft, run, doing, approve, task),
+        StepKind::Ask(ask) => asking(draft, doing, ask, task),
+        _ => Err(Stop::Unevaluable(format!("{} asks nobody", step.id))),
+    }
+}
+
+impl Seat {
+    /// Of somebody whom the step names; a policy may have decided for them.
+    pub(super) fn named(person: &str, why: Why, decided: bool, at: Timestamp) -> Self {
+        let state = if decided { Seated::Approved } else { Seated::Waiting };
+        let decision = decided.then(|| Decision::by_itself(true, "policy", at));
+        Self { state, decision, ..Self::new(person, why, None, at) }
     }
 }
 
@@ -116,11 +129,8 @@ fn by_policy(draft: &mut Deciding<'_>, task: &Task) {
 fn blank(draft: &mut Deciding<'_>, run: &Run, strand: u32, step: &Step, due: Option<Timestamp>) -> Result<Task, Stop> {
     let graph = draft.get(&Key::Graph(run.graph.clone()))?;
     let graph: Option<&Flow> = graph.as_deref().and_then(|e| if let Entry::Graph(flow) = e { Some(flow.as_ref()) } else { None });
-    let id = |at: &usize| graph.and_then(|g| g.steps.get(*at)).map(|s| s.id.clone());
-    let (returns, mode, own) = match &step.kind {
-        StepKind::Approve(approve) => (approve.returns.iter().filter_map(id).collect(), approve.mode.clone(), approve.own),
-        _ => (Vec::new(), Signing::Any, Own::Ask),
-    };
+    let returns = returns(graph, step);
+    let (mode, own) = signing(step);
     let title = step.title.clone().or_else(|| graph.and_then(|g| g.title.clone())).unwrap_or_else(|| run.flow.clone());
     let subject = run.record.as_ref().map_or_else(|| title.clone(), |record| format!("{title} {record}"));
     Ok(Task {
@@ -150,14 +160,24 @@ fn blank(draft: &mut Deciding<'_>, run: &Run, strand: u32, step: &Step, due: Opt
     })
 }
 
-fn describe(
-    draft: &Deciding<'_>,
-    task: &mut Task,
-    doing: &Doing<'_>,
-    subject: Option<&Template>,
-    text: Option<&Template>,
-    links: &[(Template, Template)],
-) -> Result<(), Stop> {
+/// The steps to which one may send it back, by their ids.
+pub(super) fn returns(graph: Option<&Flow>, step: &Step) -> Vec<String> {
+    let StepKind::Approve(approve) = &step.kind else { return Vec::new() };
+    approve.returns.iter().filter_map(|at| graph?.steps.get(*at)).map(|s| s.id.clone()).collect()
+}
+
+/// How those decide who are asked, and what holds for the initiator among them.
+pub(super) fn signing(step: &Step) -> (Signing, Own) {
+    if let StepKind::Approve(approve) = &step.kind { (approve.mode.clone(), approve.own) } else { (Signing::Any, Own::Ask) }
+}
+
+/// What people are told it is about.
+pub(super) fn describe(draft: &Deciding<'_>, task: &mut Task, doing: &Doing<'_>, step: &Step) -> Result<(), Stop> {
+    let (subject, text, links): (Option<&Template>, Option<&Template>, &[(Template, Template)]) = match &step.kind {
+        StepKind::Approve(approve) => (approve.subject.as_ref(), approve.text.as_ref(), &approve.links),
+        StepKind::Ask(ask) => (ask.subject.as_ref(), ask.text.as_ref(), &ask.links),
+        _ => return Ok(()),
+    };
     doing.on(draft, |view| {
         if let Some(subject) = subject {
             task.subject = subject.render(view)?.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -173,7 +193,7 @@ fn describe(
 }
 
 /// Somebody to ask, how they came by it, and whether a policy has decided for them.
-type Named = (String, Why, bool);
+pub(super) type Named = (String, Why, bool);
 
 fn approving(draft: &Deciding<'_>, run: &Run, doing: &Doing<'_>, step: &Approve, task: &mut Task) -> Result<Vec<Named>, Stop> {
     task.show.clone_from(&step.show);

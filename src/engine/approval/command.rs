@@ -60,7 +60,7 @@ fn go_on(draft: &mut Deciding<'_>, mut task: Task, asked: &[usize], word: &str) 
 }
 
 /// What has ended is kept so long that links can say how.
-fn keep(draft: &mut Deciding<'_>, task: &mut Task) {
+pub(super) fn keep(draft: &mut Deciding<'_>, task: &mut Task) {
     let due = draft.event.at.saturating_add(KEPT).unwrap_or(Timestamp::MAX);
     let timer = TimerId { due: due.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
     draft.put(Key::Timer(timer), Entry::Timer(Wake::Forget(Key::Task(task.id))));

@@ -32,6 +32,7 @@ mod outcome;
 pub mod proof;
 mod recall;
 mod refusal;
+mod renew;
 mod said;
 mod seats;
 mod tally;
@@ -42,6 +43,7 @@ pub(super) use begin::{Begun, begin};
 pub(super) use command::{cancel, command, decide_by_timeout, escalate, remind};
 pub use marker::Marker;
 pub(super) use outcome::Outcome;
+pub(super) use renew::renew;
 pub use said::said;
 pub use task::*;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::walk::Walk;
-use super::{How, Phase, Wait};
+use super::{Came, How, Phase, Wait, Waits};
 use crate::engine::approval;
 use crate::engine::call::CallId;
 use crate::engine::decide::Deciding;
@@ -18,6 +18,7 @@ use crate::engine::value::Value;
 pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId) -> Result<(), Need> {
     let Some(mut walk) = Walk::load(draft, id)? else { return Ok(()) };
     if walk.run.deadline == Some(timer) {
+        walk.note(None, Waits::Deadline, Came::Met, None);
         walk.run.deadline = None;
         if walk.run.then.is_some() {
             walk.keep(); // it ends as it is: what is being undone is undone first
@@ -29,14 +30,17 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, timer: TimerId)
         return walk.go();
     }
     if let Some(strand) = walk.strand(|s| s.deadline == Some(timer)) {
+        walk.hear(strand, Waits::Within, Came::Met, (None, None))?;
         walk.late(strand)?;
         return walk.go();
     }
     if let Some(strand) = walk.strand(|s| s.waits.contains(&Wait::Timer(timer))) {
+        walk.hear(strand, Waits::Time, Came::Met, (None, None))?;
         walk.pass(strand, How::Done, None, Vec::new())?;
         return walk.go();
     }
     if let Some(strand) = walk.strand(|s| s.waits.contains(&Wait::Window(timer))) {
+        walk.hear(strand, Waits::Window, Came::Met, (None, None))?;
         walk.run.strands.entry(strand).and_modify(|s| s.waits.clear());
         walk.ready.push_back(strand);
         return walk.go();

@@ -152,7 +152,7 @@ impl Walk<'_, '_> {
             if passed.how == How::Approved {
                 void.push(passed.step.clone());
             }
-            passed.how = How::Void;
+            passed.void = Some(std::mem::replace(&mut passed.how, How::Void));
             self.run.steps.remove(&passed.step);
         }
         void

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::walk::{Trouble, Walk};
-use super::{Act, Ask, How, Phase, event, migrate, recall};
+use super::{Act, Ask, Came, How, Phase, Strand, Wait, event, migrate, recall};
+use crate::engine::approval;
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{BackTo, StepKind, Target};
 use crate::engine::log::Outcome;
+use crate::engine::scope::Stop;
 use crate::engine::state::Need;
 use crate::engine::value::Value;
 
@@ -17,6 +19,7 @@ pub(in crate::engine) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<
             && let Some(mut walk) = Walk::load(draft, &ask.run)?
         {
             event::register_all(&mut walk)?;
+            walk.ask_anew()?;
             walk.go()?;
         }
         return Ok(());
@@ -28,8 +31,9 @@ pub(in crate::engine) fn command(draft: &mut Deciding<'_>, ask: &Ask) -> Result<
     };
     match &ask.act {
         Act::Signal { name, data } => {
-            let met = walk.happened(name, data, true)?;
-            walk.answer(ask, if met { None } else { Some("it waits for no such event") });
+            let came = walk.happened(name, data, true)?;
+            let kept = (came == Came::Kept).then_some(("kept", name.as_str()));
+            walk.answer_with(ask, if came == Came::NotMet { Some("it waits for no such event") } else { None }, kept);
         }
         Act::Cancel { undo } => {
             walk.answer(ask, None);
@@ -66,8 +70,34 @@ fn told(ask: &Ask, reason: &str) -> Value {
 impl Walk<'_, '_> {
     /// Says what became of what was asked; `why`: nothing did.
     fn answer(&mut self, ask: &Ask, why: Option<&str>) {
+        self.answer_with(ask, why, None);
+    }
+
+    /// As [`Walk::answer`], with one thing more to say.
+    fn answer_with(&mut self, ask: &Ask, why: Option<&str>, more: Option<(&str, &str)>) {
         let outcome = if why.is_some() { Outcome::Suppressed } else { Outcome::Done };
-        self.draft.say_of(&self.by(None), self.run.record.clone(), "run", outcome, told(ask, why.unwrap_or_default()));
+        let mut told = told(ask, why.unwrap_or_default());
+        if let Value::Map(members) = &mut told {
+            members.extend(more.map(|(name, text)| (name.to_owned(), text.into())));
+        }
+        self.draft.say_of(&self.by(None), self.run.record.clone(), "run", outcome, told);
+    }
+
+    /// On another version of its flow: who is asked where it waits is worked out anew.
+    fn ask_anew(&mut self) -> Result<(), Need> {
+        let flow = Arc::clone(&self.flow);
+        let tasks = |s: &Strand| s.waits.iter().filter_map(|w| if let Wait::Task(task) = w { Some(*task) } else { None }).next();
+        let waiting: Vec<_> = self.run.strands.iter().filter_map(|(id, s)| Some((*id, s.at, tasks(s)?))).collect();
+        for (id, at, task) in waiting {
+            let Some(step) = flow.steps.get(at) else { continue };
+            match self.doing(id, step, None, |draft, run, doing| approval::renew(draft, run, step, doing, task)) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => self.decided(id, outcome)?,
+                Err(Stop::Need(need)) => return Err(need),
+                Err(Stop::Unevaluable(why)) => self.park(id, &why),
+            }
+        }
+        Ok(())
     }
 
     fn stuck(&self) -> Vec<u32> {
@@ -77,6 +107,10 @@ impl Walk<'_, '_> {
     /// What a strand stands still at is done again.
     fn again(&mut self, id: u32) -> Result<(), Need> {
         let before = self.run.undoable.len();
+        let mut calls = Vec::new();
+        if let Some(strand) = self.run.strands.get_mut(&id) {
+            calls.extend(strand.waits.extract_if(.., |w| matches!(w, Wait::Call(_))).filter_map(|w| w.call()));
+        }
         self.release(id, "retried")?;
         if self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Verify) {
             self.run.undoable.truncate(before); // it is looked up again
@@ -84,6 +118,7 @@ impl Walk<'_, '_> {
         if let Some(strand) = self.run.strands.get_mut(&id) {
             strand.error = None;
             strand.late = 0;
+            strand.former = calls;
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
         self.void_branches(id);

@@ -63,7 +63,7 @@ pub(in crate::engine) fn start(
         draft.put(key, Entry::Enrolled(enrolment.clone()));
         return Ok(Started::Before { last: enrolment.last.unwrap_or(draft.event.at), until });
     }
-    tidy(draft, flow.mode, &mut enrolment)?;
+    let stuck = tidy(draft, &mut enrolment)?;
     if let Some(running) = enrolment.runs.first().cloned() {
         match flow.mode {
             Mode::Parallel if enrolment.runs.len() < MOST => {}
@@ -81,7 +81,11 @@ pub(in crate::engine) fn start(
                 return Ok(Started::Already(running));
             }
             _ => {
-                refuse(draft, vec![("reason", "already runs".into()), ("by", running.as_str().into())]);
+                let why = stuck.map(|why| ("error", why.into()));
+                refuse(
+                    draft,
+                    [("reason", "already runs".into()), ("by", running.as_str().into())].into_iter().chain(why).collect(),
+                );
                 draft.put(key, Entry::Enrolled(enrolment));
                 return Ok(Started::Already(running));
             }
@@ -129,24 +133,17 @@ fn enrolled(draft: &mut Deciding<'_>, key: &Key) -> Result<Enrolment, Need> {
     Ok(Enrolment::default())
 }
 
-/// A run that stands still for good must not keep the record out for good: it ends when another wants to begin.
-fn tidy(draft: &mut Deciding<'_>, mode: Mode, enrolment: &mut Enrolment) -> Result<(), Need> {
+/// Runs that are no more do not keep the record out. One that stands still does: it waits for a person, who says what becomes of it
+/// and of what was decided in it. Why the first stands still, if it does.
+fn tidy(draft: &Deciding<'_>, enrolment: &mut Enrolment) -> Result<Option<String>, Need> {
+    let mut stuck = None;
     for id in enrolment.runs.clone() {
-        let entry = draft.get(&Key::Run(id.clone()))?;
-        let stuck = match entry.as_deref() {
-            Some(Entry::Run(run)) => {
-                mode != Mode::Parallel && run.failed.is_some() && run.then.is_none() && run.undoable.is_empty()
-            }
-            _ => true,
-        };
-        if stuck {
-            enrolment.runs.retain(|r| *r != id);
-            if let Some(mut walk) = Walk::load(draft, &id)? {
-                walk.end("replaced", Outcome::Suppressed)?;
-            }
+        match draft.get(&Key::Run(id.clone()))?.as_deref() {
+            Some(Entry::Run(run)) => stuck = stuck.or_else(|| run.failed.clone()),
+            _ => enrolment.runs.retain(|r| *r != id),
         }
     }
-    Ok(())
+    Ok(stuck)
 }
 
 /// Until when the record may not begin again, if it may not; `Timestamp::MAX`: never.

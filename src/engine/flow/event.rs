@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::step::Begun;
 use super::walk::{Trouble, Walk};
-use super::{How, Run, Signal, Wait};
+use super::{Came, How, Run, Signal, Wait, Waits};
 use crate::engine::decide::{Arrived, Deciding};
 use crate::engine::definition::{At, Await, AwaitKey, Step, StepKind};
 use crate::engine::log::Outcome;
@@ -145,6 +145,10 @@ impl Walk<'_, '_> {
         if !self.register(key)? {
             return Err(Trouble::Park(format!("more than {MOST_RUNS} runs wait for the same {}", wait.event)));
         }
+        let until = step.within.map(|within| self.after(within)).transpose().map_err(Trouble::Park)?;
+        let detail = [("event", Some(wait.event.as_str().into())), ("until", until.map(Value::from))];
+        let detail = detail.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "wait", Outcome::Fired, Value::Map(detail));
         self.wait(id, Wait::Event);
         Ok(Begun::Waits)
     }
@@ -164,9 +168,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Something happened: strands that wait for it go on; else it is kept where a step may wait for it later. Whether anything
-    /// came of it.
-    pub(super) fn happened(&mut self, name: &str, data: &Value, direct: bool) -> Result<bool, Need> {
+    /// Something happened: strands that wait for it go on; else it is kept where a step may wait for it later. What came of it.
+    pub(super) fn happened(&mut self, name: &str, data: &Value, direct: bool) -> Result<Came, Need> {
         let flow = Arc::clone(&self.flow);
         let awaited = |at: At| match flow.steps.get(at).map(|s| (s, &s.kind)) {
             Some((step, StepKind::Event(wait))) if wait.event == name => Some((step, wait)),
@@ -181,6 +184,8 @@ impl Walk<'_, '_> {
                 true => Ok(true),
                 false => self.fits(id, wait, data),
             };
+            let condition = wait.condition.as_ref().filter(|_| !direct);
+            self.hear(id, Waits::Event, Came::of(&fits), (condition, Some(data)))?;
             match fits {
                 Ok(true) => {
                     met = true;
@@ -195,15 +200,20 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        let later = !met && (0..flow.steps.len()).any(|at| awaited(at).is_some());
-        if later {
+        let later = (0..flow.steps.len()).find_map(awaited).filter(|_| !met);
+        if let Some((step, _)) = later {
+            self.note(Some(step.id.clone()), Waits::Event, Came::Kept, None);
             if self.run.signals.len() >= MOST_SIGNALS {
                 self.run.signals.remove(0);
             }
             let at = self.draft.event.at;
             self.run.signals.push(Signal { name: name.to_owned(), data: data.clone(), at, direct });
         }
-        Ok(met || later)
+        Ok(match later {
+            Some(_) => Came::Kept,
+            None if met => Came::Met,
+            None => Came::NotMet,
+        })
     }
 
     fn say_event(&mut self, step: &Step, name: &str, kept: bool) {

@@ -1,6 +1,7 @@
 //! Puts a run onto another version of its flow: step by step id. What cannot be moved is told with its reason; nothing is guessed.
 //!
-//! Timers, deadlines, calls and tasks stay as they are. Never looks at state or time: the same run and graphs give the same plan.
+//! Timers, deadlines and calls stay as they are; who is asked is worked out anew by whoever moves it. Never looks at state or time: the
+//! same run and graphs give the same plan.
 
 mod apply;
 

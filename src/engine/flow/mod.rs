@@ -2,6 +2,7 @@
 //!
 //! [`enrol`]: which runs there are. [`walk`], [`step`], [`branch`], [`back`], [`undo`]: how a run goes its way. [`answer`]: what it waited
 //! for has come. [`event`]: how events find runs. [`stop`]: what ends or diverts it from outside. [`mod@command`]: what people ask of it.
+//! [`heard`]: what runs made of an event, for `why`.
 
 mod answer;
 mod back;
@@ -10,6 +11,7 @@ mod command;
 mod enrol;
 mod event;
 mod graphs;
+mod heard;
 mod local;
 mod merged;
 pub mod migrate;
@@ -27,6 +29,7 @@ pub(super) use command::command;
 pub(super) use enrol::{next_start, start};
 pub(super) use event::arrived;
 pub(super) use graphs::{defined, slice};
+pub use heard::{Came, Heard, Waits};
 pub(super) use local::Local;
 pub use merged::Moved;
 pub(super) use merged::{merged, unmerged};

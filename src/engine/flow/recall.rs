@@ -11,6 +11,9 @@ use crate::engine::decide::Deciding;
 use crate::engine::definition::{At, Flow, StepKind};
 use crate::engine::state::{Entry, Key, Need};
 
+/// The `parallel`s and `each`es around a step, outermost first, and in which branch of each it is.
+type Around = Vec<(At, u32)>;
+
 /// Why a decision cannot be taken back any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) enum Stays {
@@ -89,7 +92,7 @@ impl Walk<'_, '_> {
 
     /// What was come to because a step was left, at that place in the path: its places there, and the steps. And the `parallel`s
     /// around it that are not through yet: what is in other branches of these came of something else.
-    fn came_of(&self, at: At, taken: usize) -> (Vec<(usize, At)>, Vec<(At, u32)>) {
+    fn came_of(&self, at: At, taken: usize) -> (Vec<(usize, At)>, Around) {
         let mut around = around(&self.flow, at);
         let mut came = Vec::new();
         for (n, passed) in self.run.path.iter().enumerate().skip(taken + 1) {
@@ -179,7 +182,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let round = passed.round;
-            passed.how = How::Void;
+            passed.void = Some(std::mem::replace(&mut passed.how, How::Void));
             self.run.steps.remove(&passed.step);
             if let Some(n) = self.run.undoable.iter().rposition(|u| u.at == since && u.round == round) {
                 self.run.undoable.remove(n);
@@ -190,9 +193,9 @@ impl Walk<'_, '_> {
 }
 
 /// The `parallel`s and `each`es around a step, outermost first, and in which branch of each it is.
-pub(super) fn around(flow: &Flow, at: At) -> Vec<(At, u32)> {
+pub(super) fn around(flow: &Flow, at: At) -> Around {
     let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside).map(|of| (of.step, of.branch));
-    let mut found: Vec<(At, u32)> = std::iter::successors(inside(at), |(of, _)| inside(*of)).collect();
+    let mut found: Around = std::iter::successors(inside(at), |(of, _)| inside(*of)).collect();
     found.reverse();
     found
 }

@@ -86,6 +86,9 @@ pub struct Strand {
     /// What it waits for.
     #[serde(default)]
     pub waits: Vec<Wait>,
+    /// Calls of the step as it was done before: it is to be done again, and what it says again goes under their keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<CallId>,
     /// What it is about there.
     #[serde(default)]
     pub phase: Phase,
@@ -131,6 +134,7 @@ impl Strand {
             parent: None,
             branch: 0,
             waits: Vec::new(),
+            former: Vec::new(),
             phase: Phase::Forward,
             since,
             deadline: None,
@@ -182,6 +186,13 @@ pub enum Wait {
     Branches,
 }
 
+impl Wait {
+    /// The call whose outcome it is.
+    pub(super) fn call(&self) -> Option<CallId> {
+        if let Self::Call(call) = self { Some(*call) } else { None }
+    }
+}
+
 /// A step that was left, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passed {
@@ -195,6 +206,9 @@ pub struct Passed {
     pub to: Timestamp,
     /// How.
     pub how: How,
+    /// How it was left, where that is void by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<How>,
     /// The people who decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::walk::{MOST_ITEM_STEPS, MOST_PATH, Trouble, Walk};
-use super::{Local, Run, Strand, Wait, recall, window};
+use super::{Came, Local, Run, Strand, Wait, Waits, recall, window};
 use crate::engine::action::{self, Doing};
 use crate::engine::approval;
 use crate::engine::call::{CallId, Retry};
@@ -107,7 +107,8 @@ impl Walk<'_, '_> {
         Ok(Begun::Waits)
     }
 
-    /// Does an action in the name of a step; the calls it made.
+    /// Does an action in the name of a step; the calls it made. Where it is done again, those that say the same are the former ones:
+    /// what came of them may be unknown, and under the same key it happens once.
     pub(super) fn perform(
         &mut self,
         id: u32,
@@ -115,7 +116,16 @@ impl Walk<'_, '_> {
         action: &Action,
         retry: Option<&[Retry]>,
     ) -> Result<Vec<CallId>, Stop> {
-        self.doing(id, step, retry, |draft, _, doing| action::perform(draft, action, doing))
+        let former = |walk: &mut Self| walk.run.strands.get_mut(&id).map(|s| std::mem::take(&mut s.former));
+        self.draft.former = former(self).unwrap_or_default();
+        let calls = self.doing(id, step, retry, |draft, _, doing| action::perform(draft, action, doing));
+        let left = std::mem::take(&mut self.draft.former);
+        match (&calls, self.run.strands.get_mut(&id)) {
+            (Err(_), Some(strand)) => strand.former = left,
+            _ if left.is_empty() => {}
+            _ => self.forgo(id, left, "retried")?,
+        }
+        calls
     }
 
     /// People are asked.
@@ -131,7 +141,7 @@ impl Walk<'_, '_> {
     }
 
     /// Does something in the name of a step, with the names that its strand sees.
-    fn doing<T>(
+    pub(super) fn doing<T>(
         &mut self,
         id: u32,
         step: &Step,
@@ -158,9 +168,11 @@ impl Walk<'_, '_> {
     fn choose(&mut self, id: u32, step: &Step, branches: &[Branch]) -> Result<Begun, Trouble> {
         for (n, branch) in branches.iter().enumerate() {
             let holds = match &branch.condition {
-                Some(condition) => self.seeing(id, None, None, |v| condition.test(v))?,
-                None => true,
+                Some(condition) => self.seeing(id, None, None, |v| condition.test(v)),
+                None => Ok(true),
             };
+            self.hear(id, Waits::Branch(n + 1), Came::of(&holds), (branch.condition.as_ref(), None))?;
+            let holds = holds?;
             if holds {
                 let source = branch.condition.as_ref().map_or("else", |c| c.source());
                 let detail =

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::How;
 use super::walk::{Trouble, Walk};
+use super::{Came, How, Waits};
 use crate::engine::call::Call;
 use crate::engine::decide::Deciding;
 use crate::engine::definition::{BackTo, Target};
@@ -44,6 +44,10 @@ impl Walk<'_, '_> {
                 Some(condition) => self.seeing(0, data, None, |v| condition.test(v)),
                 None => Ok(true),
             };
+            if event.is_some() {
+                let waits = Waits::Stop(stop.name.clone());
+                self.hear(0, waits, Came::of(&holds), (stop.condition.as_ref(), data))?;
+            }
             match holds {
                 Ok(false) => {}
                 Ok(true) => {
@@ -76,7 +80,10 @@ impl Walk<'_, '_> {
             // What has not come there yet comes there with the new values anyway.
             // So does what is being revised.
             let come = self.run.path.iter().any(|p| p.step == step.id && !matches!(p.how, How::Void | How::Cancelled));
-            if !come || self.run.revising {
+            let goes = come && !self.run.revising;
+            let came = if goes { Came::Met } else { Came::NotMet };
+            self.note(Some(step.id.clone()), Waits::Reroute(reroute.fields.clone()), came, None);
+            if !goes {
                 continue;
             }
             let from = self.run.strands.values().find(|s| s.parent.is_none()).map_or(reroute.to, |s| s.at);

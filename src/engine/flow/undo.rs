@@ -63,7 +63,8 @@ impl Walk<'_, '_> {
             let (round, to) = (self.run.round, self.draft.event.at);
             self.run.left += 1;
             let (step_id, n) = (step.id.clone(), self.run.left);
-            let passed = Passed { step: step_id, round, from, to, how: How::Undone, by: Vec::new(), n, times: 1, was: None };
+            let passed =
+                Passed { step: step_id, round, from, to, how: How::Undone, by: Vec::new(), n, times: 1, was: None, void: None };
             self.run.path.push(passed);
             let detail = Value::from([("step", step.id.as_str().into())]);
             self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "undo", Outcome::Done, detail);

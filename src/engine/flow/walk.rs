@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::step::Begun;
 use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, Was, enrol, recall};
 use crate::engine::approval;
+use crate::engine::call::CallId;
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{At, Flow, OnError, Step, StepKind};
 use crate::engine::event::Body;
@@ -228,14 +229,14 @@ impl<'w, 'a> Walk<'w, 'a> {
         if let Some(step) = self.flow.steps.get(at) {
             let (round, to) = (self.run.round, self.draft.event.at);
             self.run.left += 1;
-            let passed = Passed { step: step.id.clone(), round, from, to, how, by, n: self.run.left, times: 1, was };
-            self.note(at, passed);
+            let passed = Passed { step: step.id.clone(), round, from, to, how, by, n: self.run.left, times: 1, was, void: None };
+            self.onto_path(at, passed);
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
     }
 
     /// A step is part of the path. Items of an `each` that go the same way are one: a thousand of them are no thousand lines.
-    fn note(&mut self, at: At, mut passed: Passed) {
+    fn onto_path(&mut self, at: At, mut passed: Passed) {
         let each = |of: At| matches!(self.flow.steps.get(of).map(|s| &s.kind), Some(StepKind::Each(_)));
         let each = recall::around(&self.flow, at).into_iter().map(|(of, _)| of).find(|of| each(*of));
         let since = each.and_then(|of| self.run.strands.values().find(|s| s.at == of)).map(|s| s.since);
@@ -277,6 +278,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         let detail = detail.into_iter().map(|(k, v): (&str, Value)| (k.to_owned(), v)).collect();
         self.draft.say_of(&self.by(None), self.run.record.clone(), "end", outcome, Value::Map(detail));
+        if let Some(watch) = &mut self.draft.watch {
+            watch.ended.push(self.run.clone());
+        }
         self.over = true;
         enrol::leave(self.draft, &self.run, &self.flow)
     }
@@ -458,23 +462,33 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.cancel(child, why)?;
         }
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
-        let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
-        let (came, unknown) = (std::mem::take(&mut strand.came), std::mem::take(&mut strand.maybe));
-        let (round, n) = (self.run.round, self.run.left + 1);
-        let mut undoable = Undoable { at, round, n, result: Value::Null, items, calls: Vec::new(), unknown, happened: came };
         let timer = strand.deadline.take();
         let waits = std::mem::take(&mut strand.waits);
+        let mut calls = std::mem::take(&mut strand.former);
         timer.into_iter().for_each(|t| self.draft.remove(Key::Timer(t)));
         for wait in waits {
             match wait {
                 Wait::Timer(timer) | Wait::Window(timer) => self.draft.remove(Key::Timer(timer)),
                 Wait::Task(task) => approval::cancel(self.draft, task, why)?,
-                Wait::Call(call) => match outbox::cancel(self.draft, call, why)? {
-                    outbox::Left::Nothing => {}
-                    outbox::Left::Unknown => undoable.unknown = true,
-                    outbox::Left::OnItsWay => undoable.calls.push(call),
-                },
+                Wait::Call(call) => calls.push(call),
                 Wait::Event | Wait::Branches => {}
+            }
+        }
+        self.forgo(id, calls, why)
+    }
+
+    /// Calls of a strand are waited for no more; what they may have done can be undone.
+    pub(super) fn forgo(&mut self, id: u32, calls: Vec<CallId>, why: &str) -> Result<(), Need> {
+        let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
+        let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
+        let (came, unknown) = (std::mem::take(&mut strand.came), std::mem::take(&mut strand.maybe));
+        let (round, n) = (self.run.round, self.run.left + 1);
+        let mut undoable = Undoable { at, round, n, result: Value::Null, items, calls: Vec::new(), unknown, happened: came };
+        for call in calls {
+            match outbox::cancel(self.draft, call, why)? {
+                outbox::Left::Nothing => {}
+                outbox::Left::Unknown => undoable.unknown = true,
+                outbox::Left::OnItsWay => undoable.calls.push(call),
             }
         }
         let undo = self.flow.steps.get(at).is_some_and(|s| !s.undo.is_empty());

@@ -9,11 +9,11 @@ use super::{World, flow, ok, runs, stands};
 
 fn task(w: &World, step: &str) -> Task {
     let keys = w.state.scan(prefix::TASK, None, usize::MAX);
-    let tasks = keys.iter().filter_map(|key| match w.state.get(key).unwrap().map(AsRef::as_ref) {
+    let mut tasks = keys.iter().filter_map(|key| match w.state.get(key).unwrap().map(AsRef::as_ref) {
         Some(Entry::Task(task)) if task.step == step => Some(task.clone()),
         _ => None,
     });
-    tasks.last().unwrap_or_else(|| panic!("nobody was asked at {step}"))
+    tasks.next_back().unwrap_or_else(|| panic!("nobody was asked at {step}"))
 }
 
 fn does(w: &mut World, person: &str, step: &str, act: Act) {

@@ -46,7 +46,7 @@ fn a_record_begins_again_never_or_after_a_while() {
 }
 
 #[test]
-fn a_run_that_stands_still_gives_way_only_to_one_that_may_begin() {
+fn a_run_that_stands_still_is_under_way_until_a_person_says_otherwise() {
     let stuck = |gates: &str| {
         let steps = "    steps: [ { http: { connection: erp, post: /a } } ]\n";
         let mut w = World::new(&format!("flows:\n  f:\n    when: ping\n    record: lead\n{gates}{steps}"));
@@ -57,7 +57,10 @@ fn a_run_that_stands_still_gives_way_only_to_one_that_may_begin() {
         (said, runs(&w).len())
     };
     let parked = "run parked 400 不行";
-    assert_eq!(stuck(""), (vec![parked.into(), "end replaced".into()], 1));
+    // What was decided in it is not thrown away for a record that is told once more.
+    assert_eq!(stuck(""), (vec![parked.into(), "no start: already runs".into()], 1));
+    assert_eq!(stuck("    mode: restart\n"), (vec![parked.into(), "end restarted".into()], 1));
+    assert_eq!(stuck("    mode: queued\n"), (vec![parked.into(), "no start: queued".into()], 1));
     assert_eq!(stuck("    again: never\n"), (vec![parked.into(), "no start: again".into()], 1));
     assert_eq!(stuck("    mode: parallel\n"), (vec![parked.into()], 2));
 }

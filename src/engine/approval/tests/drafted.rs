@@ -235,6 +235,7 @@ fn nobody_the_initiator_and_who_approved_before_each_have_a_policy() {
         from: before.started,
         to: before.started,
         how,
+        void: None,
         by: vec!["郑会计".into()],
         n: 0,
         times: 1,

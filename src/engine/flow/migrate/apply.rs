@@ -36,7 +36,14 @@ pub(in crate::engine) fn apply(draft: &mut Deciding<'_>, ask: &Ask) -> Result<Op
                 draft.put(graph, Entry::Graph(Arc::clone(&new)));
             }
             draft.put(key, Entry::Run(moved.clone()));
-            let detail = told(ask, [("from", run.graph.as_str().into()), ("graph", new.hash.as_str().into())]);
+            let detail = told(
+                ask,
+                [
+                    ("from", run.graph.as_str().into()),
+                    ("graph", new.hash.as_str().into()),
+                    ("definitions", draft.definitions.hash.as_str().into()),
+                ],
+            );
             draft.say_of(&by, run.record, "migrate", Outcome::Done, detail);
             Ok(Some((moved, new)))
         }
