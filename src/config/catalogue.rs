@@ -90,6 +90,7 @@ texts! {
     TOO_DEEP "E014" "nested deeper than {0}" "嵌套超过 {0} 层"
     TOO_MANY_NODES "E015" "more than {0} values in one file" "一个文件中的值超过 {0} 个"
     TOO_MANY_PROBLEMS "E017" "more than {0} problems; the rest of the file was not read" "问题超过 {0} 个，文件的其余部分没有读取"
+    MORE_PROBLEMS "E0AP" "{0} more problems are not shown" "另有 {0} 个问题未列出"
     NOT_A_MAP "E016" "the file must hold keys such as {0}" "文件内容应由 {0} 等键组成"
 
     // Traps.
@@ -311,6 +312,7 @@ texts! {
     TEMPLATE_SYNTAX "E07V" "the template cannot be read: {0}" "模板语法错误：{0}"
     UNKNOWN_FILTER "E07W" "there is no filter `{0}`" "没有过滤器 `{0}`"
     UNKNOWN_TEST "E07X" "there is no test `{0}`" "没有测试 `{0}`"
+    TOO_MANY_PARTS "E0AO" "one value is put together of more than {0} parts" "一个值由超过 {0} 个部分拼成"
     NOT_IN_TEMPLATES "E07Y" "`{0}` is not to be had in templates here" "模板中不支持 `{0}`"
     BARE_VALUE "E0A0" "here stands a value that is neither true nor false" "这里只是一个值，没有真假"
     BARE_VALUE_HELP "" "write each comparison out: `a == 'x' or a == 'y'`" "每个比较都要写完整：`a == 'x' or a == 'y'`"

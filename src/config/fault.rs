@@ -78,6 +78,7 @@ pub(super) fn words(kind: &F, of: &[&str]) -> (Said, Option<Said>) {
         F::TemplateSyntax { reason } => (t::TEMPLATE_SYNTAX.with([reason.as_str().into()]), None),
         F::UnknownFilter { name, nearest } => (t::UNKNOWN_FILTER.with([name.as_str().into()]), near(nearest)),
         F::UnknownTest { name, nearest } => (t::UNKNOWN_TEST.with([name.as_str().into()]), near(nearest)),
+        F::TooManyParts { limit } => (t::TOO_MANY_PARTS.with([n(limit)]), None),
         F::NotInTemplates { found } => (t::NOT_IN_TEMPLATES.with([found.as_str().into()]), None),
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::catalogue::{FILES, FILES_ONE, HELP, LITERAL_SECRET, PROBLEM, PROBLEMS, Text};
+use super::catalogue::{FILES, FILES_ONE, HELP, LITERAL_SECRET, MORE_PROBLEMS, PROBLEM, PROBLEMS, Text};
 use super::text::Text as Source;
 
 /// The language of messages.
@@ -208,6 +208,9 @@ impl Sink {
     }
 }
 
+/// So many problems are told; a reload that fails keeps them in the store.
+const MOST: usize = 1_000;
+
 /// Every problem of a load, by file and position.
 #[derive(Debug)]
 pub struct Report {
@@ -226,6 +229,11 @@ impl Report {
         problems.retain(|p| told.insert((p.at.file, p.at.line, p.at.col, p.code(), p.message(Lang::En))));
         for problem in problems.iter().filter(|p| p.code() == LITERAL_SECRET.code) {
             sources[problem.at.file].hidden.push((problem.at.line, problem.at.col, problem.at.width));
+        }
+        let more = problems.len().saturating_sub(MOST);
+        if let Some(at) = problems.get(MOST).map(|p| p.at) {
+            problems.truncate(MOST);
+            problems.push(Problem::new(at, MORE_PROBLEMS.with([more.to_string().into()])));
         }
         Self { problems, lang, sources }
     }

@@ -22,6 +22,14 @@ fn a_language_by_another_name() {
     }
 }
 
+#[test]
+fn of_very_many_problems_some_are_told() {
+    let keys: String = (0..2_000).map(|n| format!("k{n}: 1\n")).collect();
+    let report = Folder::new(&[("config.yaml", ""), ("rules/a.yaml", &keys)]).load().unwrap_err();
+    assert_eq!(report.problems.len(), 1_001);
+    assert_eq!(report.problems[1_000].message(Lang::En), "1000 more problems are not shown");
+}
+
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());

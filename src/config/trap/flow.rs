@@ -176,7 +176,8 @@ impl Scan<'_> {
     /// A plain value inside brackets that a comma, a bracket, a colon or a `#` ends too early.
     fn flow_cut(&mut self, n: usize, chars: &[char], token: (usize, usize), next: Option<char>, flow: &Flow) -> usize {
         let (from, to) = token;
-        let whole = token_end(chars, from);
+        // Asked for only where something is wrong: it looks at all of the line, which may be long and hold many values.
+        let whole = || token_end(chars, from);
         let open = unbalanced(&chars[from..to]);
         let value = flow.value || flow.brackets.last() == Some(&'[');
         let text = match next {
@@ -195,7 +196,7 @@ impl Scan<'_> {
             }
             Some('[' | '{') if value => &t::CUT_AT_BRACKET,
             Some(':') if flow.value => &t::COLON_IN_PLAIN,
-            Some('#') if whole > to && value => {
+            Some('#') if value && whole() > to => {
                 let hash = skip(chars, to);
                 if !cuts(chars, from, hash, chars.len()) && unbalanced_brackets(&chars[hash..]) >= 0 {
                     return hash;
@@ -206,6 +207,7 @@ impl Scan<'_> {
             }
             _ => return to,
         };
+        let whole = whole();
         self.trap_at(n, chars, (from, whole), if matches!(next, Some(':')) { (to, to + 1) } else { (from, whole) }, text);
         whole
     }

@@ -249,6 +249,11 @@ pub enum FaultKind {
         /// The nearest right one.
         nearest: Option<String>,
     },
+    /// A value put together of more names and texts than this: `a ~ a` under a name, again and again, doubles each time.
+    TooManyParts {
+        /// How many it may be put together of.
+        limit: usize,
+    },
     /// A statement or call that templates here have not: `include`, a method of a value, text repeated by `*`.
     NotInTemplates {
         /// As written, shortened.

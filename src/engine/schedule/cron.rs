@@ -174,17 +174,15 @@ fn values(n: usize, field: &str) -> Result<Vec<u32>, CronFault> {
         let wrong = || CronFault::Part(n, part.to_owned());
         let one = |text: &str| {
             let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             let number = match named {
                 // Months are counted from 1, weekdays from 0.
                 Some(place) => u32::try_from(place).ok().map(|place| place + if n == 3 { 1 } else { 0 }),
-                None if digits => text.parse().ok(),
-                None => None,
+                None => digits(text),
             };
             number.filter(|v| (*from..=*to).contains(v)).ok_or_else(wrong)
         };
         let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (range, step.parse::<u32>().ok().filter(|s| *s > 0 && *s <= *to).ok_or_else(wrong)?),
+            Some((range, step)) => (range, digits(step).filter(|s| *s > 0 && *s <= *to).ok_or_else(wrong)?),
             None => (part, 1),
         };
         let (first, last) = match range.split_once('-') {
@@ -204,6 +202,12 @@ fn values(n: usize, field: &str) -> Result<Vec<u32>, CronFault> {
     all.sort_unstable();
     all.dedup();
     Ok(all)
+}
+
+/// A number without a sign: Rust reads `+5`, too.
+fn digits(text: &str) -> Option<u32> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 fn chrono_of(at: DateTime) -> Option<chrono::NaiveDateTime> {
@@ -325,6 +329,7 @@ mod tests {
             ("0 9 ? * 1", CronFault::Part(2, "?".into())),
             ("0 9 L * *", CronFault::Part(2, "L".into())),
             ("*/0 * * * *", CronFault::Part(0, "*/0".into())),
+            ("*/+5 * * * *", CronFault::Part(0, "*/+5".into())),
             ("9-5 * * * *", CronFault::Part(0, "9-5".into())),
             ("@dayly", CronFault::Alias("@dayly".into())),
         ] {

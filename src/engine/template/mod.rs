@@ -1,9 +1,10 @@
 //! Templates: `新线索 {{ name }}`. Jinja syntax by minijinja; names are those of conditions.
 //!
-//! [`read`] finds the names, filters and tests with their places and gives every name a flat variable, so that `owner.manager`
+//! [`cap`] bounds what is parsed; [`read`] finds the names, filters and tests with their places and gives every name a flat variable, so that `owner.manager`
 //! means the same as in a condition; [`shown`] turns values into what minijinja calculates with and prints them exactly;
 //! [`filter`] is the closed list of filters. What a value holds is never read as a template.
 
+mod cap;
 mod filter;
 mod read;
 mod shown;
@@ -128,6 +129,7 @@ fn title(html: bool) -> &'static str {
 
 impl Body {
     fn new(source: &str, html: bool) -> Result<Self, Vec<Fault>> {
+        cap::check(source).map_err(|fault| vec![fault])?;
         let read = read::read(source)?;
         let mut environment = filter::environment();
         let title = title(html);

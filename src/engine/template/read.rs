@@ -1,7 +1,7 @@
 //! Reads a template once at load: which names it uses and where, and whether its filters, tests and calls exist. Gives every
 //! name a flat variable of its own, so that minijinja never looks into a record itself.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use minijinja::Error;
@@ -13,6 +13,9 @@ use crate::engine::expression::{Fault, FaultKind, Name, nearest};
 
 /// What the variables are called that stand for names; the number is the name's place in the list.
 const VARIABLE: &str = "ifthen_name_";
+
+/// Of how many names and texts one value may be put together: what is joined under a name and joined again doubles each time.
+const MAX_PARTS: usize = 1_000;
 
 /// What was found.
 pub(super) struct Read {
@@ -43,7 +46,9 @@ pub(super) fn named(message: &str, names: &[Name]) -> String {
 /// Finds all names and faults of a template.
 pub(super) fn read(source: &str) -> Result<Read, Vec<Fault>> {
     let tree = parse(source, "template", filter::syntax()).map_err(|e| vec![syntax(source, &e)])?;
-    let mut reader = Reader { source, names: Vec::new(), edits: Vec::new(), faults: Vec::new(), locals: vec![HashSet::new()] };
+    let starts = source.char_indices().map(|(at, _)| at).collect();
+    let mut reader =
+        Reader { source, starts, names: Vec::new(), edits: Vec::new(), faults: Vec::new(), locals: vec![HashMap::new()] };
     reader.statement(&tree);
     if !reader.faults.is_empty() {
         return Err(reader.faults);
@@ -83,11 +88,14 @@ fn bytes(span: Span) -> Range<usize> {
 
 struct Reader<'a> {
     source: &'a str,
+    /// The byte at which each character begins.
+    starts: Vec<usize>,
     names: Vec<Name>,
     /// Bytes of the source and what stands there instead.
     edits: Vec<(Range<usize>, String)>,
     faults: Vec<Fault>,
-    locals: Vec<HashSet<String>>,
+    /// The template's own names, and of how many parts what they stand for is put together.
+    locals: Vec<HashMap<String, usize>>,
 }
 
 /// A dotted name: where it begins and its parts.
@@ -98,8 +106,13 @@ struct Chain {
 
 impl Reader<'_> {
     fn fault(&mut self, at: Range<usize>, kind: FaultKind) {
-        let at = characters(self.source, at);
+        let at = self.characters(at);
         self.faults.push(Fault { at, kind });
+    }
+
+    fn characters(&self, bytes: Range<usize>) -> Range<usize> {
+        let count = |end: usize| self.starts.partition_point(|at| *at < end);
+        count(bytes.start)..count(bytes.end.max(bytes.start))
     }
 
     fn refuse(&mut self, span: Span) {
@@ -109,19 +122,56 @@ impl Reader<'_> {
     }
 
     fn is_local(&self, name: &str) -> bool {
-        self.locals.iter().any(|l| l.contains(name))
+        self.locals.iter().any(|l| l.contains_key(name))
     }
 
-    fn declare(&mut self, target: &Expr<'_>) {
+    /// Gives names to a value, or to parts of it.
+    fn declare(&mut self, target: &Expr<'_>, parts: usize) {
         match target {
             Expr::Var(v) => {
                 if let Some(locals) = self.locals.last_mut() {
-                    locals.insert(v.id.to_owned());
+                    locals.insert(v.id.to_owned(), parts);
                 }
             }
-            Expr::List(l) => l.items.iter().for_each(|i| self.declare(i)),
-            Expr::Tuple(t) => t.items.iter().for_each(|i| self.declare(i)),
+            Expr::List(l) => l.items.iter().for_each(|i| self.declare(i, parts)),
+            Expr::Tuple(t) => t.items.iter().for_each(|i| self.declare(i, parts)),
             other => self.refuse(other.span()),
+        }
+    }
+
+    /// A whole expression; of how many parts its value is put together.
+    fn value(&mut self, expr: &Expr<'_>) -> usize {
+        self.expr(expr);
+        let parts = self.parts(expr).max(1);
+        if parts > MAX_PARTS {
+            self.fault(bytes(expr.span()), FaultKind::TooManyParts { limit: MAX_PARTS });
+            return 1; // told once
+        }
+        parts
+    }
+
+    /// What is written out is as long as it is and counts for nothing.
+    fn parts(&self, expr: &Expr<'_>) -> usize {
+        let all = |of: &[Expr<'_>]| of.iter().fold(0_usize, |sum, e| sum.saturating_add(self.parts(e)));
+        match expr {
+            Expr::Const(_) => 0,
+            Expr::Var(v) => self.locals.iter().rev().find_map(|l| l.get(v.id)).copied().unwrap_or(1),
+            Expr::BinOp(b) => self.parts(&b.left).saturating_add(self.parts(&b.right)),
+            Expr::IfExpr(i) => self.parts(&i.true_expr).max(i.false_expr.as_ref().map_or(1, |e| self.parts(e))),
+            Expr::Filter(f) => {
+                let arguments = f.args.iter().map(|a| match a {
+                    CallArg::Pos(e) | CallArg::Kwarg(_, e) | CallArg::PosSplat(e) | CallArg::KwargSplat(e) => self.parts(e),
+                });
+                arguments.fold(f.expr.as_ref().map_or(1, |e| self.parts(e)), usize::saturating_add)
+            }
+            Expr::List(l) => all(&l.items),
+            Expr::Tuple(t) => all(&t.items),
+            Expr::Map(m) => all(&m.keys).saturating_add(all(&m.values)),
+            Expr::UnaryOp(u) => self.parts(&u.expr),
+            Expr::GetAttr(g) => self.parts(&g.expr),
+            Expr::GetItem(g) => self.parts(&g.expr),
+            Expr::Slice(s) => self.parts(&s.expr),
+            Expr::Compare(_) | Expr::Test(_) | Expr::Call(_) => 1,
         }
     }
 
@@ -132,17 +182,17 @@ impl Reader<'_> {
     fn statement(&mut self, statement: &Stmt<'_>) {
         match statement {
             Stmt::Template(t) => self.block(&t.children),
-            Stmt::EmitExpr(e) => self.expr(&e.expr),
+            Stmt::EmitExpr(e) => drop(self.value(&e.expr)),
             Stmt::EmitRaw(_) => {}
             Stmt::IfCond(i) => {
-                self.expr(&i.expr);
+                self.value(&i.expr);
                 self.block(&i.true_body);
                 self.block(&i.false_body);
             }
             Stmt::ForLoop(l) => {
-                self.expr(&l.iter);
-                self.locals.push(HashSet::from(["loop".to_owned()]));
-                self.declare(&l.target);
+                let parts = self.value(&l.iter);
+                self.locals.push(HashMap::from([("loop".to_owned(), 1)]));
+                self.declare(&l.target, parts);
                 self.optional(l.filter_expr.as_ref());
                 self.block(&l.body);
                 self.locals.pop();
@@ -152,17 +202,17 @@ impl Reader<'_> {
                 }
             }
             Stmt::WithBlock(w) => {
-                self.locals.push(HashSet::new());
+                self.locals.push(HashMap::new());
                 for (target, value) in &w.assignments {
-                    self.expr(value);
-                    self.declare(target);
+                    let parts = self.value(value);
+                    self.declare(target, parts);
                 }
                 self.block(&w.body);
                 self.locals.pop();
             }
             Stmt::Set(s) => {
-                self.expr(&s.expr);
-                self.declare(&s.target);
+                let parts = self.value(&s.expr);
+                self.declare(&s.target, parts);
             }
             // Captured text is not counted against the cap, and escaping is not the text's to switch off.
             Stmt::SetBlock(s) => self.refuse(s.span()),
@@ -253,29 +303,37 @@ impl Reader<'_> {
     }
 
     fn binary(&mut self, binary: &ast::Spanned<ast::BinOp<'_>>) {
-        let repeats = |e: &Expr<'_>| matches!(e, Expr::List(_)) || matches!(e, Expr::Const(c) if c.value.as_str().is_some());
-        let times = matches!(binary.op, BinOpKind::Mul);
-        if times && (repeats(&binary.left) || repeats(&binary.right)) {
-            // `'x' * 900000000`, `[1] * 900000000`: what is repeated is counted neither as steps nor as memory.
-            self.refuse(binary.span());
-        }
-        let through = match binary.op {
-            BinOpKind::Concat => Some("string"), // `~` would print a decimal as a float
-            BinOpKind::Mul => Some("number"),    // what a name holds is known only later
-            _ => None,
-        };
         for side in [&binary.left, &binary.right] {
-            if through.is_some() && self.name(side, through) {
-                continue;
+            match binary.op {
+                BinOpKind::Mul => self.factor(side, binary.span()),
+                // `~` would print a decimal as a float
+                BinOpKind::Concat if self.name(side, Some("string")) => {}
+                _ => self.expr(side),
             }
-            if times && let Expr::Var(_) = side {
-                let at = bytes(side.span());
-                if let Some(local) = self.source.get(at.clone()) {
-                    self.edits.push((at, format!("({local}|number)")));
-                }
-                continue;
+        }
+    }
+
+    /// What stands beside `*`: nothing but numbers, since texts and lists that are repeated are counted neither as steps nor as
+    /// memory: `'x' * 900000000`. What a name holds is known only later.
+    fn factor(&mut self, side: &Expr<'_>, product: Span) {
+        let Range { start, end } = bytes(side.span());
+        match side {
+            side if self.name(side, Some("number")) => {}
+            Expr::Const(c) if c.value.as_str().is_none() => {}
+            Expr::Const(_) | Expr::List(_) | Expr::Tuple(_) | Expr::Map(_) => {
+                self.expr(side);
+                self.refuse(product);
             }
-            self.expr(side);
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Slice(_) | Expr::Filter(_) | Expr::Call(_) => {
+                self.expr(side);
+                self.edits.push((end..end, "|number".to_owned()));
+            }
+            // A filter would bind to the last part only.
+            Expr::BinOp(_) | Expr::UnaryOp(_) | Expr::IfExpr(_) | Expr::Compare(_) | Expr::Test(_) => {
+                self.edits.push((start..start, "(".to_owned()));
+                self.expr(side);
+                self.edits.push((end..end, ")|number".to_owned()));
+            }
         }
     }
 
@@ -289,7 +347,7 @@ impl Reader<'_> {
         }
         let variable = format!("{VARIABLE}{}", self.names.len());
         let text = through.map_or_else(|| variable.clone(), |filter| format!("({variable}|{filter})"));
-        self.names.push(Name { path: chain.path, at: characters(self.source, at.clone()) });
+        self.names.push(Name { path: chain.path, at: self.characters(at.clone()) });
         self.edits.push((at, text));
         true
     }

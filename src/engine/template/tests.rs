@@ -96,7 +96,81 @@ fn nothing_is_repeated_without_bound() {
     check("{{ owner * count }}", "? template: `*` calculates with numbers, not with a string");
     check("{% for i in [1, 2] %}{{ i * count }} {% endfor %}", "3 6 ");
     check("{% set l = [1] %}{{ l * 100000000 }}", "? template: `*` calculates with numbers, not with a sequence");
-    assert!(outcome("{{ [1] * 100000000 }}", false).contains("NotInTemplates"));
+    for literal in ["[1] * 100000000", "(1, 2) * 40000000", "{} * 3", "3 * 'x'"] {
+        assert!(outcome(&format!("{{{{ {literal} }}}}"), false).contains("NotInTemplates"), "{literal}");
+    }
+    let no_list = "? template: `*` calculates with numbers, not with a sequence";
+    let no_text = "? template: `*` calculates with numbers, not with a string";
+    check("{{ (items | list) * 100000000 }}", no_list);
+    check("{{ (owner ~ '') * 100000000 }}", no_text);
+    check("{{ 100000000 * (owner if vip else 1) }}", no_text);
+    check("{{ (nothing or owner) * 100000000 }}", no_text);
+    check("{% for i in items %}{{ i.name * 100000000 }}{% endfor %}", no_text);
+    for lazy in ["{{ items[0:1] * 100000000 }}", "{{ (items + items) * 100000000 }}"] {
+        assert!(outcome(lazy, false).starts_with("? template: `*` calculates with numbers, not with"), "{lazy}");
+    }
+    // Numbers are calculated with as ever.
+    check("{% for i in items %}{{ i['unit-price'] * 2 }} {% endfor %}", "25 3999.8 ");
+    check("{{ (count + 1) * 2 }} {{ -count * 2 }} {{ count * -(1 + count) }} {{ count * 2 * count }}", "8 -6 -12 18");
+    check("{{ (nothing or 2) * 3 }} {{ nothing | default(4) * 2 }} {{ (items | length) * count }}", "6 8 6");
+    check("{{ (2 if vip else 3) * count }} {{ items | length * 2 }}", "6 4");
+}
+
+#[test]
+fn nothing_doubles_without_bound() {
+    let doubled = |sign: &str, times: usize| {
+        let sets = format!("{{% set a = a {sign} a %}}").repeat(times);
+        outcome(&format!("{{% set a = owner %}}{sets}{{{{ a }}}}"), false)
+    };
+    assert_eq!(doubled("~", 2), "张三".repeat(4));
+    let refused = "`a ~ a`@201 TooManyParts { limit: 1000 }";
+    assert_eq!(doubled("~", 10), refused);
+    assert!(doubled("~", 40).starts_with(refused));
+    assert!(doubled("+", 40).contains("TooManyParts"));
+    let listed = "{% set a = [1] %}".to_owned() + &"{% set a = [a, a] %}".repeat(40) + "{{ a | tojson }}";
+    assert!(outcome(&listed, false).contains("TooManyParts"));
+    let with = (0..40)
+        .rev()
+        .fold("{{ a40 }}".to_owned(), |inner, n| format!("{{% with a{} = a{n} ~ a{n} %}}{inner}{{% endwith %}}", n + 1));
+    assert!(outcome(&format!("{{% set a0 = owner %}}{with}"), false).contains("TooManyParts"));
+    let through = "{% set a = owner %}".to_owned() + &"{% set a = [a, a] | join %}".repeat(40) + "{{ a }}";
+    assert!(outcome(&through, false).contains("TooManyParts"));
+}
+
+#[test]
+fn what_would_overflow_the_stack_is_not_parsed() {
+    let kinds = |source: String| match Template::parse(&source) {
+        Ok(_) => "ok".to_owned(),
+        Err(faults) => format!("{:?}", faults[0].kind),
+    };
+    let operators = "TooManyOperators { limit: 256 }";
+    for (before, again, after) in [
+        ("{{ ", "not ", "vip }}"),
+        ("{{ ", "-", "count }}"),
+        ("{{ count", " + 1", " }}"),
+        ("{{ owner", " ~ 'x'", " }}"),
+        ("{{ owner", "|upper", " }}"),
+        ("{{ owner", ".a", " }}"),
+        ("{{ owner", "[0]", " }}"),
+        ("{{ now", "()", " }}"),
+        ("{{ vip", " and vip", " }}"),
+        ("{{ 1", " if vip else 1", " }}"),
+        ("{{ count", " < 2", " }}"),
+        ("{% if vip", " is true", " %}{% endif %}"),
+    ] {
+        assert_eq!(kinds(format!("{before}{}{after}", again.repeat(12_000))), operators, "{again}");
+    }
+    assert_eq!(kinds(format!("{{{{ count{} }}}}", " + 1".repeat(256))), "ok");
+    let branches = |times: usize| format!("{{% if vip %}}{}{{% endif %}}", "{% elif vip %}x".repeat(times));
+    assert_eq!(kinds(branches(99)), "ok");
+    assert_eq!(kinds(branches(100)), "TooDeep { limit: 100 }");
+    assert_eq!(kinds(branches(15_000)), "TooDeep { limit: 100 }");
+    assert_eq!(kinds("{% if vip %}".repeat(10_000)), "TooDeep { limit: 100 }");
+    // One after the other they are no deeper.
+    assert_eq!(kinds("{% if vip %}{{ -count + 1 }}{% elif vip %}{% endif %}".repeat(2_000)), "ok");
+    // A long list is not deep, nor are many lines.
+    assert_eq!(kinds(format!("{{{{ [{}] | length }}}}", "[1, {'a': 2}], ".repeat(900))), "ok");
+    assert!(kinds("\n".repeat(70_000) + "{{ count | | }}").starts_with("TemplateSyntax"));
 }
 
 #[test]

@@ -1,13 +1,29 @@
-//! Numbers that look random and are the same for the same seed.
+//! Numbers that look random and are the same for the same seed; or that somebody chooses, byte by byte.
 
-/// splitmix64.
+/// Choices that were made beforehand, then splitmix64.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct Dice {
+    chosen: std::vec::IntoIter<u8>,
+    state: u64,
+}
 
 impl Dice {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    #[allow(dead_code, reason = "bytes choose in the fuzz target")]
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self { chosen: Vec::new().into_iter(), state: seed }
+    }
+
+    #[allow(dead_code, reason = "seeds choose in the random test")]
+    pub(super) fn of(chosen: &[u8]) -> Self {
+        Self { chosen: Vec::from(chosen).into_iter(), state: 0 }
+    }
+
+    fn next(&mut self) -> u64 {
+        if let Some(byte) = self.chosen.next() {
+            return byte.into();
+        }
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^ (x >> 31)
     }
