@@ -34,6 +34,7 @@ pub mod mail;
 pub mod merge;
 mod merging;
 pub mod outbox;
+pub mod planted;
 pub mod quarantine;
 mod quiet;
 pub mod record;
