@@ -1,4 +1,5 @@
-//! `ifthen schema`: the JSON Schema by which editors complete and check the YAML; and whether a file of it is up to date.
+//! `ifthen schema`: what the YAML may hold, as the JSON Schema by which editors complete and check it, or as a page to read; and whether
+//! a file of it is up to date.
 
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     /// Of what: `definitions` for rules/ and flows/, `config` for config.yaml
     #[arg(value_enum, default_value_t = Of::Definitions)]
     of: Of,
+    /// As a page in both languages, to read
+    #[arg(long)]
+    markdown: bool,
     /// Instead of printing, compare with this file; exit code 1 when it is stale
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
@@ -27,11 +31,13 @@ enum Of {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
-    let (name, schema) = match args.of {
-        Of::Definitions => ("definitions", config::schema()),
-        Of::Config => ("config", config::schema_config()),
+    let json = |schema: serde_json::Value| serde_json::to_string_pretty(&schema).map(|text| text + "\n");
+    let (name, text) = match (args.of, args.markdown) {
+        (Of::Definitions, false) => ("definitions", json(config::schema())?),
+        (Of::Config, false) => ("config", json(config::schema_config())?),
+        (Of::Definitions, true) => ("definitions --markdown", config::reference()),
+        (Of::Config, true) => ("config --markdown", config::reference_config()),
     };
-    let text = serde_json::to_string_pretty(&schema)? + "\n";
     let Some(file) = &args.check else {
         out.text(&text)?;
         return Ok(Exit::Done);

@@ -20,6 +20,7 @@ mod mend;
 mod names;
 mod nested;
 mod problem;
+mod reference;
 mod scalar;
 pub mod scenario;
 mod schema;
@@ -39,6 +40,7 @@ use sha2::{Digest, Sha256};
 
 pub use digest::{Summary, diff};
 pub use problem::{Lang, Problem, Report};
+pub use reference::{reference, reference_config};
 pub use schema::{schema, schema_config};
 pub use snapshot::{Lost, Rebuilt, Snapshot};
 

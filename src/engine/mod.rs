@@ -33,6 +33,7 @@ pub mod lookup;
 pub mod mail;
 pub mod merge;
 mod merging;
+mod narrow;
 pub mod outbox;
 pub mod planted;
 pub mod quarantine;

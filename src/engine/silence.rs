@@ -80,6 +80,12 @@ pub fn all(entry: Option<&Entry>) -> &[Silence] {
     if let Some(Entry::Silences(all)) = entry { all } else { &[] }
 }
 
+/// Whether anything is silent.
+pub(super) fn any(draft: &Deciding<'_>) -> Result<bool, Need> {
+    let entry = draft.get(&Key::Silences)?;
+    Ok(all(entry.as_deref()).iter().any(|s| draft.now < s.ask.until))
+}
+
 /// The silence that keeps a rule or flow from what it would do; the one that ends last.
 pub(super) fn over(draft: &Deciding<'_>, id: &str, tags: &[String], record: Option<&RecordRef>) -> Result<Option<Silence>, Need> {
     let entry = draft.get(&Key::Silences)?;

@@ -1,5 +1,6 @@
 //! Triggers, and the index that finds the rules and flows of an event.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Flow, Rule};
 use super::event::{Body, Event};
+use super::narrow::Narrow;
 use super::value::Value;
 use super::window::AGED;
 
@@ -116,10 +118,11 @@ pub fn glob(pattern: &str, name: &str) -> bool {
     rest.ends_with(tail)
 }
 
-/// Finds candidates by event name: exact names by hash, globs one by one.
+/// Finds candidates by event name: exact names by hash, globs one by one; of rules, also by what their conditions demand.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     rules: Names<usize>,
+    narrow: HashMap<String, Narrow>,
     flows: Names<String>,
 }
 
@@ -148,10 +151,15 @@ impl<T: Clone + Ord> Names<T> {
 
     fn find(&self, name: &str) -> Vec<T> {
         let mut found = self.exact.get(name).cloned().unwrap_or_default();
-        found.extend(self.globs.iter().filter(|(p, _)| glob(p, name)).map(|(_, t)| t.clone()));
+        found.extend(self.matching(name));
         found.sort();
         found.dedup();
         found
+    }
+
+    /// Those under a pattern that the name matches.
+    fn matching(&self, name: &str) -> Vec<T> {
+        self.globs.iter().filter(|(p, _)| glob(p, name)).map(|(_, t)| t.clone()).collect()
     }
 }
 
@@ -162,6 +170,7 @@ impl Index {
         for (position, rule) in rules.iter().enumerate().filter(|(_, r)| r.enabled) {
             index.rules.add(&rule.when, position);
         }
+        index.narrow = index.rules.exact.iter().map(|(name, at)| (name.clone(), Narrow::new(rules, at))).collect();
         for (id, flow) in flows.iter().filter(|(_, f)| f.enabled) {
             index.flows.add(&flow.when, id.clone());
         }
@@ -171,6 +180,18 @@ impl Index {
     /// Positions of the rules that an event of this name may wake, in their order.
     pub fn rules(&self, name: &str) -> Vec<usize> {
         self.rules.find(name)
+    }
+
+    /// Those of them that can hold where names have these values. The others would come to nothing that anybody sees, unless something is silent.
+    pub(super) fn rules_for<'v>(&self, name: &str, value: impl Fn(&[String]) -> Option<Cow<'v, Value>>) -> Vec<usize> {
+        let mut found = self.narrow.get(name).map(|narrow| narrow.find(value)).unwrap_or_default();
+        let globs = self.rules.matching(name);
+        if !globs.is_empty() {
+            found.extend(globs);
+            found.sort_unstable();
+            found.dedup();
+        }
+        found
     }
 
     /// Ids of the flows that an event of this name may start.

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod compile;
+mod demand;
 mod explain;
 mod fault;
 mod grammar;
@@ -22,6 +23,7 @@ mod working;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use demand::Demand;
 pub use explain::{Clause, Held, Joint};
 pub use fault::{Fault, FaultKind, Wanted};
 pub use kinds::Kind;
@@ -192,6 +194,13 @@ impl Expr {
     /// Its value, which must be true or false; a field that is missing counts as false.
     pub fn test(&self, scope: &dyn Scope) -> Result<bool, Stop> {
         self.0.root.test(scope)
+    }
+
+    /// What must be so, or it is false; `given` are names that stand for something else than a field.
+    pub fn demands(&self, given: &dyn Fn(&str) -> bool) -> Vec<Demand<'_>> {
+        let mut found = Vec::new();
+        demand::collect(&self.0.root, given, &mut found);
+        found
     }
 
     /// As written.

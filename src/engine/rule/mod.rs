@@ -18,7 +18,8 @@ use super::expression::Expr;
 use super::gate::Imports;
 use super::log::Outcome;
 use super::record::Record;
-use super::scope::Stop;
+use super::scope::{Scope as _, Stop};
+use super::silence;
 use super::state::Need;
 use super::trigger::Trigger;
 use super::value::{Map, Value};
@@ -32,10 +33,14 @@ pub(super) type Seen = Option<(RecordRef, Arc<Record>)>;
 pub(super) fn wake(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     gate::rearm(draft, arrived)?;
-    let candidates = definitions.index.rules(&draft.event.name);
-    if candidates.is_empty() {
-        return Ok(());
-    }
+    let name = &draft.event.name;
+    // Whoever asks why, and what is silent, sees all of them.
+    let candidates = if draft.watch.is_some() || silence::any(draft)? {
+        definitions.index.rules(name)
+    } else {
+        let view = View::on_arrival(draft, arrived);
+        definitions.index.rules_for(name, |path| view.name(path).ok())
+    };
     let mut stopped_by: Option<&str> = None;
     for rule in candidates.into_iter().map(|at| &definitions.rules[at]) {
         if !wakes(&rule.when, draft.event) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::kept::{Head, Item, MAX_ITEMS, Reach, Written};
+use super::kept::{Head, Item, MAX_ITEMS, Written};
 use super::{AGED, Function, MAX_TEXT, Window, fill};
 use crate::engine::decide::{Arrived, By, Deciding};
 use crate::engine::definition::Definitions;
@@ -25,7 +25,10 @@ pub(in crate::engine) fn feed(draft: &mut Deciding<'_>, arrived: &Arrived<'_>) -
     for window in definitions.windows.fed_by(&draft.event.name) {
         let taken = taken(draft, window, arrived, draft.about.as_ref());
         let kept = taken.and_then(|taken| match taken {
-            Some((subject, value)) => keep(draft, window, subject, Item { at: draft.event.at, value }, true),
+            Some((subject, value)) => {
+                let item = Item { at: draft.event.at, seq: draft.event.seq, value };
+                keep(draft, window, subject, item, true)
+            }
             None => Ok(()),
         });
         match kept {
@@ -96,7 +99,7 @@ pub(super) fn keep(draft: &mut Deciding<'_>, window: &Window, subject: String, i
         return Err(Stop::Unevaluable(fault));
     }
     let definitions: &Definitions = draft.definitions;
-    let reach = Reach { within: &window.within, zone: &definitions.zone.0 };
+    let reach = window.reach(definitions);
     let (at, end) = (draft.event.at, reach.end(item.at));
     let mut written = head.put(item, &|n| read(draft, window, &subject, n))?;
     if window.awaited && (live || end > draft.now) && head.timer.is_none_or(|t| due_ms(end) < t.due) {
@@ -177,8 +180,8 @@ pub(in crate::engine) fn value(
 ) -> Result<Value, Stop> {
     let subject = whom(draft, arrived, window)?;
     let key = Key::Window { window: window.id.clone(), subject: subject.clone() };
-    let head = of_this_life(draft, window, &key)?.unwrap_or_default();
-    let reach = Reach { within: &window.within, zone: &draft.definitions.zone.0 };
+    let head = of_this_life(draft, window, &key)?.unwrap_or_default().knowing_from(fill::known_from(draft, &window.id)?);
+    let reach = window.reach(draft.definitions);
     head.value(by, draft.event.at, &reach, &|n| read(draft, window, &subject, n))
 }
 
@@ -232,7 +235,7 @@ pub(in crate::engine) fn due(draft: &mut Deciding<'_>, id: &str, subject: &str, 
     head.timer = None;
     let told = head.told.map_or(draft.event.at, |told| told.max(draft.event.at));
     head.told = Some(told);
-    let reach = Reach { within: &window.within, zone: &definitions.zone.0 };
+    let reach = window.reach(definitions);
     match head.next_end(told, &reach, &|n| read(draft, window, subject, n)) {
         Ok(Some(end)) => wait(draft, window, subject, &mut head, end),
         Ok(None) | Err(Stop::Unevaluable(_)) => {}

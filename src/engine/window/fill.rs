@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::feed::{keep, taken};
-use super::kept::Item;
+use super::kept::reach::Reach;
+use super::kept::{Item, LATENESS};
 use super::{Window, Windows};
 use crate::engine::decide::{Arrived, By, Deciding};
 use crate::engine::definition::Definitions;
@@ -24,7 +25,8 @@ use crate::engine::sweep::{Over, Slice, Sweep, What};
 use crate::engine::trigger::glob;
 use crate::engine::value::Value;
 
-/// History is read from so long before what can count: clocks may have been set.
+/// History is read from so long before what can count: clocks may have been set, and events be numbered otherwise than they were
+/// received.
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
 /// Where history begins that is not older than what can count is looked for down to so many events.
 const NEAR: u64 = 200;
@@ -50,6 +52,9 @@ pub struct Life {
     /// What happened before is not in it; nothing: it is complete.
     #[serde(default)]
     pub complete_since: Option<Timestamp>,
+    /// As of times before this it tells nothing: what counted then had aged out when it was filled. Nothing: it began with nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_from: Option<Timestamp>,
 }
 
 /// Past events on their way into the windows that began with one event.
@@ -64,7 +69,7 @@ pub struct Fill {
     /// Where the first event that can count is still looked for: after the one number, not after the other.
     #[serde(default)]
     pub search: Option<(u64, u64)>,
-    /// When the first event that was put in was received.
+    /// What was received before was not put in.
     #[serde(default)]
     pub first: Option<Timestamp>,
 }
@@ -77,13 +82,18 @@ impl Book {
             self.lives.remove(id);
         }
         let mut new = Vec::new();
+        // A window knows what counted up to a day before, for what comes late; one that is new is filled so far back, too.
+        let known_from = event.received.saturating_sub(LATENESS).unwrap_or(Timestamp::MIN);
         for window in windows.all() {
-            if self.lives.contains_key(&window.id) {
+            if let Some(life) = self.lives.get_mut(&window.id) {
+                // One that was filled before this was kept.
+                life.known_from = life.known_from.or((life.begun > 1).then_some(known_from));
                 continue;
             }
             // Nothing can have happened before the first event.
-            let complete_since = (event.seq > 1).then_some(event.received);
-            self.lives.insert(window.id.clone(), Life { begun: event.seq, complete_since });
+            let late = event.seq > 1;
+            let (complete_since, known_from) = (late.then_some(event.received), late.then_some(known_from));
+            self.lives.insert(window.id.clone(), Life { begun: event.seq, complete_since, known_from });
             new.push(window.as_ref());
         }
         (new, gone)
@@ -112,8 +122,9 @@ fn book(draft: &Deciding<'_>) -> Result<Book, Need> {
 pub(in crate::engine) fn defined(draft: &mut Deciding<'_>) -> Result<(), Need> {
     let definitions: &Definitions = draft.definitions;
     let mut book = book(draft)?;
+    let before = book.clone();
     let (new, gone) = book.define(&definitions.windows, draft.event);
-    if new.is_empty() && gone.is_empty() {
+    if book == before {
         return Ok(());
     }
     draft.put(Key::Windows, Entry::Windows(book));
@@ -125,8 +136,8 @@ pub(in crate::engine) fn defined(draft: &mut Deciding<'_>) -> Result<(), Need> {
             draft.put(Key::Sweep(format!("ifthen.forget.{}{window}", kind.trim_end_matches('/'))), Entry::Sweep(sweep));
         }
     }
-    let zone = &definitions.zone.0;
-    let Some(from) = new.iter().map(|w| w.within.before(at, zone, None).unwrap_or(Timestamp::MIN)).min() else { return Ok(()) };
+    let asked = at.saturating_sub(LATENESS).unwrap_or(Timestamp::MIN);
+    let Some(from) = new.iter().map(|w| w.reach(definitions).ended(asked)).min() else { return Ok(()) };
     if begun > 1 {
         let from = from.saturating_sub(MARGIN).unwrap_or(Timestamp::MIN);
         let fill = Fill { begun, from, search: Some((0, begun)), first: None };
@@ -135,6 +146,17 @@ pub(in crate::engine) fn defined(draft: &mut Deciding<'_>) -> Result<(), Need> {
         draft.put(Key::Sweep(sweep_of(begun)), Entry::Sweep(sweep));
     }
     Ok(())
+}
+
+impl Life {
+    /// It was filled with all that was received since then. Since when it is complete, if something is missing.
+    fn filled(&mut self, first: Timestamp, reach: &Reach<'_>) -> Option<Timestamp> {
+        let missing = reach.latest(first.saturating_add(MARGIN).unwrap_or(Timestamp::MAX));
+        // What has aged out before nobody can ask for.
+        self.complete_since = self.known_from.is_some_and(|known| missing > known).then_some(first);
+        self.known_from = self.known_from.min(Some(missing));
+        self.complete_since
+    }
 }
 
 impl Fill {
@@ -183,10 +205,14 @@ pub(in crate::engine) fn fill_slice(
         draft.put(key, Entry::Sweep(sweep));
         return Ok(());
     }
-    if let (None, Some(first)) = (fill.first, slice.events.first()) {
-        // Behind one that is too old to count nothing is missing.
-        let whole = first.seq == 1 || matches!(sweep.over, Over::Events { after, .. } if after > 0);
-        fill.first = Some(if whole { Timestamp::MIN } else { first.received });
+    if fill.first.is_none() {
+        fill.first = Some(match slice.events.first() {
+            // There is one that is too old to count.
+            _ if matches!(sweep.over, Over::Events { after, .. } if after > 0) => fill.from,
+            Some(first) if first.seq == 1 => Timestamp::MIN,
+            // Before it is what retention has taken away.
+            first => first.map_or(sweep.at, |first| first.received).max(fill.from),
+        });
     }
     let mut book = book(draft)?;
     let definitions: &Definitions = draft.definitions;
@@ -205,12 +231,11 @@ pub(in crate::engine) fn fill_slice(
         return Ok(());
     }
     draft.remove(key);
-    // What retention has taken away is missed only where it could count.
-    let complete_since = fill.first.filter(|first| *first > fill.from);
-    for id in &begun {
-        if let Some(life) = book.lives.get_mut(id) {
-            life.complete_since = complete_since;
-        }
+    let first = fill.first.unwrap_or(sweep.at);
+    let mut complete_since = None;
+    for (id, life) in book.lives.iter_mut().filter(|(_, life)| life.begun == fill.begun) {
+        let Some(window) = definitions.windows.find(id) else { continue };
+        complete_since = complete_since.max(life.filled(first, &window.reach(definitions)));
     }
     draft.put(Key::Windows, Entry::Windows(book));
     let mut detail = vec![("windows", Value::from(begun.len() as u64)), ("events", sweep.counts.seen.into())];
@@ -246,18 +271,24 @@ pub(in crate::engine) fn forget_slice(
 
 /// The number of a window's life; 0 where nobody keeps a book: in tests, which begin with nothing.
 pub(super) fn life(draft: &Deciding<'_>, id: &str) -> Result<u64, Need> {
+    Ok(of(draft, id)?.map_or(0, |life| life.begun))
+}
+
+fn of(draft: &Deciding<'_>, id: &str) -> Result<Option<Life>, Need> {
     Ok(match draft.get(&Key::Windows)?.as_deref() {
-        Some(Entry::Windows(book)) => book.lives.get(id).map_or(0, |life| life.begun),
-        _ => 0,
+        Some(Entry::Windows(book)) => book.lives.get(id).cloned(),
+        _ => None,
     })
 }
 
 /// Since when a window is complete, if it is not complete altogether.
 pub(in crate::engine) fn complete_since(draft: &Deciding<'_>, id: &str) -> Result<Option<Timestamp>, Need> {
-    Ok(match draft.get(&Key::Windows)?.as_deref() {
-        Some(Entry::Windows(book)) => book.lives.get(id).and_then(|life| life.complete_since),
-        _ => None,
-    })
+    Ok(of(draft, id)?.and_then(|life| life.complete_since))
+}
+
+/// As of which times on a window tells something, if not of all.
+pub(super) fn known_from(draft: &Deciding<'_>, id: &str) -> Result<Option<Timestamp>, Need> {
+    Ok(of(draft, id)?.and_then(|life| life.known_from))
 }
 
 /// Puts past events into one window; those that came when it was fed already, or that were rolled back, are passed over. In any
@@ -274,7 +305,10 @@ pub(super) fn fill_window(draft: &mut Deciding<'_>, window: &Window, events: &[A
         let at = about.as_ref().map(|(at, _)| at.clone());
         let Some(arrived) = past(event, about) else { continue };
         let put = taken(draft, window, &arrived, at.as_ref()).and_then(|taken| match taken {
-            Some((subject, value)) => keep(draft, window, subject, Item { at: event.at, value }, false).map(|()| 1),
+            Some((subject, value)) => {
+                let item = Item { at: event.at, seq: event.seq, value };
+                keep(draft, window, subject, item, false).map(|()| 1)
+            }
             None => Ok(0),
         });
         match put {

@@ -4,19 +4,19 @@
 //! Never guesses: what was dropped is remembered by the time until which it would still have counted, and no value is told as
 //! of a time before that.
 
+pub mod reach;
 pub(super) mod united;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use self::reach::Reach;
 use super::Function;
 use crate::engine::scope::Stop;
-use crate::engine::span::Span;
 use crate::engine::state::{Need, TimerId};
 use crate::engine::value::Value;
 
@@ -31,31 +31,46 @@ const SPLIT: usize = 192;
 /// Chunks dropped in one go: after a long silence the rest goes with the next events.
 const DROPS: usize = 8;
 /// For so long what has aged out is kept on: an event that comes late is decided as of its own time.
-const LATENESS: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const LATENESS: SignedDuration = SignedDuration::from_hours(24);
 
 /// One thing that counts: when it happened, and its value; nothing where only the number counts.
 ///
-/// Stored format: a pair.
+/// Stored format: a list of the time, the value and the number; in former ones the number is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "(Timestamp, Value)", into = "(Timestamp, Value)")]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Item {
     /// When it happened.
     pub at: Timestamp,
+    /// The number of its event: of those that happened at one time, how they came.
+    pub seq: u64,
     /// What `of` said.
     pub value: Value,
 }
 
-impl From<(Timestamp, Value)> for Item {
-    fn from((at, value): (Timestamp, Value)) -> Self {
-        Self { at, value }
+#[derive(Serialize, Deserialize)]
+struct Stored(Timestamp, Value, #[serde(default)] u64);
+
+impl From<Stored> for Item {
+    fn from(Stored(at, value, seq): Stored) -> Self {
+        Self { at, seq, value }
     }
 }
 
-impl From<Item> for (Timestamp, Value) {
-    fn from(Item { at, value }: Item) -> Self {
-        (at, value)
+impl From<Item> for Stored {
+    fn from(Item { at, seq, value }: Item) -> Self {
+        Self(at, value, seq)
     }
 }
+
+impl Item {
+    /// Where it stands among the others.
+    fn place(&self) -> Place {
+        (self.at, self.seq)
+    }
+}
+
+/// When something happened, and the number of its event.
+type Place = (Timestamp, u64);
 
 /// What is kept of one subject in one window.
 ///
@@ -65,14 +80,14 @@ pub struct Head {
     /// The life of the window that it belongs to; see [`super::Life`].
     #[serde(default)]
     pub life: u64,
-    /// Items that are in entries of their own, oldest first; the times of two chunks do not overlap. Kept in an entry of its own,
+    /// Items that are in entries of their own, oldest first; two chunks do not overlap. Kept in an entry of its own,
     /// which is written only when it changes: the head is written with every event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     chunks: Vec<Chunk>,
     /// There are chunks, and what is known of them is in that entry.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) indexed: bool,
-    /// The youngest items, by time, then as they came.
+    /// The youngest items, by time, then by number.
     #[serde(default)]
     tail: Vec<Item>,
     /// The number of the next chunk.
@@ -100,6 +115,9 @@ pub struct Chunk {
     n: u32,
     from: Timestamp,
     to: Timestamp,
+    /// The numbers of the first and the last: several may be of one time.
+    #[serde(default)]
+    ends: (u64, u64),
     count: u32,
     #[serde(default)]
     totals: Totals,
@@ -177,46 +195,6 @@ fn before(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// For how long something counts, in the zone by whose calendar months are counted.
-#[derive(Debug, Clone, Copy)]
-pub struct Reach<'a> {
-    /// How long.
-    pub within: &'a Span,
-    /// In which zone.
-    pub zone: &'a TimeZone,
-}
-
-impl Reach<'_> {
-    /// From when on it no longer counts.
-    pub fn end(&self, at: Timestamp) -> Timestamp {
-        self.within.after(at, self.zone, None).unwrap_or(Timestamp::MAX)
-    }
-
-    /// Of two things the earlier one may end later by so much: three months from November 28th and 30th both end on February
-    /// 28th, each at its time of day; days differ where the clock is turned.
-    fn slack(&self) -> SignedDuration {
-        SignedDuration::from_hours(match self.within {
-            Span::Plain { months: 0, days: 0, .. } | Span::Working { .. } => 0,
-            Span::Plain { months: 0, .. } => 3,
-            Span::Plain { .. } => 27,
-        })
-    }
-
-    /// Something of this time or later ends no earlier than that.
-    fn earliest(&self, from: Timestamp) -> Timestamp {
-        self.end(from).saturating_sub(self.slack()).unwrap_or(Timestamp::MIN)
-    }
-
-    /// Something of this time or earlier ends no later than that.
-    fn latest(&self, to: Timestamp) -> Timestamp {
-        self.end(to).saturating_add(self.slack()).unwrap_or(Timestamp::MAX)
-    }
-
-    fn counts(&self, item: &Item, at: Timestamp) -> bool {
-        item.at <= at && at < self.end(item.at)
-    }
-}
-
 /// Reads a chunk by its number.
 pub(super) type Read<'a> = &'a dyn Fn(u32) -> Result<Option<Arc<Vec<Item>>>, Need>;
 
@@ -228,7 +206,6 @@ fn read(load: Read<'_>, n: u32) -> Result<Arc<Vec<Item>>, Stop> {
 }
 
 impl Head {
-    /// Nothing yet, in this life of the window.
     /// As it is stored: apart from what is known of its chunks.
     pub(super) fn apart(mut self) -> (Self, Vec<Chunk>) {
         let chunks = std::mem::take(&mut self.chunks);
@@ -243,6 +220,7 @@ impl Head {
         self
     }
 
+    /// Nothing yet, in this life of the window.
     pub(super) fn new(life: u64) -> Self {
         Self { life, ..Self::default() }
     }
@@ -262,10 +240,10 @@ impl Head {
         self.tail.first().map(|i| &i.value).or_else(|| self.chunks.first().map(|c| &c.totals.least))
     }
 
-    /// Puts an item at its place, behind those of the same time. The chunks that changed.
+    /// Puts an item at its place. The chunks that changed.
     pub(super) fn put(&mut self, item: Item, load: Read<'_>) -> Result<Vec<Written>, Stop> {
-        if self.chunks.last().is_none_or(|c| c.to <= item.at) {
-            let place = self.tail.partition_point(|i| i.at <= item.at);
+        if self.chunks.last().is_none_or(|c| c.last() <= item.place()) {
+            let place = self.tail.partition_point(|i| i.place() <= item.place());
             self.tail.insert(place, item);
             if self.tail.len() <= TAIL {
                 return Ok(Vec::new());
@@ -276,10 +254,10 @@ impl Head {
             self.chunks.push(chunk);
             return Ok(vec![(n, Some(sealed))]);
         }
-        let place = self.chunks.partition_point(|c| c.from <= item.at).saturating_sub(1);
+        let place = self.chunks.partition_point(|c| c.first() <= item.place()).saturating_sub(1);
         let n = self.chunks[place].n;
         let mut items = (*read(load, n)?).clone();
-        items.insert(items.partition_point(|i| i.at <= item.at), item);
+        items.insert(items.partition_point(|i| i.place() <= item.place()), item);
         let second = if items.len() > SPLIT { items.split_off(SPLIT / 2) } else { Vec::new() };
         self.chunks[place] = Chunk { n, ..summary(n, &items) };
         let mut written = vec![(n, Some(items))];
@@ -294,6 +272,12 @@ impl Head {
     fn chunk(&mut self, items: &[Item]) -> Chunk {
         self.next += 1;
         summary(self.next, items)
+    }
+
+    /// As of times before this it can tell nothing, whatever it keeps.
+    pub(super) fn knowing_from(mut self, time: Option<Timestamp>) -> Self {
+        self.forgotten = self.forgotten.max(time);
+        self
     }
 
     /// Drops what has aged out for long, seen from an event of this time, and what is too much. The chunks that are gone, and
@@ -432,6 +416,14 @@ impl Head {
 }
 
 impl Chunk {
+    fn first(&self) -> Place {
+        (self.from, self.ends.0)
+    }
+
+    fn last(&self) -> Place {
+        (self.to, self.ends.1)
+    }
+
     /// Whether all of it counts, or nothing; `None`: a part of it may.
     fn counts(&self, at: Timestamp, reach: &Reach<'_>) -> Option<bool> {
         if at < self.from || reach.latest(self.to) <= at {
@@ -444,12 +436,7 @@ impl Chunk {
 fn summary(n: u32, items: &[Item]) -> Chunk {
     let mut totals = Totals::default();
     items.iter().for_each(|i| totals.add(&i.value));
-    let (from, to) = (items.first().map(|i| i.at), items.last().map(|i| i.at));
-    Chunk {
-        n,
-        from: from.unwrap_or_default(),
-        to: to.unwrap_or_default(),
-        count: u32::try_from(items.len()).unwrap_or(u32::MAX),
-        totals,
-    }
+    let place = |item: Option<&Item>| item.map(Item::place).unwrap_or_default();
+    let (first, last) = (place(items.first()), place(items.last()));
+    Chunk { n, from: first.0, to: last.0, ends: (first.1, last.1), count: u32::try_from(items.len()).unwrap_or(u32::MAX), totals }
 }

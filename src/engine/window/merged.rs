@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::feed::{of_this_life, read, save, wait, write};
 use super::kept::united::without;
-use super::kept::{Head, Item, MAX_ITEMS, Reach};
+use super::kept::{Head, Item, MAX_ITEMS};
 use super::{Keeps, Window, fill};
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::Definitions;
@@ -93,7 +93,7 @@ pub(in crate::engine) fn merged(draft: &mut Deciding<'_>, loser: &RecordRef, win
         if let Some(end) = next.and_then(|t| Timestamp::from_millisecond(t.due).ok()) {
             wait(draft, window, &subject, &mut head, end);
         }
-        let reach = Reach { within: &window.within, zone: &definitions.zone.0 };
+        let reach = window.reach(definitions);
         let (gone, crowded) = head.drop_aged(draft.event.at, &reach);
         written.extend(gone);
         write(draft, window, &subject, written);
@@ -148,7 +148,7 @@ pub(in crate::engine) fn unmerged(
             draft.remove(Key::Timer(timer));
             let after = Timestamp::from_millisecond(timer.due).unwrap_or_default() - SignedDuration::from_millis(1);
             for (head, of) in [(&mut head, winner), (&mut theirs, loser)] {
-                let reach = Reach { within: &window.within, zone: &definitions.zone.0 };
+                let reach = window.reach(definitions);
                 let subject = of.to_string();
                 match head.next_end(after, &reach, &|n| read(draft, window, &subject, n)) {
                     Ok(Some(end)) => wait(draft, window, &subject, head, end),

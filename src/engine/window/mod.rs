@@ -2,10 +2,12 @@
 //!
 //! An event of time e counts at t while `e <= t < e + within`, where t is the time of the event that is decided (`at`, not when we
 //! learnt of it); the event itself counts, since windows are fed before anything is woken. Months go by the calendar in the zone
-//! of the definitions: `3 months` from November 30th end on February 28th (29th) at the same time of day.
+//! of the definitions: `3 months` from November 30th end on February 28th (29th) at the same time of day. Of several events of one
+//! time the order is that of their numbers, whether a window was fed with them, filled, or united with another.
 //!
 //! Reading order: here what a window is, `kept` what is kept of it, `feed` how events get in and age out, `fill` how a new
-//! one is filled from history. Architecture invariant: no value is ever found by reading events.
+//! one is filled from history. Architecture invariant: no value is ever found by reading events; as of a time of which it is not
+//! all known what counted, since it aged out too long ago, none is told.
 
 mod feed;
 mod fill;
@@ -23,6 +25,8 @@ pub use fill::{Book, Fill, Life};
 pub(super) use fill::{complete_since, defined, fill_slice, forget_slice};
 pub(super) use merged::{is_filling, merged, unmerged, weight};
 
+use self::kept::reach::Reach;
+use super::definition::Definitions;
 use super::expression::Expr;
 use super::span::Span;
 use super::trigger::glob;
@@ -151,6 +155,10 @@ impl Window {
     /// The name of the event that says that something of it aged out.
     pub fn aged(&self) -> String {
         format!("{AGED}{}", self.id)
+    }
+
+    fn reach<'a>(&'a self, definitions: &'a Definitions) -> Reach<'a> {
+        Reach { within: &self.within, zone: &definitions.zone.0 }
     }
 }
 

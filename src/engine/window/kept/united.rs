@@ -1,5 +1,4 @@
-//! What was kept for two subjects as what is kept for one, and taken apart again. Of several at one time those of the one come
-//! before those of the other; each keeps its own order.
+//! What was kept for two subjects as what is kept for one, and taken apart again.
 
 use std::sync::Arc;
 
@@ -12,15 +11,15 @@ impl Head {
         self.chunks.len()
     }
 
-    /// All that is kept, by time, then as it came.
+    /// All that is kept, by time, then by number.
     pub(in crate::engine::window) fn items(&self, load: Read<'_>) -> Result<Vec<Item>, Stop> {
         let chunks: Vec<Arc<Vec<Item>>> = self.chunks.iter().map(|c| read(load, c.n)).collect::<Result<_, _>>()?;
         Ok(chunks.iter().flat_map(|items| items.iter()).chain(&self.tail).cloned().collect())
     }
 
-    /// Keeps these instead, in their order where they are of one time. The chunks that changed.
+    /// Keeps these instead, in whatever order they come. The chunks that changed.
     pub(in crate::engine::window) fn refill(&mut self, mut items: Vec<Item>) -> Vec<Written> {
-        items.sort_by_key(|item| item.at); // stable
+        items.sort_by_key(Item::place);
         let former: Vec<u32> = self.chunks.drain(..).map(|chunk| chunk.n).collect();
         self.next = 0;
         let mut written = Vec::new();
@@ -45,12 +44,12 @@ impl Head {
     }
 }
 
-/// All but those: each takes away one of its time and value, the last of several.
+/// All but those: each takes away itself; of several that are alike, since they have no number, the last.
 pub(in crate::engine::window) fn without(mut items: Vec<Item>, those: &[Item]) -> Vec<Item> {
     let mut gone = vec![false; items.len()];
     for that in those.iter().rev() {
-        let first = items.partition_point(|i| i.at < that.at);
-        let behind = items.partition_point(|i| i.at <= that.at);
+        let first = items.partition_point(|i| i.place() < that.place());
+        let behind = items.partition_point(|i| i.place() <= that.place());
         let found = (first..behind).rev().find(|n| !gone[*n] && items[*n].value == that.value);
         if let Some(n) = found {
             gone[n] = true;

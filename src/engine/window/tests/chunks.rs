@@ -9,20 +9,23 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::super::Function;
+use super::super::kept::reach::Reach;
 use super::super::kept::united::without;
-use super::super::kept::{Head, Item, Reach};
+use super::super::kept::{Head, Item};
 use super::{ZONE, at};
 use crate::engine::span::Span;
 use crate::engine::value::Value;
 
-/// Items of the times given, in that order, and what they come to at some times.
-fn head(within: &str, times: &[i64], asked: &[i64]) {
+/// Items of the times given, those from a place on before the others, and what they come to at some times.
+fn head(within: &str, times: &[i64], filled: usize, asked: &[i64]) {
     let (span, zone, start) = (Span::parse(within).unwrap(), TimeZone::get(ZONE).unwrap(), at("2026-11-26T03:00:00Z"));
     let reach = Reach { within: &span, zone: &zone };
     let minute = |n: i64| start + SignedDuration::from_mins(n);
     let (mut head, mut chunks) = (Head::new(0), BTreeMap::new());
-    for (n, time) in times.iter().enumerate() {
-        let item = Item { at: minute(*time), value: Value::Number(Decimal::from(n % 7)) };
+    let mut order: Vec<(usize, &i64)> = times.iter().enumerate().collect();
+    order.rotate_left(filled);
+    for (n, time) in order {
+        let item = Item { at: minute(*time), seq: n as u64, value: Value::Number(Decimal::from(n % 7)) };
         let load = |n: u32| Ok(chunks.get(&n).cloned());
         for (n, items) in head.put(item, &load).unwrap() {
             chunks.insert(n, Arc::new(items.unwrap()));
@@ -59,22 +62,25 @@ proptest! {
         within in prop_oneof![Just("3 months"), Just("36h"), Just("1 month 2d"), Just("3d")],
         // Mostly onwards, now and then late; some at one time.
         steps in proptest::collection::vec((0i64..18, prop_oneof![8 => Just(0i64), 2 => 0i64..3_000, 1 => 0i64..9_000]), 0..1_200),
+        // What came before is put in later, as from history.
+        filled in prop_oneof![Just(0), any::<usize>()],
         asked in proptest::collection::vec(0i64..160_000, 0..12),
     ) {
         let mut now = 0;
         let times: Vec<i64> = steps.iter().map(|(pass, late)| { now += pass; now - late }).collect();
-        head(within, &times, &asked);
+        head(within, &times, filled % times.len().max(1), &asked);
     }
 }
 
 type Chunks = BTreeMap<u32, Arc<Vec<Item>>>;
 
-/// Two subjects' items, each in the order in which it came; the place in that order is its value.
-fn kept(times: &[i64], first: u64) -> (Head, Chunks, Vec<Item>) {
+/// One of two subjects' items, which came in turns.
+fn kept(times: &[i64], turn: u64) -> (Head, Chunks, Vec<Item>) {
     let (mut head, mut chunks) = (Head::new(0), Chunks::new());
     let item = |(n, time): (usize, &i64)| Item {
         at: at("2026-11-26T03:00:00Z") + SignedDuration::from_mins(*time),
-        value: Value::from(first + n as u64),
+        seq: 2 * n as u64 + turn,
+        value: Value::from(n as u64 % 3),
     };
     for item in times.iter().enumerate().map(item) {
         let written = head.put(item, &|n| Ok(chunks.get(&n).cloned())).unwrap();
@@ -87,13 +93,13 @@ fn kept(times: &[i64], first: u64) -> (Head, Chunks, Vec<Item>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn two_are_united_by_time_the_winners_first_and_parted_again(
+    fn two_are_united_as_everything_came_and_parted_again(
         // Few times: many at one.
         own in proptest::collection::vec(0i64..200, 0..600),
         theirs in proptest::collection::vec(0i64..200, 0..600),
     ) {
         let (mut head, mut chunks, own) = kept(&own, 0);
-        let (_, _, theirs) = kept(&theirs, 10_000);
+        let (_, _, theirs) = kept(&theirs, 1);
         let put = |written: Vec<(u32, Option<Vec<Item>>)>, chunks: &mut Chunks| {
             for (n, items) in written {
                 match items {
@@ -104,7 +110,7 @@ proptest! {
         };
         put(head.refill([own.clone(), theirs.clone()].concat()), &mut chunks);
         let mut expected = [own.clone(), theirs.clone()].concat();
-        expected.sort_by_key(|i| i.at); // stable
+        expected.sort_by_key(|i| (i.at, i.seq));
         let all = head.items(&|n| Ok(chunks.get(&n).cloned())).unwrap();
         prop_assert_eq!((head.entries(), head.len()), (chunks.len(), all.len()));
         prop_assert_eq!(&all, &expected);
@@ -112,4 +118,36 @@ proptest! {
         prop_assert_eq!(head.items(&|n| Ok(chunks.get(&n).cloned())).unwrap(), own);
         prop_assert_eq!(head.entries(), chunks.len());
     }
+}
+
+proptest! {
+    #[test]
+    fn what_ended_before_a_time_ends_before_it(
+        (months, days, seconds) in (0u32..14, 0u32..40, prop_oneof![Just(0u64), 0u64..900_000]),
+        zone in prop_oneof![Just(ZONE), Just("America/New_York"), Just("Australia/Lord_Howe")],
+        (at, before) in (1_700_000_000i64..1_900_000_000, prop_oneof![0i64..400_000, 0i64..40_000_000]),
+    ) {
+        let (within, zone) = (Span::Plain { months, days, seconds }, TimeZone::get(zone).unwrap());
+        let reach = Reach { within: &within, zone: &zone };
+        let at = Timestamp::from_second(at).unwrap();
+        let ended = reach.ended(at);
+        prop_assert!(reach.latest(ended) <= at, "{within}: of {ended} or before until {}", reach.latest(ended));
+        let one = ended - SignedDuration::from_secs(before);
+        prop_assert!(reach.end(one) <= at, "{within}: {one} until {}", reach.end(one));
+    }
+}
+
+#[test]
+fn reads_items_and_chunks_that_were_kept_without_numbers() {
+    let items: Vec<Item> =
+        serde_json::from_str(r#"[["2026-11-26T03:00:00Z","门店"],["2026-11-26T03:00:00Z","线上",7]]"#).unwrap();
+    assert_eq!(items.iter().map(|i| i.seq).collect::<Vec<_>>(), [0, 7]);
+    assert_eq!(serde_json::to_string(&items[1]).unwrap(), r#"["2026-11-26T03:00:00Z","线上",7]"#);
+    let chunk = r#"{"n":1,"from":"2026-11-26T03:00:00Z","to":"2026-11-26T03:00:00Z","count":96,"totals":{}}"#;
+    let head: Head =
+        serde_json::from_str(r#"{"life":3,"indexed":true,"tail":[["2026-11-26T03:00:00Z","线上"]],"next":1}"#).unwrap();
+    let mut head = head.with(&[serde_json::from_str(chunk).unwrap()]);
+    let item = Item { at: at("2026-11-26T03:00:00Z"), seq: 200, value: "电话".into() };
+    assert_eq!(head.put(item, &|_| panic!("behind those without a number")).unwrap(), []);
+    assert_eq!(head.len(), 98);
 }

@@ -21,7 +21,6 @@ pub(super) struct People {
     into: Vec<Option<usize>>,
     /// Merged while windows were being filled: what of that goes back nobody can say.
     vague: Vec<bool>,
-    /// As they stand in a window, of one time: each one's in the order in which they came; a loser's behind its winner's.
     pub(super) all: Vec<Paid>,
 }
 
@@ -49,13 +48,10 @@ impl People {
             return false;
         }
         (self.into[loser], self.vague[loser]) = (Some(winner), filling);
-        let (theirs, mut all): (Vec<Paid>, Vec<Paid>) = self.all.drain(..).partition(|p| p.subject == loser);
-        all.extend(theirs.into_iter().map(|mut p| {
-            p.former.push(p.subject);
+        for p in self.all.iter_mut().filter(|p| p.subject == loser) {
+            p.former.push(loser);
             p.subject = winner;
-            p
-        }));
-        self.all = all;
+        }
         true
     }
 
@@ -74,7 +70,7 @@ impl People {
         Some(true)
     }
 
-    /// Everything is counted anew, for whoever the ids lead to by now, in the order in which it came.
+    /// Everything is counted anew, for whoever the ids lead to by now.
     pub(super) fn recounted(&mut self) {
         let into = self.into.clone();
         let resolve = |mut one: usize| {
@@ -87,6 +83,5 @@ impl People {
             p.former.clear();
             p.subject = resolve(p.told);
         }
-        self.all.sort_by_key(|p| p.seq);
     }
 }
