@@ -89,7 +89,8 @@ impl Cycle {
 
     /// Looks at the clocks, and holds what is driven by time where it must wait.
     pub fn look(&mut self, by: Circumstances, now: Now) {
-        // What was told last may not be in the state yet: then the state cannot say what people made of it.
+        // What was told last may not be in the state yet: then the state cannot say what people made of it, and time stands still
+        // until it can.
         let telling = self.own.iter().flat_map(|s| &s.drafts).any(|d| [JUMPED, RESTORED].contains(&d.name.as_str()));
         let told = if telling { None } else { self.clock.look(now, by.clock, self.turn.is_paused()) };
         if let Some(draft) = told {
@@ -100,7 +101,7 @@ impl Cycle {
             self.own.push(Submission::own(draft));
         }
         let behind = by.behind && now.boot - self.began < CATCH_UP;
-        self.turn.hold(behind || self.clock.is_off(now, by.clock));
+        self.turn.hold(behind || telling || self.clock.is_off(now, by.clock));
     }
 
     /// What of our own is to be told now; `stopping`: nothing new is begun.

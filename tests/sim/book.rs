@@ -56,6 +56,8 @@ struct Lead {
 pub(super) struct Book {
     /// Of the second decision.
     pub(super) state: State,
+    /// The definitions in force, as was said last.
+    loaded: String,
     /// Commits gone through.
     pub(super) read: usize,
     /// By source and delivery: the event.
@@ -98,6 +100,16 @@ impl Book {
         self.again(batch, now, &definitions)?;
         let (mut changes, mut log) = (batch.changes.iter().peekable(), batch.log.iter().peekable());
         for event in &batch.events {
+            match &event.body {
+                Body::Loaded { hash, .. } => self.loaded.clone_from(hash),
+                _ if self.loaded != batch.definitions => {
+                    return Err(format!(
+                        "event {} `{}` is decided by definitions that are not in force yet",
+                        event.seq, event.name
+                    ));
+                }
+                _ => {}
+            }
             self.event(event, now)?;
             while let Some((_, change)) = changes.next_if(|(seq, _)| *seq == event.seq) {
                 self.change(change, event)?;

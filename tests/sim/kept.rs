@@ -12,6 +12,33 @@ const ALL: &[Kept] = &[
         "a jump that is not in the state yet counts as confirmed",
         &[(Kind::Turn, 0), (Kind::Full, 0), (Kind::SetClock, 2), (Kind::Turn, 0)],
     ),
+    // The clock was set back again while the first jump was still owed to a full disk: timers rang in the commit that says that time
+    // stands still.
+    (
+        "timers ring while a jump is owed to the state",
+        &[
+            (Kind::Turn, 0x156b_2d42_2dbd_b28c),
+            (Kind::Full, 0x6ac7_a87f_5592_fefe),
+            (Kind::SetClock, 0xad58_ced5_152b_55ca),
+            (Kind::Turn, 0xc7fd_b436_1ec5_c456),
+            (Kind::Pass, 0xa852_fd8a_b76e_e8bb),
+            (Kind::SetClock, 0x5de4_64aa_6bf4_45f5),
+        ],
+    ),
+    // A start on a full disk: what came in was decided before the new definitions were in force, and what they arm was never armed.
+    (
+        "a start that is not on disk yet",
+        &[
+            (Kind::Turn, 0xdf16_5c44_9f63_57aa),
+            (Kind::Post, 0x44aa_3a69_1b38_ddd5),
+            (Kind::Turn, 0xd0c1_6f2c_d69c_ca49),
+            (Kind::Fault, 0xbb32_88e2_93a9_bc0d),
+            (Kind::Turn, 0xa77d_bc55_1998_ed9d),
+            (Kind::Full, 0x10d8_c694_3730_8367),
+            (Kind::Turn, 0x82eb_480a_c502_284d),
+            (Kind::Reload, 0xa5de_b3eb_fdf3_513d),
+        ],
+    ),
     // Its run was cancelled, and it is not to be tried again: a change of a call on its way, for which it was performed again.
     (
         "a call whose run is cancelled while it is on its way is performed twice",
