@@ -130,6 +130,17 @@ impl Cycle {
         self.wakes(now).map_or(longest, |wake| until(wake).min(longest))
     }
 
+    /// Puts new definitions in force, from the next event on. On an error the old ones stay.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn load(&mut self, definitions: Arc<Definitions>, detail: Value, now: Now) -> Result<(), Error> {
+        self.turn.load(definitions, detail, now.wall)?;
+        self.own.retain(|own| !starts(own)); // overtaken
+        Ok(())
+    }
+
     /// One turn. The calls whose attempt is committed: to be performed, in this order.
     ///
     /// # Errors
@@ -137,7 +148,6 @@ impl Cycle {
     /// [`Error::Broken`]: the disk failed, or what is on it is damaged; the process must end and recover from disk.
     pub fn take(&mut self, mut submissions: Vec<Submission>, now: Now) -> Result<Vec<Call>, Error> {
         // Also where our own has to wait: nothing is decided by definitions before those are in force.
-        let starts = |s: &Submission| s.drafts.iter().any(|d| matches!(d.body, Body::Loaded { .. }));
         if let Some(at) = self.own.iter().position(starts) {
             submissions.insert(0, self.own.remove(at));
         }
@@ -162,6 +172,11 @@ impl Cycle {
         }
         Ok(taken.started)
     }
+}
+
+/// Whether this is the word on the definitions with which the process began.
+fn starts(submission: &Submission) -> bool {
+    submission.drafts.iter().any(|d| matches!(d.body, Body::Loaded { .. }))
 }
 
 /// By how many seconds the clock was set.

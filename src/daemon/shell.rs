@@ -81,7 +81,7 @@ impl Shell {
             drop(permits);
             if let Some((live, detail, reply)) = load {
                 let kept = live.keep(self.cycle.turn().store());
-                let done = kept.and_then(|()| self.cycle.turn().load(Arc::clone(&live.definitions), detail, Timestamp::now()));
+                let done = kept.and_then(|()| self.cycle.load(Arc::clone(&live.definitions), detail, Now::read()));
                 if let Err(error @ (Error::Broken(_) | Error::Corrupt(_))) = done {
                     return Err(error);
                 }

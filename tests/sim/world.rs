@@ -435,7 +435,7 @@ fn round(
     }
     if let Some(version) = load {
         let definitions = versions[version].definitions.clone();
-        match process.cycle.turn().load(definitions, Value::Map(Map::new()), now.wall) {
+        match process.cycle.load(definitions, Value::Map(Map::new()), now) {
             Ok(()) => process.version = version,
             Err(error @ (Error::Broken(_) | Error::Corrupt(_))) => return Err(error),
             Err(_) => process.mailbox.push_back(Message::Load(version)), // a full disk: tried until it is there
