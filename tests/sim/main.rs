@@ -34,6 +34,7 @@ mod mistake;
 mod outside;
 mod plan;
 mod play;
+mod process;
 mod runs;
 mod world;
 

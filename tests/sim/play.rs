@@ -15,8 +15,9 @@ use super::disk::Fault;
 use super::mistake::Mistake;
 use super::outside;
 use super::plan::{Action, Kind};
+use super::process::Message;
 use super::runs::runs;
-use super::world::{Counts, Delivery, Message, World};
+use super::world::{Counts, Delivery, World};
 
 /// Leads that things happen to.
 const LEADS: [&str; 4] = ["L1", "L2", "L3", "L4"];

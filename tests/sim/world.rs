@@ -1,6 +1,5 @@
 //! One simulation: the processes that live one after another on one disk, their senders, and the time.
 
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +9,7 @@ use ifthen::daemon::turn::{Accepted, Refusal, Submission, ended};
 use ifthen::engine::call::{Call, CallId, Outcome, Status};
 use ifthen::engine::event::{Body, Draft};
 use ifthen::engine::state::{Entry, Key};
-use ifthen::engine::value::{Map, Value};
+use ifthen::engine::value::Value;
 use ifthen::source::map::{self, Told};
 use ifthen::source::quarantine;
 use ifthen::store::{Error, Read as _};
@@ -19,9 +18,10 @@ use tokio::sync::oneshot;
 
 use super::book::Book;
 use super::definitions::{self, Version};
-use super::disk::{Disk, Killed};
+use super::disk::Disk;
 use super::mistake::Mistake;
 use super::outside::{Flight, Outside};
+use super::process::{Message, Process, lived, round};
 
 pub(super) type Counts = BTreeMap<String, u64>;
 
@@ -48,24 +48,6 @@ struct Posted {
     answer: oneshot::Receiver<Result<Vec<Accepted>, Refusal>>,
     /// The answer gets lost on its way.
     lost: bool,
-}
-
-/// What waits for the process.
-pub(super) enum Message {
-    Submit(Submission),
-    Load(usize),
-}
-
-/// One life of the daemon.
-pub(super) struct Process {
-    pub(super) cycle: Cycle,
-    pub(super) mailbox: VecDeque<Message>,
-    /// Attempts handed out and not ended.
-    pub(super) flights: Vec<Flight>,
-    /// Those that ended, and how.
-    pub(super) ended: Vec<(Call, Outcome)>,
-    /// The version in force.
-    pub(super) version: usize,
 }
 
 /// Everything.
@@ -403,56 +385,6 @@ impl World {
         match self.book.started().find(|(id, attempt)| !flies(*id, *attempt)) {
             Some((id, attempt)) => Err(format!("attempt {attempt} of {id} is begun, and nobody makes it")),
             None => Ok(()),
-        }
-    }
-}
-
-/// As the thread of the daemon does: what is due, then what has come in; new definitions end the batch.
-fn round(
-    process: &mut Process,
-    versions: &[Version],
-    by: Circumstances,
-    (quarantine, most, stopping): (usize, usize, bool),
-    now: Now,
-) -> Result<Vec<Call>, Error> {
-    process.cycle.look(by, now);
-    let mut submissions = process.cycle.due(stopping, now);
-    let mut load = None;
-    for _ in 0..most {
-        match process.mailbox.pop_front() {
-            Some(Message::Submit(submission)) => submissions.push(submission),
-            Some(Message::Load(version)) => {
-                load = Some(version);
-                break;
-            }
-            None => break,
-        }
-    }
-    let mut started = Vec::new();
-    if !submissions.is_empty() {
-        process.cycle.turn().limit(quarantine);
-        started = process.cycle.take(submissions, now)?;
-    }
-    if let Some(version) = load {
-        let definitions = versions[version].definitions.clone();
-        match process.cycle.load(definitions, Value::Map(Map::new()), now) {
-            Ok(()) => process.version = version,
-            Err(error @ (Error::Broken(_) | Error::Corrupt(_))) => return Err(error),
-            Err(_) => process.mailbox.push_back(Message::Load(version)), // a full disk: tried until it is there
-        }
-    }
-    Ok(started)
-}
-
-/// What came of it; `None`: the process was killed. Any other panic is a fault of ours.
-fn lived<T>(came: Result<T, Box<dyn Any + Send>>) -> Result<Option<T>, String> {
-    match came {
-        Ok(value) => Ok(Some(value)),
-        Err(payload) if payload.is::<Killed>() => Ok(None),
-        Err(payload) => {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|t| (*t).to_owned()));
-            Err(format!("panicked: {}", text.unwrap_or_default()))
         }
     }
 }
