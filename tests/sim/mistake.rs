@@ -23,22 +23,21 @@ impl Mistake {
     }
 }
 
-/// All, each with words of what the simulation says of it.
-pub(super) const ALL: [(Mistake, &str); 16] = [
-    (Mistake::Planted(Bug::AcknowledgedFirst), "acknowledged"),
-    (Mistake::Planted(Bug::ForgottenDedupe), "stands twice"),
-    (Mistake::Planted(Bug::KeptOverlay), "otherwise than by deciding it"),
-    (Mistake::Planted(Bug::HalfSubmission), "was refused and is on disk"),
-    (Mistake::Planted(Bug::DroppedOutcome), "nobody makes it"),
-    (Mistake::Planted(Bug::ForgottenCutOff), "nobody makes it"),
-    (Mistake::Planted(Bug::IgnoredClock), "while time stands still"),
-    (Mistake::Planted(Bug::KeptTimer), "belongs to nothing"),
-    (Mistake::Planted(Bug::UnclearedTimer), "belongs to nothing"),
-    (Mistake::Planted(Bug::NewKey), "arrived under 2 keys"),
-    (Mistake::Planted(Bug::LateAnswer), "is done"),
-    (Mistake::Planted(Bug::LostLane), "lane"),
-    (Mistake::Planted(Bug::SecondRun), "stands in two runs"),
-    (Mistake::Store(Flaw::Unsynced), "was acknowledged as event"),
-    (Mistake::Store(Flaw::Torn), "otherwise than by deciding it"),
-    (Mistake::Store(Flaw::ForgetfulDeliveries), "stands twice"),
+/// All, each with words of what the simulation may say of it.
+pub(super) const ALL: [(Mistake, &[&str]); 15] = [
+    (Mistake::Planted(Bug::LostLane), &["lane"]),
+    (Mistake::Planted(Bug::SecondRun), &["stands in two runs"]),
+    (Mistake::Store(Flaw::Unsynced), &["was acknowledged as event"]),
+    (Mistake::Store(Flaw::Torn), &["otherwise than by deciding it"]),
+    (Mistake::Store(Flaw::ForgetfulDeliveries), &["stands twice"]),
+    (Mistake::Planted(Bug::AcknowledgedFirst), &["acknowledged"]),
+    (Mistake::Planted(Bug::ForgottenDedupe), &["stands twice"]),
+    (Mistake::Planted(Bug::KeptOverlay), &["otherwise than by deciding it"]),
+    (Mistake::Planted(Bug::HalfSubmission), &["was refused and is on disk", "comes again"]),
+    (Mistake::Planted(Bug::DroppedOutcome), &["nobody makes it"]),
+    (Mistake::Planted(Bug::ForgottenCutOff), &["nobody makes it"]),
+    (Mistake::Planted(Bug::IgnoredClock), &["while time stands still"]),
+    (Mistake::Planted(Bug::KeptTimer), &["belongs to nothing"]),
+    (Mistake::Planted(Bug::UnclearedTimer), &["belongs to nothing"]),
+    (Mistake::Planted(Bug::NewKey), &["arrived under 2 keys"]),
 ];
