@@ -151,7 +151,7 @@ impl Cycle {
         if let Some(at) = self.own.iter().position(starts) {
             submissions.insert(0, self.own.remove(at));
         }
-        let taken = self.turn.take(submissions, now.wall);
+        let mut taken = self.turn.take(submissions, now.wall);
         if let Some(why) = taken.broken {
             error!(%why, "the disk failed; stopping, so that a restart recovers what is on it");
             return Err(Error::Broken(why));
@@ -164,7 +164,9 @@ impl Cycle {
             }
             self.paused_until = (!commits).then(|| now.boot + STORE_PAUSE);
         }
-        self.own.extend(taken.again);
+        // What was told before comes before.
+        taken.again.append(&mut self.own);
+        self.own = taken.again;
         if self.own.is_empty() && !self.commits {
             // Nobody may be sending any more: find out by ourselves when there is room again.
             let body = Body::Happened { data: Value::Null, upsert: None };

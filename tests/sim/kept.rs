@@ -39,6 +39,17 @@ const ALL: &[Kept] = &[
             (Kind::Reload, 0xa5de_b3eb_fdf3_513d),
         ],
     ),
+    // What a full disk put off went behind what had come to be told since: the clock's jump came before the start.
+    (
+        "a start that goes behind what came after it",
+        &[
+            (Kind::Full, 0x7e28_03c8_1ee1_6020),
+            (Kind::Turn, 0x1a7d_bcfa_6193_64a7),
+            (Kind::SetClock, 0xab73_4a55_5856_04ee),
+            (Kind::Post, 0x739a_6bc5_3b2b_c3c4),
+            (Kind::Turn, 0xcc10_8826_c467_9c9d),
+        ],
+    ),
     // Its run was cancelled, and it is not to be tried again: a change of a call on its way, for which it was performed again.
     (
         "a call whose run is cancelled while it is on its way is performed twice",
