@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod engine;
+mod failpoint;
 pub mod source;
 pub mod store;
 pub mod web;

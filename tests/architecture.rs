@@ -115,6 +115,24 @@ fn the_engine_knows_no_clock_no_randomness_no_tokio_no_file_no_socket() {
 }
 
 #[test]
+fn only_a_debug_build_can_be_made_to_die() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for path in files(&source) {
+        let code = std::fs::read_to_string(&path).unwrap();
+        let release = if path.ends_with("failpoint.rs") {
+            code.split("#[cfg(debug_assertions)]\nmod armed {").next()
+        } else {
+            Some(&*code)
+        };
+        let release = release.unwrap().lines().filter(|l| !l.trim_start().starts_with("//")).collect::<String>();
+        let words = ["process::abort", "IFTHEN_ABORT", "std::env::var(VARIABLE)"];
+        wrong.extend(words.iter().filter(|w| release.contains(**w)).map(|w| format!("{}: {w}", path.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn every_file_says_what_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all = files(&root.join("src")).into_iter().chain(files(&root.join("tests")));

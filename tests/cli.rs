@@ -325,6 +325,8 @@ fn call(n: u32, status: Status, error: Option<&str>) -> Call {
         error: error.map(str::to_owned),
         retry: Vec::new(),
         exact: false,
+        beside: false,
+        cancelled: false,
     }
 }
 

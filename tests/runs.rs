@@ -168,6 +168,44 @@ fn migrating_says_first_what_would_be_moved_and_what_not() {
     insta::assert_snapshot!("migrate", format!("{same}\n{told}\n{gone}"));
 }
 
+/// Answers as a daemon in which one of the runs has ended by now; what it was asked.
+fn daemon_without(run: &'static str) -> (std::net::SocketAddr, std::thread::JoinHandle<Vec<String>>) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        while asked.last().is_none_or(|line: &String| !line.contains("r10-1")) {
+            let mut peer = BufReader::new(server.accept().unwrap().0);
+            let head: Vec<String> = peer.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+            let (status, body) = match head[0].contains(run) {
+                true => ("404 Not Found", json!({ "detail": format!("there is no run {run}: it is through") })),
+                false => ("200 OK", json!({ "event": "e99" })),
+            };
+            let body = body.to_string();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            peer.get_mut().write_all(answer.as_bytes()).unwrap();
+            asked.push(head[0].clone());
+        }
+        asked
+    });
+    (address, serving)
+}
+
+#[test]
+fn a_run_that_ends_meanwhile_does_not_keep_the_others_from_being_moved() {
+    let here = Here::new();
+    here.put("rules/all.yaml", &FLOWS.replace("id: manager,", "id: manager, title: 经理,"));
+    for line in ["runs migrate r8-1 r9-1 r10-1", "--lang en runs retry r8-1 r9-1 r10-1"] {
+        let (address, serving) = daemon_without("r9-1");
+        here.put("data/control", &format!("{address}\nabc\n"));
+        let said = here.run(line);
+        assert!(said.contains("ifthen: r9-1: ") && said.contains("404") && said.ends_with("-- exit 1\n"), "{said}");
+        let asked = serving.join().unwrap();
+        assert_eq!(asked.iter().filter(|line| line.contains("/r8-1/") || line.contains("/r10-1/")).count(), 2, "{asked:?}");
+    }
+}
+
 #[test]
 fn a_flow_is_drawn_with_where_its_runs_stand() {
     let here = Here::new();

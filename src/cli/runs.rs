@@ -15,7 +15,7 @@ use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::control::Control;
+use super::control::{Control, Unreachable};
 use super::output::Out;
 use super::place::Place;
 use super::tail;
@@ -182,12 +182,30 @@ fn ask(place: &Place, runs: &[String], act: &str, body: Value, why: &Why, out: &
     body["comment"] = why.comment.as_str().into();
     let mut exit = Exit::Done;
     for run in runs {
-        let event = control.post(&format!("runs/{run}/{act}"), Some(body.to_string()))?;
-        if tail::told(place, event, why.json, out)? != Exit::Done {
+        if ask_one(&control, place, (run, act), &body, why.json, out)? != Exit::Done {
             exit = Exit::Failed;
         }
     }
     Ok(exit)
+}
+
+/// Asks the daemon about one. A refusal is said and does not keep the others from being asked about: a run may have ended meanwhile.
+fn ask_one(
+    control: &Control<'_>,
+    place: &Place,
+    (run, act): (&str, &str),
+    body: &Value,
+    json: bool,
+    out: &mut Out,
+) -> anyhow::Result<Exit> {
+    match control.post(&format!("runs/{run}/{act}"), Some(body.to_string())) {
+        Ok(event) => tail::told(place, event, json, out),
+        Err(error) if error.is::<Unreachable>() => Err(error),
+        Err(error) => {
+            eprintln(&format!("ifthen: {run}: {error:#}"));
+            Ok(Exit::Failed)
+        }
+    }
 }
 
 /// Who asks; the service's user is not.

@@ -172,7 +172,7 @@ fn waiting(
 fn told(store: &dyn Read, definitions: Option<&Definitions>, at: Timestamp, wake: &Wake) -> anyhow::Result<Option<Waiting>> {
     let none = Waiting { at, rule: None, flow: None, record: None, wake: "", what: String::new() };
     Ok(match wake {
-        Wake::Tick(_) | Wake::Forget(_) => None,
+        Wake::Tick(_) | Wake::Next(_) | Wake::Forget(_) => None,
         Wake::Armed { schedule: event, record, warn } => {
             let schedule = definitions.and_then(|d| d.schedules.get(event));
             if definitions.is_some() && schedule.is_none() {

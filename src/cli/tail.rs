@@ -112,7 +112,9 @@ fn filter(args: &Args, place: &Place) -> anyhow::Result<Filter> {
 pub(crate) fn told(place: &Place, event: u64, json: bool, out: &mut Out) -> anyhow::Result<Exit> {
     let lines = place.reader()?.log(&Filter { event: Some(event), ..Filter::default() }, 0, PAGE)?;
     Printer { view: View::new(place.speech.clone(), out.style), json }.print(&lines, out)?;
-    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed) { Exit::Failed } else { Exit::Done })
+    // A line that says what was asked for (`act`) and is suppressed: it was refused.
+    let refused = |l: &Line| l.outcome == Outcome::Suppressed && l.detail.at(&["act"]).is_some();
+    Ok(if lines.iter().any(|l| l.outcome == Outcome::Failed || refused(l)) { Exit::Failed } else { Exit::Done })
 }
 
 /// Writes lines in the form asked for.

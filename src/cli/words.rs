@@ -51,7 +51,7 @@ impl Words for Lang {
                 }
             }
         }
-        Cow::Borrowed(text)
+        crate::engine::approval::said(text).map_or(Cow::Borrowed(text), |(zh, en)| Cow::Borrowed(self.pick(en, zh)))
     }
 }
 
@@ -113,6 +113,13 @@ const SAID: &[(&str, &str, &str)] = &[
     ("its condition does not hold", "its condition does not hold", "条件不成立"),
     ("cannot be moved", "cannot be moved", "不能迁移"),
     ("no such run", "there is no such run", "没有这个运行"),
+    ("it waits for no such event", "it waits for no such event", "它不等待这个事件"),
+    ("it does not stand still", "it does not stand still", "运行没有停住,无需处理"),
+    ("there is no such step", "there is no such step", "没有这一步"),
+    ("what it did is being undone", "what it did is being undone", "正在撤销已做的事"),
+    ("this flow cannot be recalled", "this flow cannot be recalled", "此流程不能撤回"),
+    ("only who asked for it can recall it", "only who asked for it can recall it", "只有发起人可以撤回"),
+    ("somebody has decided already", "somebody has decided already", "已有人处理,不能撤回"),
     ("no such flow", "there is no such flow any more", "流程已不存在"),
     ("it is on that version already", "it is on that version already", "已是当前版本"),
     ("there is no such step any more", "there is no such step any more", "新版本中没有这一步"),
@@ -159,6 +166,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("already runs", "runs already", "已在运行"),
     ("disabled", "the flow is switched off", "流程已停用"),
     ("late answer", "late answer, ignored", "迟到的应答,已忽略"),
+    (
+        "its run waits for it no more",
+        "its run has ended, gone on without it or undone it: not sent",
+        "运行已结束、已继续或已撤销,不再发送",
+    ),
+    (
+        "more than {} steps: end it, and have parts of it be flows of their own",
+        "more than {} steps: end it (`ifthen runs cancel`), and have parts of it be flows of their own (`start`)",
+        "超过 {} 步:请结束运行(`ifthen runs cancel`),并把流程拆成几个(`start`)",
+    ),
+    ("more than {} steps without waiting for anything", "more than {} steps without waiting for anything", "连续 {} 步没有等待"),
     ("asked for", "asked for by hand", "人工重试"),
     ("edited", "edited by hand", "人工修改后重发"),
     ("discarded", "discarded by hand", "人工丢弃"),
@@ -175,12 +193,6 @@ const SAID: &[(&str, &str, &str)] = &[
     ("entity", "there is no such entity", "没有这个实体"),
     ("not counted", "not counted", "未计入"),
     ("more than {} items would have to be kept", "more than {} items would have to be kept", "需要保留的内容超过 {} 条"),
-    ("too soon", "another code was sent just now", "验证码发送过于频繁"),
-    ("too many codes", "no more codes are sent for it", "验证码发送次数已达上限"),
-    ("no channel of their own", "no mail address for a code", "没有可收验证码的邮箱"),
-    ("wrong code", "a wrong code", "验证码错误"),
-    ("no such task", "there is no such task", "没有这个任务"),
-    ("not asked", "was not asked", "未被邀请处理"),
     // Why a field was not taken over.
     ("older than what this source told last", "older than what it told last", "比上次的更旧"),
     ("kept by ifthen (from: ifthen)", "kept by ifthen", "只由 ifthen 写入"),

@@ -92,6 +92,12 @@ pub(super) static PERSON: Keys = Keys {
         may("roles", OneOrMore(&Name), "`director`, `finance`", "角色"),
         may("channels", OneOrMore(&Name), "Connections by which to reach them, best first", "通知渠道,按优先顺序"),
         may("active", Bool, "`false`: is assigned nothing", "`false` 表示不再分配"),
+        may(
+            "signed_out",
+            Text,
+            "Whoever has proved before this time to be them proves it anew",
+            "在此时间之前的登录全部失效,须重新验证",
+        ),
         may("proxy", task::PROXY_SHAPE, "委托: who decides instead, and when", "委托:由谁代为审批,何时"),
     ]],
     one_of: &[],

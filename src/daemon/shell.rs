@@ -15,6 +15,7 @@ use super::housekeeping::{self, Pace};
 use super::turn::{Submission, ended};
 use crate::engine::call::{Call, Outcome};
 use crate::engine::value::Value;
+use crate::failpoint::{self, Point};
 use crate::store::Error;
 
 /// Submissions of one batch: enough for one fsync to serve hundreds of events, few enough that the first need not wait long.
@@ -172,6 +173,7 @@ impl Shell {
             let attempt = tokio::spawn(async move { performer.performer.perform(&request, &key, Some(&links)).await });
             // A channel that breaks down must not leave its call on its way for ever.
             let outcome = attempt.await.unwrap_or_else(|e| Outcome::Unknown { detail: format!("the channel failed: {e}") });
+            failpoint::reach(Point::Answered);
             metrics::counter!("ifthen_attempts_total", "channel" => call.request.action(), "outcome" => word(&outcome))
                 .increment(1);
             handle.tell(vec![ended(&call, outcome, Timestamp::now())]);

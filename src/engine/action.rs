@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::approval::Marker;
 use super::assignment;
 use super::call::{CallId, Email, Format, Http, HttpBody, Mentions, Request, Retry, RobotMessage};
 use super::decide::{Arrived, By, Deciding};
@@ -276,7 +275,7 @@ fn content<'d>(draft: &'d Deciding<'_>, content: &'d MailContent, view: &View<'_
 }
 
 /// Line breaks in what must be one line become blanks: a subject from a record's field must not add headers.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -345,7 +344,7 @@ fn notify(draft: &mut Deciding<'_>, what: &NotifyAction, doing: &Doing<'_>) -> R
     if people.is_empty() {
         return Err(unevaluable(format!("nobody to notify ({})", describe(&what.who))));
     }
-    tell(draft, &Message { people: &people, text: &text, title: title.as_deref(), urgent: what.urgent, own: None }, doing)
+    tell(draft, &Message { people: &people, text: &text, title: title.as_deref(), urgent: what.urgent, unwaited: false }, doing)
 }
 
 /// What people are told, ready to leave.
@@ -358,8 +357,8 @@ pub(super) struct Message<'a> {
     pub(super) title: Option<&'a str>,
     /// By all of a person's channels.
     pub(super) urgent: bool,
-    /// The place of a link that is made when it leaves; no run waits for such a message.
-    pub(super) own: Option<Marker>,
+    /// No run waits for it.
+    pub(super) unwaited: bool,
 }
 
 /// Tells people, each by their own channels; who cannot be reached is in the log.
@@ -392,8 +391,7 @@ pub(super) fn tell(draft: &mut Deciding<'_>, what: &Message<'_>, doing: &Doing<'
 
 fn leaving<'a>(connection: &'a str, lane: String, request: Request, what: &Message<'_>) -> Order<'a> {
     let mut order = Order::new(connection, lane, request).urgent(what.urgent);
-    order.markers.extend(what.own.clone());
-    order.unwaited = what.own.is_some();
+    order.unwaited = what.unwaited;
     order
 }
 

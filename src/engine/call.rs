@@ -98,6 +98,12 @@ pub struct Call {
     /// A step of a flow says these waits: they are kept to the second, and not spread.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
+    /// Its run does not wait for it, and need not be there any more: a reminder, an alert.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
+    /// Needed no more: what is on its way is the last attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
 }
 
 impl Call {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::binding::{Let, Lets};
-use super::definition::Definitions;
+use super::definition::{Again, Definitions};
 use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
@@ -166,6 +166,7 @@ fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
         Wake::Armed { schedule, record, warn } => schedule::armed::due(draft, *timer, schedule, record, *warn),
         Wake::Gate(waits) => rule::waiting::due(draft, *timer, waits),
         Wake::Tick(event) => schedule::tick::due(draft, *timer, event),
+        Wake::Next(key) => flow::next_start(draft, key, Again::Always),
         Wake::Forget(key) => {
             draft.remove(key.clone());
             Ok(())

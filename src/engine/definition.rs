@@ -178,6 +178,8 @@ pub struct Person {
     pub channels: Vec<String>,
     /// `false`: is assigned nothing.
     pub active: bool,
+    /// Sessions that began before then count no more: a phone was lost.
+    pub signed_out: Option<Timestamp>,
     /// 委托: who decides instead, and when.
     pub proxies: Vec<Proxy>,
 }

@@ -311,6 +311,8 @@ mod tests {
             error: None,
             retry: Vec::new(),
             exact: false,
+            beside: false,
+            cancelled: false,
         };
         Change { key: Key::Call(call.id), entry: Some(Arc::new(Entry::Call(call))) }
     }

@@ -92,6 +92,8 @@ pub(super) fn order(draft: &mut Deciding<'_>, order: Order<'_>, doing: &Doing<'_
         due: draft.now,
         error: None,
         exact: doing.retry.is_some(),
+        beside: false,
+        cancelled: false,
         retry: doing.retry.map(<[Retry]>::to_vec).or(retry).unwrap_or_else(|| connection.retry.clone()),
     };
     draft.put(Key::Call(id), Entry::Call(call));
@@ -242,17 +244,7 @@ fn carry(draft: &mut Deciding<'_>, call: &mut Call, waiting: &[CallId]) -> Resul
 /// Takes a carrier apart again: each goes its own way, and none travels with others any more.
 fn split(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Need> {
     say(draft, &call, Outcome::Retrying, vec![("reason", "apart".into()), ("error", error.into())])?;
-    for id in std::mem::take(&mut call.carries) {
-        if let Some(mut carried) = load(draft, id)? {
-            carried.status = Status::Queued;
-            carried.tried = true;
-            draft.put(Key::Call(id), Entry::Call(carried));
-        }
-    }
-    if let Some(own) = call.own.take() {
-        call.request = *own;
-        call.generation += 1; // other content, another key
-    }
+    drop_carried(draft, &mut call)?;
     call.status = Status::Queued;
     call.attempt = 0;
     draft.put(Key::Call(call.id), Entry::Call(call));
@@ -274,19 +266,44 @@ pub(super) fn cancel(draft: &mut Deciding<'_>, id: CallId, why: &str) -> Result<
     let Some(mut call) = load(draft, id)? else { return Ok(Left::Nothing) };
     if call.status == Status::Started {
         call.retry.clear();
+        call.cancelled = true;
         draft.put(Key::Call(id), Entry::Call(call));
         return Ok(Left::OnItsWay);
     }
     say(draft, &call, Outcome::Suppressed, vec![("reason", "cancelled".into()), ("why", why.into())])?;
-    // What was merged into it is still to be sent.
-    for id in &call.carries {
-        if let Some(mut carried) = load(draft, *id)? {
-            carried.status = Status::Queued;
-            draft.put(Key::Call(*id), Entry::Call(carried));
-        }
-    }
+    drop_carried(draft, &mut call)?;
     draft.remove(Key::Call(id));
     Ok(if call.unknown { Left::Unknown } else { Left::Nothing })
+}
+
+/// What was merged into a call that is not sent any more is still to be sent, each on its own.
+fn drop_carried(draft: &mut Deciding<'_>, call: &mut Call) -> Result<(), Need> {
+    for id in std::mem::take(&mut call.carries) {
+        if let Some(mut carried) = load(draft, id)? {
+            carried.status = Status::Queued;
+            carried.tried = true; // it may have arrived with the others: it takes in nobody, and is taken in by nobody
+            draft.put(Key::Call(id), Entry::Call(carried));
+        }
+    }
+    if let Some(own) = call.own.take() {
+        call.request = *own;
+        call.generation += 1; // other content, another key
+    }
+    Ok(())
+}
+
+/// Whether a call is dead.
+pub(super) fn is_dead(draft: &Deciding<'_>, id: CallId) -> Result<bool, Need> {
+    Ok(load(draft, id)?.is_some_and(|call| call.status == Status::Dead))
+}
+
+/// Nobody waits for a call that a run has ordered.
+pub(super) fn beside(draft: &mut Deciding<'_>, id: CallId) -> Result<(), Need> {
+    if let Some(mut call) = load(draft, id)? {
+        call.beside = true;
+        draft.put(Key::Call(id), Entry::Call(call));
+    }
+    Ok(())
 }
 
 /// What becomes of a run whose call is not sent.
@@ -328,10 +345,17 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
     }
     match outcome {
         Ended::Done(answer) => done(draft, call, answer),
+        Ended::Failed { detail, .. } if call.cancelled => {
+            drop_carried(draft, &mut call)?;
+            dead(draft, call, detail)
+        }
         Ended::Unknown { detail } => {
             call.unknown = true;
             call.generation += u32::from(draft.definitions.planted(Bug::NewKey));
             say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())])?;
+            if call.cancelled {
+                drop_carried(draft, &mut call)?;
+            }
             again(draft, call, detail)
         }
         Ended::Failed { class: Class::Transient, detail } => again(draft, call, detail),
@@ -458,6 +482,14 @@ pub(super) fn command(draft: &mut Deciding<'_>, command: &Command) -> Result<(),
     };
     if !matches!(call.status, Status::Queued | Status::Dead) {
         say(draft, &call, Outcome::Failed, vec![("reason", "on its way".into())])?;
+        return Ok(());
+    }
+    // What was undone, or went on without it, must not happen after all.
+    if let (Some(run), false, Command::Retry(_) | Command::Edit(..)) = (&call.run, call.beside, command)
+        && !flow::waits_for(draft, run, *id)?
+    {
+        let run = run.clone();
+        say(draft, &call, Outcome::Failed, vec![("reason", "its run waits for it no more".into()), ("run", run.into())])?;
         return Ok(());
     }
     match command {

@@ -405,6 +405,8 @@ pub enum Wake {
     Tick(String),
     /// What waits at a rule's gate, under this key.
     Gate(Key),
+    /// Whoever waits for a run of that flow to begin, under this key.
+    Next(Key),
     /// Nobody: what is kept under this key is forgotten.
     Forget(Key),
 }

@@ -320,6 +320,45 @@ fn it_is_handed_over_and_others_are_asked() {
 }
 
 #[test]
+fn who_was_added_is_taken_out_again_until_they_have_decided() {
+    let desk = Desk::new(|_| {});
+    let daemon = desk.folder.start();
+    let link = desk.link("he");
+    let mut phone = Phone::new(&daemon);
+    phone.prove(&desk, "he", &link).hides(&["减签"]);
+    phone.act(&link, "before", &[("who", "张三")]).says(&["还没有轮到您", "减签", "<option value=\"张三\">"]);
+    assert_eq!(phone.act(&link, "remove", &[("who", "郑")]).says(&["不是您加签的"]).status, 409, "郑 was named by the step");
+    phone.act(&link, "remove", &[("who", "张三")]).says(&["value=\"approve\""]).hides(&["减签"]);
+    phone.act(&link, "before", &[("who", "冯")]).says(&["减签"]);
+    let added = desk.link("feng");
+    let mut other = Phone::new(&daemon);
+    other.prove(&desk, "feng", &added);
+    other.act(&added, "approve", &[]);
+    assert!(!phone.get(&link).text.contains("减签"), "they have decided");
+    assert_eq!(daemon.lines("remove", Outcome::Done).len(), 1);
+}
+
+#[test]
+fn whatever_people_may_do_can_be_done_on_the_page_by_the_api_and_by_the_command_line() {
+    let desk = Desk::new(|_| {});
+    let daemon = desk.folder.start();
+    let page = include_str!("../../src/web/task/page.html");
+    let control = std::fs::read_to_string(desk.folder.path("data/control")).unwrap();
+    let bearer = format!("Bearer {}", control.lines().nth(1).unwrap());
+    for word in ifthen::engine::approval::Act::WORDS {
+        let buttons = if word == "add" { vec!["before", "after"] } else { vec![word] };
+        for button in buttons {
+            assert!(page.contains(&format!("name=\"what\" value=\"{button}\"")), "no button: {button}");
+        }
+        let (status, answer) =
+            daemon.post(&format!("/api/tasks/t1-1/{word}"), &[("authorization", &bearer)], &json!({ "person": "冯" }));
+        assert!(status != 404, "{word}: {status} {answer}");
+        let (exit, text) = desk.folder.cli(&["tasks", word, "--help"]);
+        assert!(exit == 0 && text.contains("--as"), "{word}: {text}");
+    }
+}
+
+#[test]
 fn a_group_is_nobodys_own_channel() {
     let desk = Desk::new(|task: &mut Task| {
         let seat = Seat { person: "群里的人".into(), ..task.seats[0].clone() };

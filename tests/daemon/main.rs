@@ -22,6 +22,8 @@ mod desk;
 mod full;
 mod gate;
 mod history;
+#[cfg(debug_assertions)] // a release build cannot be made to die where one likes
+mod kill;
 mod lead;
 mod mail;
 mod merge;

@@ -2,6 +2,8 @@
 //! `kill -9` between any two steps.
 
 use ifthen::engine::log::Outcome;
+use ifthen::engine::state::{Key, prefix};
+use ifthen::store::Read as _;
 use serde_json::json;
 
 use super::desk::{Desk, Phone};
@@ -98,4 +100,46 @@ fn a_quote_is_rejected_revised_and_approved_by_links_across_restarts() {
         daemon.lines("decide", Outcome::Done).iter().map(|l| l.detail.at(&["who"]).unwrap().to_string()).collect();
     assert_eq!(daemon.lines("approve", Outcome::Fired).len(), 5, "何, 郑 and 冯; then 何 and 郑 alone");
     assert_eq!(who, ["何经理", "冯", "财务总监", "张三", "何经理", "郑"]);
+}
+
+/// The only run that is under way.
+fn run(daemon: &Daemon) -> String {
+    let keys = daemon.reader().scan(prefix::RUN, None, 9).unwrap();
+    let [(Key::Run(id), _)] = &keys[..] else { panic!("{} runs", keys.len()) };
+    id.clone()
+}
+
+#[test]
+fn it_is_recalled_until_somebody_has_acted_and_a_decision_until_the_next_has() {
+    let desk = desk();
+    let daemon = desk.folder.start();
+    submit(&daemon, "Q2", "880,000", "15%");
+    // 张三 takes it back, by the command line; only they can.
+    let id = run(&daemon);
+    let (exit, text) = desk.folder.cli(&["runs", "recall", &id, "--as", "何经理"]);
+    assert!(exit == 1 && daemon.lines("run", Outcome::Done).is_empty(), "{text}");
+    assert_eq!(desk.folder.cli(&["runs", "recall", &id, "--as", "张三"]).0, 0);
+    ended(&daemon, "recalled");
+
+    submit(&daemon, "Q3", "880,000", "15%");
+    let link = wait("何's second mail", || links(&desk, "he").into_iter().nth(1));
+    let mut phone = Phone::new(&daemon);
+    phone.prove(&desk, "he", &link);
+    phone.act(&link, "approve", &[]).says(&["已通过"]);
+    let id = run(&daemon);
+    let (exit, text) = desk.folder.cli(&["runs", "recall", &id, "--as", "张三"]);
+    assert!(exit == 1 && text.contains("已有人处理") && run(&daemon) == id, "何 has acted: {text}");
+    // 何 takes their approval back by the page, since 郑 has not acted; 郑's link says so.
+    let asked = wait("郑's mail", || links(&desk, "zheng").into_iter().next());
+    phone.act(&link, "recall", &[]).says(&["value=\"approve\""]);
+    Phone::new(&daemon).get(&asked).says(&["已取消，无需处理"]);
+    phone.act(&link, "approve", &[("comment", "再想了想,同意")]).says(&["已通过"]);
+    let daemon = decide(&desk, daemon, "zheng", 2, "approve", &[]);
+    let approved = daemon.wait_lines("end", Outcome::Done, 2);
+    assert_eq!(approved.iter().filter(|l| l.detail.at(&["as"]).is_some_and(|w| w.to_string() == "approved")).count(), 1);
+    // Now it is too late, and whoever asks is told why.
+    let task = daemon.lines("decide", Outcome::Done)[0].detail.at(&["task"]).unwrap().to_string();
+    let (exit, text) = desk.folder.cli(&["tasks", "recall", &task, "--as", "何经理"]);
+    assert!(exit == 1 && text.contains("不能再撤回"), "{text}");
+    assert_eq!(daemon.lines("recall", Outcome::Done).len(), 1);
 }

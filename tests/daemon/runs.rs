@@ -1,28 +1,50 @@
-//! Runs against the running daemon while their flow is edited and removed: each finishes on its version, or is moved by a person.
+//! Runs against the running daemon while their flow is edited and removed and the daemon is killed, also in the midst of people's
+//! decisions and of a migration: each finishes on its version, or is moved by a person.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use ifthen::engine::flow::Run;
 use ifthen::engine::log::{Line, Outcome};
-use ifthen::engine::state::{Entry, prefix};
+use ifthen::engine::state::{Entry, Key, prefix};
 use ifthen::store::Read as _;
 use serde_json::{Value, json};
 
-use super::harness::{Daemon, Folder, wait};
-use super::standin::{Reply, Web};
+use super::harness::{Client, Daemon, Folder, wait};
 
+/// Half of them wait for 何经理, half for an event.
 const RUNS: usize = 100;
 
-const RULES: &str = "entities:\n  quote: { fields: { id: text } }\n";
+/// Who tell it beside each other.
+const BESIDE: usize = 3;
 
-fn config(web: &Web) -> String {
-    format!(
-        "definitions: [rules, flows]\nallow_networks: [127.0.0.0/8]\nsources:\n  crm: {{ webhook: {{}}, record: {{ entity: quote, fields: {{ id: id }} }} }}\nconnections:\n  erp: {{ http: {{ base: '{}' }}, concurrency: 8 }}\n",
-        web.url("")
-    )
-}
+const CONFIG: &str = "definitions: [rules, flows]
+sources:
+  crm: { webhook: {}, event: '{{ type }}', delivery: { header: X-Delivery-Id }, record: { entity: quote, fields: { id: id, amount: 金额 } } }
+connections:
+  mail: { smtp: { host: 127.0.0.1, security: none, from: a@example.com }, deliver: preview }
+";
 
-/// A flow of two steps; the first waits for the other side.
-fn flow(step: &str, word: &str) -> String {
+const RULES: &str = "entities:
+  quote: { fields: { id: text, amount: money } }
+people: { 何经理: { email: he@example.com, channels: [mail] } }
+";
+
+/// A flow in which large quotes are approved and the others signed; the step that approves, and what it says then.
+fn flow(approve: &str, word: &str) -> String {
     format!(
-        "flows:\n  审批:\n    when: quote.created\n    record: quote\n    steps:\n      - {{ id: {step}, http: {{ connection: erp, post: /approve }} }}\n      - {{ id: note, log: '{word} {{{{ id }}}}' }}\n"
+        "flows:
+  审批:
+    when: quote.created
+    record: quote
+    steps:
+      - choose:
+          - if: amount >= 100000
+            then: [ {{ id: {approve}, approve: 'user:何经理' }} ]
+        else:
+          - {{ id: signed, wait: quote.signed, within: 30d, late: {{ end: 过期 }} }}
+      - {{ id: note, log: '{word} {{{{ id }}}}' }}
+"
     )
 }
 
@@ -35,40 +57,100 @@ fn pinned(line: &Line) -> Option<Value> {
     serde_json::to_value(line.detail.at(&["pinned"])?.plain()).ok()
 }
 
-/// Waits for a reload that says this of runs which stay.
-fn stays(daemon: &Daemon, expect: &Value) {
+/// Waits for so many reloads that say this of runs which stay.
+fn stays(daemon: &Daemon, expect: &Value, times: usize) {
     wait(&format!("a reload that says {expect}"), || {
-        daemon.lines("reload", Outcome::Done).iter().any(|l| pinned(l).as_ref() == Some(expect)).then_some(())
+        let said = daemon.lines("reload", Outcome::Done);
+        (said.iter().filter(|l| pinned(l).as_ref() == Some(expect)).count() >= times).then_some(())
     });
+}
+
+/// Something to be told: the path, its delivery, the body; the same again until it is acknowledged.
+struct Deed {
+    path: String,
+    delivery: (&'static str, String),
+    body: Value,
+}
+
+/// 何经理 decides about every run that waits for him, at most so many.
+fn approvals(daemon: &Daemon, most: usize) -> Vec<Deed> {
+    let tasks = daemon.reader().scan(prefix::TASK, None, 1_000).unwrap();
+    let open = tasks.iter().filter_map(|(_, entry)| if let Entry::Task(task) = entry.as_ref() { Some(task) } else { None });
+    let deed = |id: String| Deed {
+        path: format!("/api/tasks/{id}/approve"),
+        delivery: ("idempotency-key", id),
+        body: json!({ "person": "何经理" }),
+    };
+    open.filter(|task| task.ended.is_none()).take(most).map(|task| deed(task.id.to_string())).collect()
+}
+
+/// Tells all of it, several beside each other, until it is acknowledged. Once so many were, the daemon is killed while others are
+/// being told; what nobody acknowledged by then is left.
+fn tell(daemon: &Daemon, folder: &Folder, deeds: &Mutex<VecDeque<Deed>>, kill: Option<usize>) {
+    let token = std::fs::read_to_string(folder.path("data/control")).unwrap();
+    let bearer = format!("Bearer {}", token.lines().nth(1).unwrap());
+    let acknowledged = Mutex::new(0);
+    let one = || {
+        let Ok(mut client) = Client::open(daemon.address) else { return }; // killed
+        while let Some(deed) = { deeds.lock().unwrap().pop_front() } {
+            let headers = [("authorization", bearer.as_str()), (deed.delivery.0, deed.delivery.1.as_str())];
+            let Ok((status, answer)) = client.post(&deed.path, &headers, &deed.body) else {
+                deeds.lock().unwrap().push_front(deed);
+                return;
+            };
+            assert!(matches!(status, 200 | 202), "{}: {status} {answer}", deed.path);
+            let mut count = acknowledged.lock().unwrap();
+            *count += 1;
+            if Some(*count) == kill {
+                daemon.signal("KILL");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..BESIDE).for_each(|_| drop(scope.spawn(one)));
+    });
+    assert_eq!(deeds.lock().unwrap().is_empty(), kill.is_none(), "killed in the midst of it, or through");
+}
+
+/// The runs under way that stand at this step, each on a graph that is there and has that step.
+fn at(daemon: &Daemon, step: &str) -> Vec<Run> {
+    let reader = daemon.reader();
+    let runs = reader.scan(prefix::RUN, None, 1_000).unwrap();
+    let runs = runs.iter().filter_map(|(_, entry)| if let Entry::Run(run) = entry.as_ref() { Some(run.clone()) } else { None });
+    let stands = |run: &Run| match reader.load(&Key::Graph(run.graph.clone())).unwrap().as_deref() {
+        Some(Entry::Graph(flow)) => run.stands(flow).into_iter().map(|(step, _)| step).collect::<Vec<_>>(),
+        _ => panic!("{} has no graph", run.id),
+    };
+    runs.filter(|run| stands(run) == [step]).collect()
 }
 
 #[test]
 fn a_flow_is_edited_and_removed_while_a_hundred_runs_wait() {
-    let web = Web::start();
-    // Refused for good: the runs stand still at their first step until somebody sends again.
-    web.next(RUNS, Reply::status(422));
-    let config = config(&web);
-    let folder = Folder::new(&[("config.yaml", &config), ("rules/quote.yaml", RULES), ("flows/a.yaml", &flow("approve", "旧"))]);
+    let folder = Folder::new(&[("config.yaml", CONFIG), ("rules/quote.yaml", RULES), ("flows/a.yaml", &flow("approve", "旧"))]);
     let daemon = folder.start();
     let mut client = daemon.client();
     for n in 0..RUNS {
-        let (status, answer) = client.post("/in/crm", &[], &json!({ "id": format!("报价{n}") })).unwrap();
+        let amount = if n % 2 == 0 { "880000" } else { "9000" };
+        let body = json!({ "type": "quote.told", "id": format!("报价{n}"), "金额": amount });
+        let (status, answer) = client.post("/in/crm", &[("x-delivery-id", &format!("q{n}"))], &body).unwrap();
         assert_eq!(status, 202, "{answer}");
     }
-    let dead = daemon.wait_lines("http", Outcome::Dead, RUNS);
-    assert_eq!(folder.cli(&["runs", "list", "--stuck", "--json"]).1.lines().count(), RUNS);
+    assert_eq!((at(&daemon, "approve").len(), at(&daemon, "signed").len()), (RUNS / 2, RUNS / 2));
 
     // Edited: said in the log and in the daemon's own messages; also when it starts again.
     folder.write("flows/a.yaml", &flow("approve", "新"));
-    stays(&daemon, &json!({ "审批": { "runs": RUNS, "at": { "approve": RUNS } } }));
-    wait("its own message", || daemon.said().contains("审批: 100 runs wait at `approve`: pinned").then_some(()));
+    let both = json!({ "审批": { "runs": RUNS, "at": { "approve": RUNS / 2, "signed": RUNS / 2 } } });
+    stays(&daemon, &both, 1);
+    let said = "审批: 50 runs wait at `approve`, 50 runs wait at `signed`: pinned";
+    wait("its own message", || daemon.said().contains(said).then_some(()));
     daemon.kill();
     let daemon = folder.start();
-    wait("its message at the start", || (daemon.said().matches("100 runs wait at `approve`: pinned").count() == 2).then_some(()));
+    wait("its message at the start", || (daemon.said().matches(said).count() == 2).then_some(()));
 
     // Some are moved by a person; the preview says the same before.
-    let runs: Vec<String> = dead.iter().take(10).filter_map(|l| l.run.clone()).collect();
-    let named: Vec<&str> = runs.iter().map(String::as_str).collect();
+    let some = [at(&daemon, "approve"), at(&daemon, "signed")].into_iter().flat_map(|runs| runs.into_iter().take(5));
+    let named: Vec<String> = some.map(|run| run.id).collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
     let (code, preview) = folder.cli(&[&["runs", "migrate", "--dry-run"], &named[..]].concat());
     assert_eq!((code, preview.matches("可以").count()), (0, 10), "{preview}");
     let (code, said) = folder.cli(&[&["runs", "migrate", "--comment", "新条款"], &named[..]].concat());
@@ -80,10 +162,10 @@ fn a_flow_is_edited_and_removed_while_a_hundred_runs_wait() {
 
     // What cannot be moved says where and why, and stays; asked of the daemon itself likewise.
     folder.write("flows/a.yaml", &flow("review", "再"));
-    stays(&daemon, &json!({ "审批": { "runs": RUNS, "at": { "approve": RUNS } } }));
-    wait("the third version", || daemon.lines("reload", Outcome::Done).iter().filter(|l| pinned(l).is_some()).nth(1).map(drop));
+    stays(&daemon, &both, 2);
     let (code, preview) = folder.cli(&["runs", "migrate", "--flow", "审批", "--dry-run"]);
-    assert_eq!((code, preview.matches("approve: 新版本中没有这一步").count()), (1, RUNS), "{preview}");
+    let (moves, stay) = (preview.matches("可以").count(), preview.matches("approve: 新版本中没有这一步").count());
+    assert_eq!((code, moves, stay), (1, RUNS / 2, RUNS / 2), "{preview}");
     let token = std::fs::read_to_string(folder.path("data/control")).unwrap();
     let bearer = format!("Bearer {}", token.lines().nth(1).unwrap());
     let path = format!("/api/runs/{}/migrate", named[0]);
@@ -94,16 +176,47 @@ fn a_flow_is_edited_and_removed_while_a_hundred_runs_wait() {
     assert_eq!(daemon.post("/api/runs/r4-4/cancel", &[("authorization", &bearer)], &json!({})).0, 404);
     assert_eq!(daemon.post(&path.replace("migrate", "dance"), &[("authorization", &bearer)], &json!({})).0, 404);
 
-    // The flow is removed altogether. All finish on the version they are on.
-    std::fs::remove_file(folder.path("flows/a.yaml")).unwrap();
-    stays(&daemon, &json!({ "审批": { "runs": RUNS, "at": { "approve": RUNS }, "gone": true } }));
+    // Killed while half of the decisions come in and the others are moved: each of those is on one version or on the other.
+    let former: Vec<Run> = at(&daemon, "signed");
+    let moved = former.iter().map(|run| Deed {
+        path: format!("/api/runs/{}/migrate", run.id),
+        delivery: ("x-delivery-id", String::new()), // told again it is there already
+        body: json!({ "by": "李四" }),
+    });
+    let mut decided = approvals(&daemon, RUNS / 4).into_iter();
+    let deeds = Mutex::new(moved.flat_map(|deed| std::iter::once(deed).chain(decided.next())).collect());
+    tell(&daemon, &folder, &deeds, Some(20));
     daemon.kill();
     let daemon = folder.start();
-    let calls: Vec<String> = dead.iter().map(|l| l.detail.at(&["call"]).unwrap().to_string()).collect();
-    let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
-    assert_eq!(folder.cli(&[&["calls", "retry"], &calls[..]].concat()).0, 0);
-    daemon.wait_lines("end", Outcome::Done, RUNS);
-    assert_eq!((texts(&daemon, "旧"), texts(&daemon, "新"), texts(&daemon, "再")), (RUNS - 10, 10, 0));
+    let on = |daemon: &Daemon| at(daemon, "signed").iter().filter(|run| former.iter().all(|f| f.graph != run.graph)).count();
+    assert_eq!(at(&daemon, "signed").len(), RUNS / 2);
+    assert!((1..RUNS / 2).contains(&on(&daemon)), "in the midst of it: {}", on(&daemon));
+    tell(&daemon, &folder, &deeds, None);
+    assert_eq!((on(&daemon), at(&daemon, "approve").len()), (RUNS / 2, RUNS / 4));
+    let (code, said) = folder.cli(&["runs", "migrate"]);
+    assert_eq!(
+        (code, said.matches("可以").count(), said.matches("approve: 新版本中没有这一步").count()),
+        (1, 0, RUNS / 4),
+        "{said}"
+    );
+
+    // The flow is removed altogether, and the daemon killed while what the runs wait for comes in. All finish on their version.
+    std::fs::remove_file(folder.path("flows/a.yaml")).unwrap();
+    let left = json!({ "审批": { "runs": RUNS - RUNS / 4, "at": { "approve": RUNS / 4, "signed": RUNS / 2 }, "gone": true } });
+    stays(&daemon, &left, 1);
+    let signed = (0..RUNS).filter(|n| n % 2 == 1).map(|n| Deed {
+        path: "/in/crm".into(),
+        delivery: ("x-delivery-id", format!("s{n}")),
+        body: json!({ "type": "quote.signed", "id": format!("报价{n}") }),
+    });
+    let mut decided = approvals(&daemon, RUNS).into_iter();
+    let deeds = Mutex::new(signed.flat_map(|deed| std::iter::once(deed).chain(decided.next())).collect());
+    tell(&daemon, &folder, &deeds, Some(25));
+    daemon.kill();
+    let daemon = folder.start();
+    tell(&daemon, &folder, &deeds, None);
+    assert_eq!(daemon.wait_lines("end", Outcome::Done, RUNS).len(), RUNS, "each once");
+    assert_eq!((texts(&daemon, "旧"), texts(&daemon, "新"), texts(&daemon, "再")), (RUNS / 2 - 5, 5, RUNS / 2));
     assert_eq!(folder.cli(&["runs"]), (0, "没有进行中的运行\n".into()));
 
     // Nobody needs the graphs any more: they go with the next reload.

@@ -210,3 +210,60 @@ fn what_may_have_arrived_takes_in_nobody_else_even_after_a_retry_by_hand_and_a_t
     world.own(Body::Start(ids[1..].to_vec()));
     assert_eq!(world.call(ids[1]).unwrap().carries, ids[2..]);
 }
+
+/// A run's message that carries those of a rule, sent once.
+fn carrier() -> (World, Vec<CallId>, String) {
+    let mut world = World::new(
+        "rules:\n  tell: { when: note, then: [ { wecom: { robot: ops, text: '{{ event.n }}号' } } ] }\nflows:\n  f: { when: lead.created, record: lead, steps: [ { wecom: { robot: ops, text: 流程 } }, { log: 完 } ] }\n",
+    );
+    world.lead("L1", &[]);
+    for n in 1..=3i64 {
+        world.event("note", Value::from([("n", n.into())]));
+    }
+    let ids: Vec<CallId> =
+        world.log.iter().filter_map(|l| l.detail.at(&["call"])).map(|c| c.to_string().parse().unwrap()).collect();
+    let run = world.log.iter().find_map(|l| l.run.clone()).unwrap();
+    world.own(Body::Start(ids.clone()));
+    assert_eq!(world.call(ids[0]).unwrap().carries, ids[1..]);
+    (world, ids, run)
+}
+
+fn cancel(world: &mut World, run: &str) {
+    use ifthen::engine::event::Command;
+    use ifthen::engine::flow::{Act, Ask};
+    let ask = Ask { run: run.into(), act: Act::Cancel { undo: false }, by: "张三".into(), comment: String::new() };
+    world.own(Body::Command(Command::Run(Box::new(ask))));
+}
+
+/// Each is to be sent on its own, in its own words, and travels with nobody any more.
+fn on_their_own(world: &World, ids: &[CallId]) {
+    for (n, id) in ids.iter().enumerate() {
+        let call = world.call(*id).unwrap();
+        let Request::Wecom(message) = &call.request else { panic!() };
+        assert_eq!((call.status, message.text.clone(), call.tried), (Status::Queued, format!("{}号", n + 1), true));
+    }
+}
+
+#[test]
+fn what_a_cancelled_message_carried_is_still_sent() {
+    // It waits for another attempt.
+    let (mut world, ids, run) = carrier();
+    world.own(Body::Ended { call: ids[0], attempt: 1, outcome: Ended::Unknown { detail: "lost".into() } });
+    cancel(&mut world, &run);
+    assert!(world.call(ids[0]).is_none());
+    on_their_own(&world, &ids[1..]);
+    // It is on its way, and arrives, is refused, held back or lost.
+    let lost = || Ended::Unknown { detail: "lost".into() };
+    let failed = |class| Ended::Failed { class, detail: "45002".into() };
+    for outcome in [lost(), failed(Class::Permanent), failed(Class::Throttled { seconds: Some(5) }), failed(Class::Transient)] {
+        let (mut world, ids, run) = carrier();
+        cancel(&mut world, &run);
+        world.own(Body::Ended { call: ids[0], attempt: 1, outcome: outcome.clone() });
+        on_their_own(&world, &ids[1..]);
+        assert_eq!(world.call(ids[0]).unwrap().status, Status::Dead, "it is not sent again: {outcome:?}");
+    }
+    let (mut world, ids, run) = carrier();
+    cancel(&mut world, &run);
+    world.own(Body::Ended { call: ids[0], attempt: 1, outcome: Ended::Done(Value::Null) });
+    assert!(ids.iter().all(|id| world.call(*id).is_none()));
+}

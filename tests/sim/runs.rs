@@ -83,7 +83,7 @@ fn belongs(state: &State, id: TimerId, wake: &Wake, runs: &BTreeSet<TimerId>) ->
             matches!(entry(&key), Some(Entry::Armed(armed)) if armed.timer == Some(id) || armed.warn == Some(id))
         }
         Wake::Tick(event) => matches!(entry(&Key::Tick(event.clone())), Some(Entry::Tick(next)) if next.timer == id),
-        Wake::Gate(key) | Wake::Forget(key) => entry(key).is_some(),
+        Wake::Gate(key) | Wake::Next(key) | Wake::Forget(key) => entry(key).is_some(),
         Wake::Aged { .. } => true, // found by the windows' own tests
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// What arrived.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub enum Reply {
     Drip,
     /// The answer, later.
     Late(Duration, Box<Reply>),
+    /// The answer, once the test lets it go.
+    Once(watch::Receiver<bool>, Box<Reply>),
 }
 
 impl Reply {
@@ -140,13 +143,22 @@ async fn converse(stream: TcpStream, answer: Arc<dyn Fn(Request) -> Reply + Send
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
         let mut reply = answer(request);
-        while let Reply::Late(delay, then) = reply {
-            tokio::time::sleep(delay).await;
-            reply = *then;
+        loop {
+            reply = match reply {
+                Reply::Late(delay, then) => {
+                    tokio::time::sleep(delay).await;
+                    *then
+                }
+                Reply::Once(mut open, then) => {
+                    drop(open.wait_for(|open| *open).await); // nobody can let it go any more: the test is over
+                    *then
+                }
+                _ => break,
+            };
         }
         let out = stream.get_mut();
         match reply {
-            Reply::Late(..) => unreachable!("unwrapped above"),
+            Reply::Late(..) | Reply::Once(..) => unreachable!("unwrapped above"),
             Reply::Hang => std::future::pending::<()>().await,
             Reply::Drop => return Ok(()),
             Reply::DropAfterHeaders => {

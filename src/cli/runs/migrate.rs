@@ -10,12 +10,11 @@ use anyhow::bail;
 
 use super::list::about;
 use super::position::Graphs;
-use super::{Why, asker, each, load, run_id};
+use super::{Why, ask_one, asker, each, load, run_id};
 use crate::cli::control::Control;
 use crate::cli::output::{Look, Out};
 use crate::cli::place::Place;
 use crate::cli::table::Table;
-use crate::cli::tail;
 use crate::cli::words::Words as _;
 use crate::cli::{Context, Exit};
 use crate::engine::definition::{Definitions, Flow};
@@ -84,11 +83,10 @@ pub(super) fn run(context: &Context, args: &Migrate, out: &mut Out) -> anyhow::R
         return Ok(if stays { Exit::Failed } else { Exit::Done });
     }
     let control = Control::find(&place)?;
-    let body = json!({ "by": asker(), "comment": args.why.comment }).to_string();
+    let body = json!({ "by": asker(), "comment": args.why.comment });
     let mut exit = if stays { Exit::Failed } else { Exit::Done };
     for case in cases.iter().filter(|case| case.against.is_empty()) {
-        let event = control.post(&format!("runs/{}/migrate", case.run.id), Some(body.clone()))?;
-        if tail::told(&place, event, args.why.json, out)? != Exit::Done {
+        if ask_one(&control, &place, (&case.run.id, "migrate"), &body, args.why.json, out)? != Exit::Done {
             exit = Exit::Failed;
         }
     }

@@ -143,7 +143,9 @@ impl Shown<'_> {
             let name = self.label(&passed.step);
             let time = self.time(passed);
             let by = if passed.by.is_empty() { String::new() } else { format!("  {}", passed.by.join(lang.pick(", ", "、"))) };
-            let text = format!("{mark} {}  {}  {word}{by}", pad(&name, name.clone(), widest), pad(&time, time.clone(), 28));
+            let times = if passed.times > 1 { format!(" ×{}", passed.times) } else { String::new() };
+            let text =
+                format!("{mark} {}  {}  {word}{times}{by}", pad(&name, name.clone(), widest), pad(&time, time.clone(), 28));
             out.line(format!("    {}", style.paint(look, &clip(&text, 2 * TEXT))))?;
         }
         for position in positions {

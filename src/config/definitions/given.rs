@@ -57,12 +57,12 @@ impl Compiler<'_> {
         }
         let said = self.person(Item { id: &entry.key, at: entry.at, node: &entry.value });
         let Some(mut person) = self.people.get(&entry.key).cloned() else { return Some(said) };
-        let Person { name, email, mobile, dingtalk, wecom, manager, roles, channels, active, proxies } = said;
+        let Person { name, email, mobile, dingtalk, wecom, manager, roles, channels, active, signed_out, proxies } = said;
         let has = |key| entry.value.has(key);
         macro_rules! take {
             ($($field:ident)*) => { $(if has(stringify!($field)) { person.$field = $field; })* };
         }
-        take!(name email mobile dingtalk wecom manager roles channels active);
+        take!(name email mobile dingtalk wecom manager roles channels active signed_out);
         if has("proxy") {
             person.proxies = proxies;
         }

@@ -51,6 +51,7 @@ impl Compiler<'_> {
                 .filter_map(|c| self.channel(c))
                 .collect(),
             active: node.get("active").and_then(scalar::boolean).unwrap_or(true),
+            signed_out: node.get("signed_out").and_then(|n| self.bound(n, false)),
             proxies: self.proxies(node),
         }
     }

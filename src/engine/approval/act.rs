@@ -33,6 +33,7 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         return Err(Refusal::Ended);
     }
     bounded(ask)?;
+    active(ask, desk)?;
     let by = match &ask.act {
         Act::Approve | Act::Answer(_) => decide(task, ask, true, answers, desk)?,
         Act::Reject { to, .. } => {
@@ -47,6 +48,15 @@ pub(super) fn act(task: &mut Task, ask: &Ask, answers: Map, desk: &Desk<'_>) -> 
         Act::SendCode | Act::WrongCode | Act::RightCode => return Err(Refusal::WrongKind), // they are no part of it
     };
     Ok(Done { by, asked: follow(task, desk) })
+}
+
+/// Whoever has left decides nothing, not even with a link of before. With the control token, what waits for them is handed over.
+pub(super) fn active(ask: &Ask, desk: &Desk<'_>) -> Result<(), Refusal> {
+    let handed = matches!(ask.act, Act::Transfer(_)) && matches!(ask.way.as_str(), "api" | "cli");
+    match desk.people.get(&ask.person) {
+        Some(person) if !person.active && !handed => Err(Refusal::Inactive(ask.person.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// What people write ends somewhere, and their documents are addresses, nothing that runs.
@@ -230,22 +240,41 @@ fn next_group(task: &Task) -> u32 {
 
 /// 减签: by whoever added them, as long as they have not decided; with all that came of it.
 fn remove(task: &mut Task, ask: &Ask, who: &str) -> Result<Vec<usize>, Refusal> {
+    let added = removable(task, &ask.person, who)?;
+    take_out(&mut task.seats, added);
+    Ok(vec![added])
+}
+
+/// The seat that a person added, or asked for an opinion, and on which that other one sits now.
+fn removable(task: &Task, person: &str, who: &str) -> Result<usize, Refusal> {
     let seats = &task.seats;
-    let not_added = || Refusal::NotAdded(who.to_owned());
     let brought = |at: &usize| {
         let seat = &seats[*at];
         let by = seat.of.map(|of| holder(seats, of as usize));
-        matches!(seat.why, Why::Before | Why::After | Why::Delegated) && by.is_some_and(|by| seats[by].person == ask.person)
+        matches!(seat.why, Why::Before | Why::After | Why::Delegated) && by.is_some_and(|by| seats[by].person == person)
     };
     let sits = |at: &usize| seats[*at].person == who && seats[*at].state != Seated::Removed;
     // Whom they added may have handed it on: what was added is taken back with whoever has it now.
     let added = (0..seats.len()).filter(sits).find_map(|at| std::iter::once(at).chain(ancestors(seats, at)).find(brought));
-    let added = added.ok_or_else(not_added)?;
+    let added = added.ok_or_else(|| Refusal::NotAdded(who.to_owned()))?;
     if seats[added].state == Seated::Void || decided(seats, added) {
         return Err(Refusal::AlreadyDecided);
     }
-    take_out(&mut task.seats, added);
-    Ok(vec![added])
+    Ok(added)
+}
+
+impl Task {
+    /// Those whom a person may take out again (减签).
+    pub fn removable(&self, person: &str) -> Vec<&str> {
+        let mut those: Vec<&str> = Vec::new();
+        for seat in self.seats.iter().filter(|_| self.ended.is_none()) {
+            let who = seat.person.as_str();
+            if seat.state != Seated::Handed && !those.contains(&who) && removable(self, person, who).is_ok() {
+                those.push(who);
+            }
+        }
+        those
+    }
 }
 
 /// Whether somebody has said something there.

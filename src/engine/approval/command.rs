@@ -109,34 +109,25 @@ fn about(task: &Task, ask: &Ask) -> Map {
 fn say(draft: &mut Deciding<'_>, task: &Task, ask: &Ask, done: &Done, was: &Task) {
     let by = notice::by(task);
     let mut detail = about(task, ask);
-    let action = match &ask.act {
+    let mut more = |name: &str, value: Value| {
+        detail.insert(name.to_owned(), value);
+    };
+    match &ask.act {
         Act::Approve | Act::Reject { .. } | Act::Answer(_) => return decisions(draft, task, done),
-        Act::Transfer(to) => {
-            detail.insert("to".into(), to.as_str().into());
-            "transfer"
-        }
-        Act::Delegate(to) => {
-            detail.insert("to".into(), to.as_str().into());
-            "delegate"
-        }
+        Act::Transfer(to) | Act::Delegate(to) => more("to", to.as_str().into()),
         Act::Add { people, before, .. } => {
-            detail.insert("people".into(), people.clone().into());
-            detail.insert("order".into(), if *before { "before" } else { "after" }.into());
-            "add"
+            more("people", people.clone().into());
+            more("order", if *before { "before" } else { "after" }.into());
         }
-        Act::Remove(who) => {
-            detail.insert("person".into(), who.as_str().into());
-            "remove"
-        }
+        Act::Remove(who) => more("person", who.as_str().into()),
         _ => {
             let former = done.by.first().and_then(|at| was.seats[*at].decision.as_ref());
-            detail.extend(former.map(|d| ("decision".to_owned(), if d.approved { "approved" } else { "rejected" }.into())));
-            "recall"
+            former.into_iter().for_each(|d| more("decision", if d.approved { "approved" } else { "rejected" }.into()));
         }
-    };
+    }
     let now: Vec<String> = open(task).map(|at| task.seats[at].person.clone()).collect();
     detail.insert("asked".into(), now.into());
-    draft.say_of(&by, task.record.clone(), action, Said::Done, Value::Map(detail));
+    draft.say_of(&by, task.record.clone(), ask.act.word(), Said::Done, Value::Map(detail));
 }
 
 /// Every decision, seat by seat: somebody may have decided for others, too.
@@ -157,22 +148,11 @@ fn decisions(draft: &mut Deciding<'_>, task: &Task, done: &Done) {
 
 /// Nothing is done; why is in the log, for whoever asked to read.
 fn refuse(draft: &mut Deciding<'_>, task: Option<&Task>, ask: &Ask, refusal: &Refusal) -> Result<(), Need> {
-    let act = match &ask.act {
-        Act::Approve => "approve",
-        Act::Reject { .. } => "reject",
-        Act::Answer(_) => "answer",
-        Act::Transfer(_) => "transfer",
-        Act::Delegate(_) => "delegate",
-        Act::Add { .. } => "add",
-        Act::Remove(_) => "remove",
-        Act::Recall => "recall",
-        Act::SendCode | Act::WrongCode | Act::RightCode => "code",
-    };
     let sentence = refusal.sentence(&draft.definitions.lang, &draft.definitions.people);
     let mut detail = members([
         ("task", ask.task.to_string().into()),
         ("who", ask.person.as_str().into()),
-        ("act", act.into()),
+        ("act", ask.act.word().into()),
         ("reason", refusal.word().into()),
         ("detail", sentence.into()),
         ("way", ask.way.as_str().into()),
@@ -192,6 +172,9 @@ fn refuse(draft: &mut Deciding<'_>, task: Option<&Task>, ask: &Ask, refusal: &Re
 /// the step again, and waits for the same task.
 fn recall_ended(draft: &mut Deciding<'_>, mut task: Task, ask: &Ask) -> Result<(), Need> {
     let was = task.clone();
+    if let Err(refusal) = act::active(ask, &Desk { people: &draft.definitions.people, at: draft.event.at }) {
+        return refuse(draft, Some(&was), ask, &refusal);
+    }
     let seats = match recall::take_back(&mut task, &ask.person) {
         Ok(seats) => seats,
         Err(Refusal::NotDecided) => return refuse(draft, Some(&was), ask, &Refusal::Ended),
@@ -200,8 +183,11 @@ fn recall_ended(draft: &mut Deciding<'_>, mut task: Task, ask: &Ask) -> Result<(
     task.ended = None;
     let timer = task.forget.take();
     let asked = act::follow(&mut task, &Desk { people: &draft.definitions.people, at: draft.event.at });
-    if task.ended.is_some() || !flow::recalled(draft, &was, &ask.person)? {
-        return refuse(draft, Some(&was), ask, &Refusal::Acted);
+    if task.ended.is_some() {
+        return refuse(draft, Some(&was), ask, &Refusal::NotNeeded); // it would have come to the same without them
+    }
+    if let Err(stays) = flow::recalled(draft, &was, &ask.person)? {
+        return refuse(draft, Some(&was), ask, &Refusal::Stays(stays));
     }
     if let Some(timer) = timer {
         draft.remove(Key::Timer(timer));

@@ -32,6 +32,7 @@ mod outcome;
 pub mod proof;
 mod recall;
 mod refusal;
+mod said;
 mod seats;
 mod tally;
 mod task;
@@ -41,6 +42,7 @@ pub(super) use begin::{Begun, begin};
 pub(super) use command::{cancel, command, decide_by_timeout, escalate, remind};
 pub use marker::Marker;
 pub(super) use outcome::Outcome;
+pub use said::said;
 pub use task::*;
 
 #[cfg(test)]

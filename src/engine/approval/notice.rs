@@ -2,11 +2,14 @@
 //! own link. Decides nothing.
 
 use super::act::is_opinion;
-use super::{Marker, Seat, Task, Why};
+use super::{Marker, Seat, Task, Why, proof};
 use crate::engine::action::{self, Doing, Message};
+use crate::engine::call::{Email, Request};
 use crate::engine::decide::{By, Deciding};
 use crate::engine::entity::FieldKind;
 use crate::engine::flow::{How, Run};
+use crate::engine::log::Outcome;
+use crate::engine::outbox::{self, Order};
 use crate::engine::scope::Stop;
 use crate::engine::state::{Entry, Key, Need};
 use crate::engine::value::{Map, Value};
@@ -29,7 +32,7 @@ pub(super) fn by(task: &Task) -> By {
     }
 }
 
-/// Tells whoever is asked on these seats, each by their own channel; who cannot be reached is in the log, and still asked.
+/// Tells whoever is asked on these seats, each in their own mailbox; who cannot be reached is in the log, and still asked.
 pub(super) fn tell(draft: &mut Deciding<'_>, task: &mut Task, seats: &[usize], again: bool, word: &str) -> Result<(), Need> {
     if seats.is_empty() {
         return Ok(());
@@ -58,20 +61,43 @@ pub(super) fn tell_of(
         let marker = Marker::link(task, &person, draft.event.at);
         let why = because(draft, task, *at, word);
         let text: String = [title.as_str(), &why, &body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n");
-        let text = format!("{text}\n{marker}");
-        let message = Message { people: &[person], text: &text, title: Some(&title), urgent: false, own: Some(marker) };
         let record = task.record.as_ref();
         let doing =
             Doing { by: &by, record, data: &Value::Null, old: None, local: None, retry: None, calendar: None, letting: None };
-        match action::tell(draft, &message, &doing) {
-            Ok(_) => {}
+        let failed = match one(draft, &person, &title, &text, marker, &doing) {
+            Ok(()) => continue,
             Err(Stop::Need(need)) => return Err(need),
-            Err(Stop::Unevaluable(why)) => {
-                let detail = Value::from([("reason", "unevaluable".into()), ("error", why.into())]);
-                draft.say_of(&by, task.record.clone(), "notify", crate::engine::log::Outcome::Failed, detail);
-            }
-        }
+            Err(Stop::Unevaluable(why)) => [("reason", "unevaluable".into()), ("error", why.into()), ("to", person.into())],
+        };
+        draft.say_of(&by, task.record.clone(), "notify", Outcome::Failed, Value::from(failed));
     }
+    Ok(())
+}
+
+/// One person: the link goes to their own mailbox and nowhere else. Who has none is told over whatever reaches them that something
+/// waits, without a link, and the log says so: it is decided from the command line or by the API.
+fn one(draft: &mut Deciding<'_>, person: &str, title: &str, text: &str, marker: Marker, doing: &Doing<'_>) -> Result<(), Stop> {
+    let definitions = draft.definitions;
+    if let Some((connection, to)) = definitions.people.get(person).and_then(|p| proof::own_channel(definitions, p)) {
+        let (to, subject) = (to.to_owned(), action::one_line(title));
+        let text = format!("{text}\n{marker}");
+        let mail = Email { to: to.clone(), subject, text, html: None, marketing: false, track: false };
+        let mut order = Order::new(connection, to, Request::Email(mail));
+        order.markers = vec![marker];
+        order.unwaited = true;
+        outbox::order(draft, order, doing)?;
+        return Ok(());
+    }
+    let detail = Value::from([("reason", "no channel of their own".into()), ("to", person.into())]);
+    draft.say_of(doing.by, doing.record.cloned(), "notify", Outcome::Suppressed, detail);
+    let people = [person.to_owned()];
+    let hint = match is_zh(draft) {
+        true => "(未登记您的个人邮箱,不能发送处理链接;可由管理员代为处理)",
+        false => "(no mail address of yours is known, so no link can be sent; an administrator can decide in your name)",
+    };
+    let text = format!("{text}\n{hint}");
+    let message = Message { people: &people, text: &text, title: Some(title), urgent: false, unwaited: true };
+    action::tell(draft, &message, doing)?;
     Ok(())
 }
 

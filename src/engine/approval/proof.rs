@@ -9,7 +9,7 @@ use super::{Act, Ask, Codes, Marker, Task, TaskId, notice};
 use crate::engine::action::Doing;
 use crate::engine::call::{CallId, Email, Request};
 use crate::engine::decide::{By, Deciding};
-use crate::engine::definition::{ConnectionKind, Definitions, Person};
+use crate::engine::definition::{ConnectionKind, Definitions, Deliver, Person};
 use crate::engine::log::Outcome;
 use crate::engine::outbox::{self, Order};
 use crate::engine::scope::Stop;
@@ -127,11 +127,14 @@ fn refuse(draft: &mut Deciding<'_>, ask: &Ask, by: &By, reason: &str, until: Opt
 }
 
 /// By which connection a person gets what nobody else may read, and at which address: by mail, over one of their own channels if one is
-/// for mail, otherwise over any.
+/// for mail, otherwise over any; over one on preview only where no other is.
 pub fn own_channel<'d>(definitions: &'d Definitions, person: &'d Person) -> Option<(&'d str, &'d str)> {
+    let to = person.email.as_deref().filter(|_| person.active)?; // whoever has left is sent nothing, and proves nothing
     let mail = |name: &&String| definitions.connections.get(*name).is_some_and(|c| c.kind == ConnectionKind::Smtp);
-    let connection = person.channels.iter().find(mail).or_else(|| definitions.connections.keys().find(mail))?;
-    Some((connection, person.email.as_deref()?))
+    let leaves = |name: &&String| definitions.connections.get(*name).is_some_and(|c| c.deliver != Deliver::Preview);
+    let all = || person.channels.iter().chain(definitions.connections.keys()).filter(mail);
+    let connection = all().find(leaves).or_else(|| all().next())?;
+    Some((connection, to))
 }
 
 /// Orders the message; the call and its connection, or nothing where there is no way to the person alone, or it would not leave.

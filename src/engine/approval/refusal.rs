@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::said;
 use crate::engine::definition::Person;
+use crate::engine::flow::Stays;
 
 /// Why not; closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(super) enum Refusal {
     Ended,
     /// They have no part in it.
     NotAsked,
+    /// They are not active any more: others can be given it in their name, nothing else.
+    Inactive(String),
     /// They have decided.
     AlreadyDecided,
     /// Somebody else comes first.
@@ -42,6 +46,8 @@ pub(super) enum Refusal {
     NotDecided,
     /// Somebody has gone on from it.
     Acted,
+    /// Its run has gone on from it.
+    Stays(Stays),
     /// They have not added that person.
     NotAdded(String),
     /// More than a task holds.
@@ -72,6 +78,7 @@ impl Refusal {
             Self::UnknownTask => "unknown-task",
             Self::Ended => "ended",
             Self::NotAsked => "not-asked",
+            Self::Inactive(_) => "inactive",
             Self::AlreadyDecided => "already-decided",
             Self::NotYet => "not-yet",
             Self::HandedOver(_) => "handed-over",
@@ -83,7 +90,9 @@ impl Refusal {
             Self::NoComment => "no-comment",
             Self::NoReturn { .. } => "no-return",
             Self::NotDecided => "not-decided",
-            Self::Acted => "acted",
+            Self::Acted | Self::Stays(Stays::Acted | Stays::Over) => "acted",
+            Self::Stays(Stays::Done(_)) => "done-since",
+            Self::Stays(Stays::Each) => "in-each",
             Self::NotAdded(_) => "not-added",
             Self::TooMany => "too-many",
             Self::TooDeep => "too-deep",
@@ -98,67 +107,59 @@ impl Refusal {
     /// The sentence, in the language of the definitions.
     pub(super) fn sentence(&self, lang: &str, people: &BTreeMap<String, Person>) -> String {
         let name = |id: &str| people.get(id).map_or_else(|| id.to_owned(), |p| p.name.clone());
+        let (zh, en) = self.known(&name).unwrap_or_else(|| {
+            let (zh, en) = said(self.word()).unwrap_or((self.word(), self.word()));
+            (zh.to_owned(), en.to_owned())
+        });
+        if lang == "en" { en } else { zh }
+    }
+
+    /// With what is known beyond the word: Chinese, English.
+    fn known(&self, name: &dyn Fn(&str) -> String) -> Option<(String, String)> {
         let names = |ids: &[String], between: &str| ids.iter().map(|id| name(id)).collect::<Vec<_>>().join(between);
-        if lang == "en" { self.english(&name, &names) } else { self.chinese(&name, &names) }
-    }
-
-    fn chinese(&self, name: &dyn Fn(&str) -> String, names: &dyn Fn(&[String], &str) -> String) -> String {
-        match self {
-            Self::UnknownTask => "没有这个任务，或已过保留期".into(),
-            Self::Ended => "任务已结束".into(),
-            Self::NotAsked => "此任务没有请您处理".into(),
-            Self::AlreadyDecided => "您已处理过；如需更改，请先撤回".into(),
-            Self::NotYet => "还没轮到您：须等他人先处理".into(),
-            Self::HandedOver(to) if to.is_empty() => "已转给他人处理".into(),
-            Self::HandedOver(to) => format!("已由{}处理", names(to, "、")),
-            Self::NotNeeded => "已有结论，无需您再处理".into(),
-            Self::Cycle(who) => format!("{}已参与此任务，不能再转回", name(who)),
-            Self::UnknownPerson(who) => format!("没有人员 {who},或已停用"),
-            Self::Yourself => "不能选择自己".into(),
-            Self::Initiator(who) => format!("{}是发起人，不能审批自己的申请", name(who)),
-            Self::NoComment => "驳回须填写意见".into(),
-            Self::NoReturn { to, may } if may.is_empty() => format!("此步骤不能退回到 {to}"),
-            Self::NoReturn { to, may } => format!("不能退回到 {to};可退回到：{}", may.join("、")),
-            Self::NotDecided => "您没有可撤回的决定".into(),
-            Self::Acted => "后续人员已处理，不能再撤回".into(),
-            Self::NotAdded(who) => format!("{}不是您加签的", name(who)),
-            Self::TooMany => "参与的人太多".into(),
-            Self::TooDeep => "加签层数太多".into(),
-            Self::TooLong => "意见或附件太长".into(),
-            Self::BadLink(link) => format!("附件须为 http:// 或 https:// 开头的链接：{link}"),
-            Self::WrongKind => "此任务不能这样处理：表单须填写，审批须同意或驳回".into(),
-            Self::NoForm(form) => format!("表单 {form} 已不存在，请联系管理员"),
-            Self::WrongAnswer { field, why } => format!("{field}：{why}"),
-        }
-    }
-
-    fn english(&self, name: &dyn Fn(&str) -> String, names: &dyn Fn(&[String], &str) -> String) -> String {
-        match self {
-            Self::UnknownTask => "there is no such task, or it is no longer kept".into(),
-            Self::Ended => "the task has ended".into(),
-            Self::NotAsked => "you have no part in this task".into(),
-            Self::AlreadyDecided => "you have decided already; to change it, take it back first".into(),
-            Self::NotYet => "it is not your turn yet: somebody else comes first".into(),
-            Self::HandedOver(to) if to.is_empty() => "somebody else has it now".into(),
-            Self::HandedOver(to) => format!("{} has it now", names(to, ", ")),
-            Self::NotNeeded => "it is decided without you".into(),
-            Self::Cycle(who) => format!("{} has or had a part in this task: it cannot go back there", name(who)),
-            Self::UnknownPerson(who) => format!("there is no person {who}, or they are not active"),
-            Self::Yourself => "that would be yourself".into(),
-            Self::Initiator(who) => format!("{} asked for it and cannot decide it", name(who)),
-            Self::NoComment => "a rejection needs a comment".into(),
-            Self::NoReturn { to, may } if may.is_empty() => format!("it cannot be sent back to {to} from here"),
-            Self::NoReturn { to, may } => format!("it cannot be sent back to {to}, only to {}", may.join(", ")),
-            Self::NotDecided => "there is no decision of yours to take back".into(),
-            Self::Acted => "whoever comes next has acted: it cannot be taken back any more".into(),
-            Self::NotAdded(who) => format!("you have not added {}", name(who)),
-            Self::TooMany => "too many people for one task".into(),
-            Self::TooDeep => "added to the added too often".into(),
-            Self::TooLong => "the comment or a link is too long, or there are too many links".into(),
-            Self::BadLink(link) => format!("a document is an address that begins with https:// or http://, not {link}"),
-            Self::WrongKind => "not for this task: a form is answered, an approval is approved or rejected".into(),
-            Self::NoForm(form) => format!("the form {form} is no longer there; tell whoever keeps the definitions"),
-            Self::WrongAnswer { field, why } => format!("{field}: {why}"),
-        }
+        Some(match self {
+            Self::Inactive(who) => (
+                format!("{}已停用，不能再处理；可由管理员转办他人", name(who)),
+                format!("{} is not active any more; an administrator can hand it over in their name", name(who)),
+            ),
+            Self::HandedOver(to) if !to.is_empty() => {
+                (format!("已由{}处理", names(to, "、")), format!("{} has it now", names(to, ", ")))
+            }
+            Self::Cycle(who) => (
+                format!("{}已参与此任务，不能再转回", name(who)),
+                format!("{} has or had a part in this task: it cannot go back there", name(who)),
+            ),
+            Self::UnknownPerson(who) => {
+                (format!("没有人员 {who},或已停用"), format!("there is no person {who}, or they are not active"))
+            }
+            Self::Initiator(who) => {
+                (format!("{}是发起人，不能审批自己的申请", name(who)), format!("{} asked for it and cannot decide it", name(who)))
+            }
+            Self::NoReturn { to, may } if may.is_empty() => {
+                (format!("此步骤不能退回到 {to}"), format!("it cannot be sent back to {to} from here"))
+            }
+            Self::NoReturn { to, may } => (
+                format!("不能退回到 {to};可退回到：{}", may.join("、")),
+                format!("it cannot be sent back to {to}, only to {}", may.join(", ")),
+            ),
+            Self::Stays(Stays::Over) => said("run-over").map(|(zh, en)| (zh.to_owned(), en.to_owned()))?,
+            Self::Stays(Stays::Done(step)) => (
+                format!("后续步骤“{step}”已执行，不能再撤回；如需更改，请联系管理员退回流程"),
+                format!(
+                    "the step {step} has been done since: it cannot be taken back any more; an administrator can send the run back"
+                ),
+            ),
+            Self::NotAdded(who) => (format!("{}不是您加签的", name(who)), format!("you have not added {}", name(who))),
+            Self::BadLink(link) => (
+                format!("附件须为 http:// 或 https:// 开头的链接：{link}"),
+                format!("a document is an address that begins with https:// or http://, not {link}"),
+            ),
+            Self::NoForm(form) => (
+                format!("表单 {form} 已不存在，请联系管理员"),
+                format!("the form {form} is no longer there; tell whoever keeps the definitions"),
+            ),
+            Self::WrongAnswer { field, why } => (format!("{field}：{why}"), format!("{field}: {why}")),
+            _ => return None,
+        })
     }
 }

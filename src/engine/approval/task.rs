@@ -317,3 +317,23 @@ pub enum Act {
     /// Gave the right code: it counts once.
     RightCode,
 }
+
+impl Act {
+    /// What people do about a task, by the words that the page, the API, the command line and the log have in common.
+    pub const WORDS: [&'static str; 8] = ["approve", "reject", "answer", "transfer", "delegate", "add", "remove", "recall"];
+
+    /// Its word; `code` for all that has to do with codes.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Answer(_) => "answer",
+            Self::Transfer(_) => "transfer",
+            Self::Delegate(_) => "delegate",
+            Self::Add { .. } => "add",
+            Self::Remove(_) => "remove",
+            Self::Recall => "recall",
+            Self::SendCode | Self::WrongCode | Self::RightCode => "code",
+        }
+    }
+}

@@ -9,8 +9,9 @@ use crate::engine::call::CallId;
 use crate::engine::decide::Deciding;
 use crate::engine::definition::{Late, Rung, Step};
 use crate::engine::log::Outcome;
+use crate::engine::outbox;
 use crate::engine::scope::Stop;
-use crate::engine::state::{Need, TimerId};
+use crate::engine::state::{Entry, Key, Need, TimerId};
 use crate::engine::value::Value;
 
 /// A run's timer reached its due time. One that belongs to nothing any more means nothing.
@@ -63,16 +64,12 @@ pub(in crate::engine) fn answered(
     };
     match (phase, answer) {
         (_, Ok(answer)) => walk.came(id, step, phase, call, answer)?,
-        (Phase::Settle, Err((_, false))) => {
-            walk.run.strands.remove(&id);
-            walk.next_undo()?;
-        }
-        (Phase::Settle, Err((_, true))) => {
+        (Phase::Settle, Err((_, unknown))) => {
             if let Some(strand) = walk.run.strands.get_mut(&id) {
-                strand.waits.clear();
-                strand.phase = Phase::Check;
-                walk.ready.push_back(id);
+                strand.waits.retain(|w| *w != Wait::Call(call));
+                strand.maybe |= unknown;
             }
+            walk.settle(id)?;
         }
         (Phase::Forward, Err((_, true))) if step.verify.is_some() => {
             if let Some(strand) = walk.run.strands.get_mut(&id) {
@@ -82,9 +79,16 @@ pub(in crate::engine) fn answered(
             }
         }
         // A dead call that is retried by hand and then succeeds takes its run along: it is waited for still.
-        (_, Err((error, unknown))) => walk.died(id, step, call, error, unknown)?,
+        (_, Err((error, unknown))) => walk.died(id, error, unknown)?,
     }
     walk.go()
+}
+
+/// Whether a run waits for a call, alive or dead.
+pub(in crate::engine) fn waits_for(draft: &Deciding<'_>, run: &str, call: CallId) -> Result<bool, Need> {
+    let entry = draft.get(&Key::Run(run.to_owned()))?;
+    let Some(Entry::Run(run)) = entry.as_deref() else { return Ok(false) };
+    Ok(run.strands.values().any(|s| s.waits.contains(&Wait::Call(call))))
 }
 
 /// A call that a run waits for was discarded by hand: the run ends with it, so that its record can begin anew.
@@ -111,6 +115,7 @@ impl Walk<'_, '_> {
     fn came(&mut self, id: u32, step: &Step, phase: Phase, call: CallId, answer: &Value) -> Result<(), Need> {
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
         strand.waits.retain(|w| *w != Wait::Call(call));
+        strand.came |= phase == Phase::Forward;
         let more = !strand.waits.is_empty();
         if !more {
             strand.error = None;
@@ -124,10 +129,8 @@ impl Walk<'_, '_> {
             Phase::Verify | Phase::Check => self.looked_up(id, step, answer),
             Phase::Settle => {
                 self.run.steps.insert(step.id.clone(), answer.clone());
-                if !more {
-                    self.undo_now(id);
-                }
-                Ok(())
+                self.run.strands.entry(id).and_modify(|s| s.came = true);
+                self.settle(id)
             }
             Phase::Undo(n) => {
                 if let (false, Some(strand)) = (more, self.run.strands.get_mut(&id)) {
@@ -145,34 +148,30 @@ impl Walk<'_, '_> {
         let undoable = &mut self.run.undoable[n];
         undoable.calls.retain(|c| *c != call);
         match answer {
-            Ok(answer) => undoable.result = answer.clone(),
+            Ok(answer) => (undoable.result, undoable.happened) = (answer.clone(), true),
             Err((_, unknown)) => undoable.unknown |= unknown,
         }
         // Nothing of it has happened: there is nothing to undo.
-        if undoable.calls.is_empty() && !undoable.unknown && undoable.result == Value::Null && answer.is_err() {
+        if undoable.calls.is_empty()
+            && !undoable.unknown
+            && !undoable.happened
+            && undoable.result == Value::Null
+            && answer.is_err()
+        {
             self.run.undoable.remove(n);
             self.run.keep -= u32::from((n as u64) < u64::from(self.run.keep));
         }
         true
     }
 
-    /// A call is dead.
-    fn died(&mut self, id: u32, step: &Step, call: CallId, error: &str, unknown: bool) -> Result<(), Need> {
-        if let (true, Some(strand)) = (step.on_error.is_some(), self.run.strands.get_mut(&id)) {
-            strand.waits.retain(|w| *w != Wait::Call(call)); // it is not on its way any more
-        }
-        let at = self.run.strands.get(&id).map_or(0, |s| s.at);
-        let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
-        let maybe = match self.run.strands.get(&id).map(|s| s.phase) {
-            Some(Phase::Forward) => unknown,
-            Some(Phase::Verify) => true, // that is why it was looked up
-            _ => false,
-        };
-        if maybe && !step.undo.is_empty() {
-            let round = self.run.round;
-            self.run.sure_of(at, &items);
-            let undoable = super::Undoable { at, round, result: Value::Null, items, calls: Vec::new(), unknown: true };
-            self.run.undoable.push(undoable);
+    /// A call is dead. Where its run goes on, it is waited for no more; where it stands still, it may be retried.
+    fn died(&mut self, id: u32, error: &str, unknown: bool) -> Result<(), Need> {
+        if let Some(strand) = self.run.strands.get_mut(&id) {
+            strand.maybe |= match strand.phase {
+                Phase::Forward => unknown,
+                Phase::Verify => true, // that is why it was looked up
+                _ => false,
+            };
         }
         self.trouble(id, error, true)
     }
@@ -190,7 +189,12 @@ impl Walk<'_, '_> {
         let Some(rung) = next_rung(&step.late, count) else { return Ok(()) };
         for action in &rung.actions {
             match self.perform(id, step, action, None) {
-                Ok(_) => {} // told beside the way: not waited for
+                Ok(calls) => {
+                    // Told beside the way: not waited for.
+                    for call in calls {
+                        outbox::beside(self.draft, call)?;
+                    }
+                }
                 Err(Stop::Need(need)) => return Err(need),
                 Err(Stop::Unevaluable(why)) => {
                     let detail = Value::from([("reason", "unevaluable".into()), ("error", why.into())]);

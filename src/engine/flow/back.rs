@@ -11,6 +11,9 @@ use crate::engine::log::Outcome;
 use crate::engine::state::Need;
 use crate::engine::value::Value;
 
+/// The `parallel`s and `each`es around a step, outermost first, and what of them is through.
+type Through = Vec<(At, BTreeSet<u32>)>;
+
 impl Walk<'_, '_> {
     /// The strand, or the one around it that the target belongs to, goes on there; what it leaves behind is cancelled.
     pub(super) fn go_to(&mut self, id: u32, to: At) -> Result<Begun, Trouble> {
@@ -50,13 +53,18 @@ impl Walk<'_, '_> {
             let since = self.since(target);
             let keep = self.run.undoable.iter().take_while(|u| self.was_before(u, since)).count();
             let to = BackTo { to: Target::Step(target), undo: false, ..to.clone() };
-            return Ok(self.begin_undo(Then::Back { from, to }, keep)?);
+            let through = self.around(from); // of the branches nothing is left by then
+            return Ok(self.begin_undo(Then::Back { from, to, through }, keep)?);
         }
-        Ok(self.rewind(from, target, to.here, why)?)
+        let through = self.around(from);
+        Ok(self.rewind(from, target, (to.here, through), why)?)
     }
 
     /// Whether something that can be undone was done before that place in the path.
     fn was_before(&self, undoable: &super::Undoable, since: usize) -> bool {
+        if undoable.n > 0 {
+            return self.run.path.get(since).is_none_or(|p| undoable.n < p.n);
+        }
         let step = self.flow.steps.get(undoable.at).map(|s| s.id.as_str()).unwrap_or_default();
         self.run.path.iter().rposition(|p| p.step == step && p.round == undoable.round).is_some_and(|at| at < since)
     }
@@ -84,10 +92,9 @@ impl Walk<'_, '_> {
         passed.unwrap_or_else(before)
     }
 
-    /// The run goes back: what came after the target counts no more.
-    pub(super) fn rewind(&mut self, from: At, target: At, here: bool, why: &str) -> Result<(), Need> {
+    /// The run goes back: what came after the target counts no more; what is around the step that goes back stays through.
+    pub(super) fn rewind(&mut self, from: At, target: At, (here, around): (bool, Through), why: &str) -> Result<(), Need> {
         let flow = Arc::clone(&self.flow);
-        let around = self.around(from);
         self.cancel_all("went back")?;
         let aside = |at: At| flow.steps.get(at).is_some_and(|s| s.aside.is_some());
         // Out of an aside it comes back to the path in the round that led there.
@@ -115,7 +122,7 @@ impl Walk<'_, '_> {
     }
 
     /// The `parallel`s and `each`es around a step, outermost first, with what of them is through by now.
-    fn around(&self, at: At) -> Vec<(At, BTreeSet<u32>)> {
+    fn around(&self, at: At) -> Through {
         let mut found = Vec::new();
         let mut inside = self.flow.steps.get(at).and_then(|s| s.inside);
         while let Some(of) = inside {
@@ -220,53 +227,6 @@ impl Walk<'_, '_> {
             return self.pass(id, How::Done, None, Vec::new());
         }
         Ok(())
-    }
-
-    /// The strand that has gone on from a step stands there again, others stay where they are: its number.
-    pub(super) fn return_to(&mut self, at: At) -> Result<Option<u32>, Need> {
-        let flow = Arc::clone(&self.flow);
-        let inside = |at: At| flow.steps.get(at).and_then(|s| s.inside);
-        let (now, own) = (self.draft.event.at, inside(at));
-        // Of which item it was is not known any more.
-        let mut around = own;
-        while let Some(of) = around {
-            if matches!(flow.steps.get(of.step).map(|s| &s.kind), Some(StepKind::Each(_))) {
-                return Ok(None);
-            }
-            around = inside(of.step);
-        }
-        if let Some(passed) = flow.steps.get(at).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id)) {
-            passed.how = How::Void;
-            self.run.steps.remove(&passed.step);
-        }
-        if let Some(id) = self.strand(|s| inside(s.at) == own && flow.steps.len() > s.at) {
-            self.release(id, "taken back")?;
-            self.leave(id, How::Cancelled, Vec::new());
-            self.run.strands.entry(id).and_modify(|s| (s.at, s.since) = (at, now));
-            return Ok(Some(id));
-        }
-        if let Some(of) = own
-            && let Some(parent) = self.strand(|s| s.at == of.step && s.waits.contains(&Wait::Branches))
-        {
-            self.run.strands.entry(parent).and_modify(|s| s.through.retain(|branch| *branch != of.branch));
-            self.fork_one(parent, at, of.branch, None);
-            return Ok(self.strand(|s| s.at == at));
-        }
-        // What was around it is through: the others stay so.
-        let mut through = Vec::new();
-        let mut around = own;
-        while let Some(of) = around {
-            let branches =
-                if let Some(StepKind::Parallel(p)) = flow.steps.get(of.step).map(|s| &s.kind) { p.branches.len() } else { 0 };
-            through.push((of.step, (0..u32::try_from(branches).unwrap_or(u32::MAX)).collect()));
-            // It is not through any more.
-            let passed = flow.steps.get(of.step).and_then(|s| self.run.path.iter_mut().rev().find(|p| p.step == s.id));
-            passed.into_iter().for_each(|p| p.how = How::Void);
-            around = inside(of.step);
-        }
-        self.cancel_all("taken back")?;
-        self.enter(at, &through);
-        Ok(self.strand(|s| s.at == at))
     }
 
     /// Everything is let go, and a new trunk begins there; none: the run ends in this word.

@@ -47,15 +47,22 @@ impl Walk<'_, '_> {
     /// A branch has failed: the others may do, or the whole step has.
     pub(super) fn branch_failed(&mut self, id: u32, parent: u32, why: &str) -> Result<(), Need> {
         let flow = Arc::clone(&self.flow);
-        self.leave(id, How::Failed, Vec::new());
+        self.fell(id)?;
         let step = self.run.strands.get(&parent).and_then(|s| flow.steps.get(s.at));
         if let Some(StepKind::Parallel(parallel)) = step.map(|s| &s.kind)
             && parallel.need.is_some_and(|n| (n as usize) < parallel.branches.len())
         {
-            self.run.strands.remove(&id);
             return self.join(parent);
         }
         self.release(parent, "a branch failed")?;
         self.trouble(parent, why, true)
+    }
+
+    /// A strand ends with the step that failed: nothing more of that is sent, and what was can be undone.
+    pub(super) fn fell(&mut self, id: u32) -> Result<(), Need> {
+        self.let_go(id, "failed")?;
+        self.leave(id, How::Failed, Vec::new());
+        self.run.strands.remove(&id);
+        Ok(())
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::walk::{Trouble, Walk};
-use super::{Act, Ask, How, Phase, Wait, event, migrate};
+use super::{Act, Ask, How, Phase, event, migrate, recall};
 use crate::engine::decide::{By, Deciding};
-use crate::engine::definition::{BackTo, Target};
+use crate::engine::definition::{BackTo, StepKind, Target};
 use crate::engine::log::Outcome;
-use crate::engine::state::{Entry, Key, Need};
+use crate::engine::state::Need;
 use crate::engine::value::Value;
 
 /// A person asks something of a run.
@@ -94,8 +94,33 @@ impl Walk<'_, '_> {
             strand.late = 0;
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
+        self.void_branches(id);
         self.ready.push_back(id);
         Ok(())
+    }
+
+    /// Branches that were not through begin anew: what was done in them counts no more, though it can be undone.
+    fn void_branches(&mut self, id: u32) {
+        let flow = Arc::clone(&self.flow);
+        let Some(strand) = self.run.strands.get_mut(&id) else { return };
+        let each = match flow.steps.get(strand.at).map(|s| &s.kind) {
+            Some(StepKind::Each(_)) => true,
+            Some(StepKind::Parallel(_)) => false,
+            _ => return,
+        };
+        if each {
+            strand.through.clear(); // its list begins anew
+        }
+        let (of, through, since, round) = (strand.at, strand.through.clone(), strand.since, self.run.round);
+        let within = |step: &str| {
+            let around = flow.find(step).map(|at| recall::around(&flow, at)).unwrap_or_default();
+            around.iter().any(|(at, branch)| *at == of && !through.contains(branch))
+        };
+        for passed in self.run.path.iter_mut().filter(|p| p.round == round && p.from >= since && within(&p.step)) {
+            if matches!(passed.how, How::Done | How::Approved) {
+                passed.how = How::Void;
+            }
+        }
     }
 
     /// What a strand stands still at counts as done.
@@ -165,24 +190,14 @@ impl Walk<'_, '_> {
     }
 
     /// Whether anybody has decided in this round.
-    pub(super) fn acted(&self) -> Result<bool, Need> {
+    fn acted(&self) -> Result<bool, Need> {
         let round = self.run.round;
         if self.run.path.iter().any(|p| p.round == round && matches!(p.how, How::Approved | How::Rejected)) {
             return Ok(true);
         }
-        self.open_decided()
-    }
-
-    /// Whether anybody has decided of those who are asked now.
-    pub(super) fn open_decided(&self) -> Result<bool, Need> {
         for strand in self.run.strands.values() {
-            for wait in &strand.waits {
-                let Wait::Task(task) = wait else { continue };
-                if let Some(Entry::Task(task)) = self.draft.get(&Key::Task(*task))?.as_deref()
-                    && task.seats.iter().any(|s| s.decision.is_some())
-                {
-                    return Ok(true);
-                }
+            if self.has_decided(strand)? {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -12,7 +12,7 @@ use crate::engine::event::RecordRef;
 use crate::engine::log::Outcome;
 use crate::engine::planted::Bug;
 use crate::engine::scope::Stop;
-use crate::engine::state::{Entry, Key, Need};
+use crate::engine::state::{Entry, Key, Need, TimerId, Wake};
 use crate::engine::value::{Map, Value};
 use crate::engine::view::View;
 
@@ -203,6 +203,7 @@ fn begin(draft: &mut Deciding<'_>, flow: &Arc<Flow>, subject: String, start: Que
         steps: Map::new(),
         vars,
         path: Vec::new(),
+        left: 0,
         undoable: Vec::new(),
         then: None,
         keep: 0,
@@ -246,28 +247,47 @@ pub(super) fn leave(draft: &mut Deciding<'_>, run: &Run, flow: &Flow) -> Result<
     let key = Key::Enrolled { flow: run.flow.clone(), subject: run.subject.clone() };
     let mut enrolment = enrolled(draft, &key)?;
     enrolment.runs.retain(|r| *r != run.id);
+    draft.put(key.clone(), Entry::Enrolled(enrolment));
+    next_start(draft, &key, flow.again)
+}
+
+/// The next of those that wait begins, unless one runs. Where this decision has started as many as it may, it begins in the next one.
+/// `again`: as the flow said, where it is there no more.
+pub(in crate::engine) fn next_start(draft: &mut Deciding<'_>, key: &Key, again: Again) -> Result<(), Need> {
+    let Key::Enrolled { flow: id, subject } = key else { return Ok(()) };
     let definitions: &Definitions = draft.definitions;
-    let now = definitions.flows.get(&run.flow);
-    let next = if enrolment.runs.is_empty() && !enrolment.queue.is_empty() { Some(enrolment.queue.remove(0)) } else { None };
-    let again = now.map_or(flow.again, |f| f.again);
-    if next.is_none() && enrolment.is_empty(again) {
-        draft.remove(key);
-    } else {
-        draft.put(key, Entry::Enrolled(enrolment));
-    }
-    let (Some(next), Some(flow)) = (next, now.filter(|f| f.enabled)) else { return Ok(()) };
-    let by = By { flow: Some(run.flow.clone()), preview: next.preview, ..By::default() };
-    if !draft.may_start() {
-        return Ok(());
-    }
-    let record = next.record.clone();
-    match begin(draft, flow, run.subject.clone(), next, &by) {
-        Ok(()) => Ok(()),
-        Err(Stop::Need(need)) => Err(need),
-        Err(Stop::Unevaluable(why)) => {
-            let detail = Value::from([("reason", "unevaluable".into()), ("error", why.into())]);
-            draft.say_of(&by, record, "start", Outcome::Failed, detail);
-            Ok(())
+    let flow = definitions.flows.get(id);
+    loop {
+        let mut enrolment = enrolled(draft, key)?;
+        if !enrolment.runs.is_empty() {
+            return Ok(());
+        }
+        if enrolment.queue.is_empty() {
+            if enrolment.is_empty(flow.map_or(again, |f| f.again)) {
+                draft.remove(key.clone());
+            }
+            return Ok(());
+        }
+        if !draft.may_start() {
+            let timer = TimerId { due: draft.now.as_millisecond().max(0), seq: draft.event.seq, n: draft.number() };
+            draft.put(Key::Timer(timer), Entry::Timer(Wake::Next(key.clone())));
+            return Ok(());
+        }
+        let next = enrolment.queue.remove(0);
+        draft.put(key.clone(), Entry::Enrolled(enrolment));
+        let by = By { flow: Some(id.clone()), preview: next.preview, ..By::default() };
+        let record = next.record.clone();
+        let Some(flow) = flow.filter(|f| f.enabled) else {
+            draft.say_of(&by, record, "start", Outcome::Suppressed, Value::from([("reason", "disabled".into())]));
+            continue;
+        };
+        match begin(draft, flow, subject.clone(), next, &by) {
+            Ok(()) => return Ok(()),
+            Err(Stop::Need(need)) => return Err(need),
+            Err(Stop::Unevaluable(why)) => {
+                let detail = Value::from([("reason", "unevaluable".into()), ("error", why.into())]);
+                draft.say_of(&by, record, "start", Outcome::Failed, detail);
+            }
         }
     }
 }

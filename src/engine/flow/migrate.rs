@@ -9,7 +9,7 @@ pub(in crate::engine) use apply::apply;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Phase, Resume, Run, Strand, Then, Wait};
+use super::{Phase, Resume, Run, Strand, Then, Wait, Was};
 use crate::engine::definition::{Action, At, Flow, Step, StepKind, Target, Term};
 
 /// Why a run cannot be moved, and where.
@@ -89,8 +89,12 @@ pub fn plan(run: &Run, old: &Flow, new: &Flow) -> Result<Run, Vec<Reason>> {
         done.at = at.unwrap_or(done.at);
     }
     moved.resume = run.resume.as_ref().map(|resume| map.resume(resume));
-    if let Some(Then::Back { from, to }) = &mut moved.then {
-        *from = map.step(*from).unwrap_or(*from);
+    for passed in &mut moved.path {
+        passed.was = passed.was.as_ref().and_then(|was| map.was(was));
+    }
+    if let Some(Then::Back { from, to, through }) = &mut moved.then {
+        let mapped = map.resume(&Resume { after: *from, at: *from, through: std::mem::take(through) });
+        (*from, *through) = (mapped.at, mapped.through);
         if let Target::Step(at) = &mut to.to {
             *at = map.step(*at).unwrap_or(*at);
         }
@@ -170,6 +174,27 @@ impl Mapping<'_> {
         through.iter().filter_map(|n| renumbered(before, after, *n)).collect()
     }
 
+    /// How it stood where people decided; none where a step of it is there no more: that is no reason not to move.
+    fn was(&mut self, was: &Was) -> Option<Was> {
+        let (old, new) = (self.old, self.new);
+        let now = |at: At| old.steps.get(at).and_then(|step| new.find(&step.id));
+        let resume = was.resume.as_ref();
+        let there = |resume: &Resume| {
+            let after = resume.after == usize::MAX || now(resume.after).is_some();
+            after && now(resume.at).is_some() && resume.through.iter().all(|(at, _)| now(*at).is_some())
+        };
+        if !resume.is_none_or(there) {
+            return None;
+        }
+        Some(Was {
+            task: was.task,
+            loops: was.loops.iter().filter_map(|(at, n)| Some((now(*at)?, *n))).collect(),
+            origin: was.origin.and_then(now),
+            resume: resume.map(|resume| self.resume(resume)),
+            revising: was.revising,
+        })
+    }
+
     fn resume(&mut self, resume: &Resume) -> Resume {
         let mut through = Vec::new();
         for (at, done) in &resume.through {
@@ -177,7 +202,8 @@ impl Mapping<'_> {
                 through.push((to, self.through(*at, to, done)));
             }
         }
-        let after = self.step(resume.after).unwrap_or(resume.after);
+        // An aside that is gone through to its end is no step.
+        let after = if resume.after == usize::MAX { usize::MAX } else { self.step(resume.after).unwrap_or(resume.after) };
         Resume { after, at: self.step(resume.at).unwrap_or(resume.at), through }
     }
 }
@@ -186,6 +212,9 @@ impl Mapping<'_> {
 fn against(strand: &Strand, before: &Step, after: &Step) -> Option<Why> {
     let other = Why::Kind(after.kind.word());
     match strand.phase {
+        Phase::Forward if (strand.came || strand.maybe) && !before.undo.is_empty() && after.undo.is_empty() => {
+            return Some(Why::Undo);
+        }
         Phase::Forward => {}
         _ if !strand.waits.is_empty() && strand.error.is_none() => return Some(Why::Undoing),
         Phase::Undo(n) if after.undo.len() <= n as usize => return Some(Why::Undo),

@@ -42,8 +42,10 @@ pub struct Run {
     pub steps: Map,
     /// `vars.x`
     pub vars: Map,
-    /// The path taken, oldest first.
+    /// The path taken, oldest first; of the items of an `each` that went the same way only how many.
     pub path: Vec<Passed>,
+    /// How many steps it has left so far.
+    pub left: u32,
     /// What was done and can be undone, oldest first.
     pub undoable: Vec<Undoable>,
     /// What is done once the undoing is through.
@@ -113,6 +115,12 @@ pub struct Strand {
     /// The step from which `rejected`, `late` or `on_error` led here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<At>,
+    /// A call of the step has ended well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub came: bool,
+    /// Of a dead call of the step nobody knows whether it happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maybe: bool,
 }
 
 impl Strand {
@@ -133,6 +141,8 @@ impl Strand {
             through: BTreeSet::new(),
             error: None,
             origin: None,
+            came: false,
+            maybe: false,
         }
     }
 }
@@ -188,6 +198,34 @@ pub struct Passed {
     /// The people who decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
+    /// How many steps the run had left by then, with this one: what came before what.
+    #[serde(default)]
+    pub n: u32,
+    /// So many of an `each`' items went this way; the times are those of the first and the last.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub times: u32,
+    /// How it stood there, where a person may take back what led on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Was>,
+}
+
+/// How a run stood where people decided: taking that back leads there again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Was {
+    /// What they decided.
+    pub task: TaskId,
+    /// How often each `repeat` had been gone through.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub loops: BTreeMap<At, u32>,
+    /// The step from which `rejected`, `late` or `on_error` had led there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<At>,
+    /// Where it was to go on after what it had gone back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+    /// It was in an aside to which it had gone back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revising: bool,
 }
 
 /// How a step was left; closed.
@@ -221,6 +259,9 @@ pub struct Undoable {
     pub at: At,
     /// In which round.
     pub round: u32,
+    /// How many steps the run had left by then; 0: yesterday's run does not say.
+    #[serde(default)]
+    pub n: u32,
     /// What it came to.
     pub result: Value,
     /// Values under the names that `each` gave.
@@ -232,6 +273,9 @@ pub struct Undoable {
     /// It may or may not have happened.
     #[serde(default)]
     pub unknown: bool,
+    /// Some of it has surely happened, whatever becomes of its calls on their way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub happened: bool,
 }
 
 /// What is done once the undoing is through.
@@ -248,6 +292,9 @@ pub enum Then {
         from: At,
         /// Where, and how on.
         to: BackTo,
+        /// What was through by then, by the `parallel` or `each` around that step, outermost first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        through: Vec<(At, BTreeSet<u32>)>,
     },
 }
 
@@ -362,6 +409,8 @@ struct Stored {
     #[serde(default)]
     path: Vec<Passed>,
     #[serde(default)]
+    left: u32,
+    #[serde(default)]
     undoable: Vec<Undoable>,
     #[serde(default)]
     then: Option<Then>,
@@ -390,6 +439,11 @@ fn one() -> u32 {
     1
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(n: &u32) -> bool {
+    *n == 1
+}
+
 impl From<Stored> for Run {
     fn from(stored: Stored) -> Self {
         let mut strands = stored.strands;
@@ -411,6 +465,7 @@ impl From<Stored> for Run {
             steps: stored.steps,
             vars: stored.vars,
             path: stored.path,
+            left: stored.left,
             undoable: stored.undoable,
             then: stored.then,
             keep: stored.keep,

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::walk::{Trouble, Walk};
-use super::{Local, Run, Strand, Wait, window};
+use super::walk::{MOST_ITEM_STEPS, MOST_PATH, Trouble, Walk};
+use super::{Local, Run, Strand, Wait, recall, window};
 use crate::engine::action::{self, Doing};
 use crate::engine::approval;
 use crate::engine::call::{CallId, Retry};
@@ -208,6 +208,17 @@ impl Walk<'_, '_> {
         if list.len() > MOST_ITEMS {
             return Err(Trouble::Fail(format!("{} has {} items, more than {MOST_ITEMS}", each.of.source(), list.len())));
         }
+        let (inside, decided) = self.inside(id);
+        if list.len() as u64 * u64::from(inside) > u64::from(MOST_ITEM_STEPS) {
+            let (source, count) = (each.of.source(), list.len());
+            let much = format!("{source} has {count} items of {inside} steps, more than {MOST_ITEM_STEPS} in all");
+            return Err(Trouble::Fail(format!("{much}: have each be a run of its own (`start`)")));
+        }
+        if self.run.path.len() + list.len() * decided as usize > MOST_PATH {
+            let (source, count) = (each.of.source(), list.len());
+            let much = format!("{source} has {count} items that people decide, more than a run remembers ({MOST_PATH})");
+            return Err(Trouble::Fail(format!("{much}: have each be a run of its own (`start`)")));
+        }
         if list.is_empty() || each.first.is_none() {
             return Ok(Begun::Done(None));
         }
@@ -220,9 +231,20 @@ impl Walk<'_, '_> {
         Ok(Begun::Waits)
     }
 
+    /// How many steps are within this strand's `each`, and at how many of these people decide.
+    fn inside(&self, id: u32) -> (u32, u32) {
+        let Some(at) = self.run.strands.get(&id).map(|s| s.at) else { return (0, 0) };
+        let within = |n: &usize| recall::around(&self.flow, *n).iter().any(|(of, _)| *of == at);
+        let steps = (0..self.flow.steps.len()).filter(within).map(|n| &self.flow.steps[n].kind);
+        steps.fold((0, 0), |(all, decided), kind| {
+            (all + 1, decided + u32::from(matches!(kind, StepKind::Approve(_) | StepKind::Ask(_))))
+        })
+    }
+
     /// As many of a list's items begin as may go at the same time.
     pub(super) fn more(&mut self, id: u32, each: &Each) {
         let Some(first) = each.first else { return };
+        let (inside, _) = self.inside(id);
         loop {
             let busy = self.run.strands.values().filter(|s| s.parent == Some(id)).count();
             let Some(strand) = self.run.strands.get_mut(&id) else { return };
@@ -231,6 +253,7 @@ impl Walk<'_, '_> {
             }
             let Some(item) = strand.left.pop() else { return };
             let branch = u32::try_from(strand.through.len() + busy).unwrap_or(u32::MAX);
+            self.granted = self.granted.saturating_add(inside + 1); // and its end
             self.fork_one(id, first, branch, Some((each.name.clone(), item)));
         }
     }

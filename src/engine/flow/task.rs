@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::walk::{Trouble, Walk};
 use super::{How, Wait};
-use crate::engine::approval::{End, Outcome, Task, TaskId};
+use crate::engine::approval::{End, Outcome, Task};
 use crate::engine::decide::Deciding;
 use crate::engine::definition::{BackTo, StepKind, Target};
 use crate::engine::log;
@@ -18,36 +18,7 @@ pub(in crate::engine) fn decided(draft: &mut Deciding<'_>, task: &Task, outcome:
     walk.go()
 }
 
-/// Somebody takes back what they approved at a step that was left with it. Where what came next has not acted, the run stands at the
-/// step again and waits for the same task (it is open again by the end of this decision); whether that is so.
-pub(in crate::engine) fn recalled(draft: &mut Deciding<'_>, task: &Task, person: &str) -> Result<bool, Need> {
-    let Some(mut walk) = Walk::load(draft, &task.run)? else { return Ok(false) };
-    let flow = Arc::clone(&walk.flow);
-    let Some(at) = flow.find(&task.step) else { return Ok(false) };
-    let decisions = |p: &&super::Passed| matches!(p.how, How::Approved | How::Rejected);
-    let last = walk.run.path.iter().rev().find(decisions);
-    let own = last.is_some_and(|p| p.step == task.step && p.round == task.round && p.by.iter().any(|by| by == person));
-    // Only while it stands where the approval led to, and nobody has acted there.
-    let asked = walk.strand(|s| s.waits.iter().any(|w| matches!(w, Wait::Task(_)))).is_some();
-    if !own || task.round != walk.run.round || !asked || walk.open_decided()? {
-        return Ok(false);
-    }
-    let Some(id) = walk.return_to(at)? else { return Ok(false) };
-    walk.await_again(id, task.id);
-    walk.go()?;
-    Ok(true)
-}
-
 impl Walk<'_, '_> {
-    /// A strand waits for a task that was through.
-    fn await_again(&mut self, id: u32, task: TaskId) {
-        self.wait(id, Wait::Task(task));
-        let within = self.run.strands.get(&id).and_then(|s| self.flow.steps.get(s.at)).and_then(|s| s.within);
-        let due = within.and_then(|within| self.after(within).ok());
-        let timer = due.map(|due| self.timer(due));
-        self.run.strands.entry(id).and_modify(|s| s.deadline = timer);
-    }
-
     /// People have decided about a strand's step, or a policy or the time for them.
     pub(super) fn decided(&mut self, id: u32, outcome: Outcome) -> Result<(), Need> {
         let flow = Arc::clone(&self.flow);

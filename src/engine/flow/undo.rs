@@ -37,7 +37,8 @@ impl Walk<'_, '_> {
             }
             let waits = undoable.calls.into_iter().map(Wait::Call).collect();
             let now = self.draft.event.at;
-            let strand = Strand { phase, waits, items: undoable.items, ..Strand::new(undoable.at, now) };
+            let (came, maybe) = (undoable.happened, undoable.unknown);
+            let strand = Strand { phase, waits, items: undoable.items, came, maybe, ..Strand::new(undoable.at, now) };
             self.spawn(strand);
             return Ok(());
         }
@@ -45,8 +46,8 @@ impl Walk<'_, '_> {
         match self.run.then.take() {
             Some(Then::Fail) => self.divert(flow.failed, "failed", Outcome::Failed),
             Some(Then::End(word)) => self.end(&word, Outcome::Done),
-            Some(Then::Back { from, to: BackTo { to: Target::Step(target), here, .. } }) => {
-                self.rewind(from, target, here, "undone")
+            Some(Then::Back { from, to: BackTo { to: Target::Step(target), here, .. }, through }) => {
+                self.rewind(from, target, (here, through), "undone")
             }
             Some(Then::Back { .. }) | None => Ok(()),
         }
@@ -60,7 +61,10 @@ impl Walk<'_, '_> {
             let from = strand.since;
             self.run.strands.remove(&id);
             let (round, to) = (self.run.round, self.draft.event.at);
-            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how: How::Undone, by: Vec::new() });
+            self.run.left += 1;
+            let (step_id, n) = (step.id.clone(), self.run.left);
+            let passed = Passed { step: step_id, round, from, to, how: How::Undone, by: Vec::new(), n, times: 1, was: None };
+            self.run.path.push(passed);
             let detail = Value::from([("step", step.id.as_str().into())]);
             self.draft.say_of(&self.by(Some(step)), self.run.record.clone(), "undo", Outcome::Done, detail);
             self.next_undo()?;
@@ -129,6 +133,27 @@ impl Walk<'_, '_> {
                 self.run.strands.remove(&id);
                 self.next_undo()
             }
+        }
+    }
+
+    /// What was on its way has come to an end, unless more is: undone where any of it happened, looked up where nobody knows.
+    pub(super) fn settle(&mut self, id: u32) -> Result<(), Need> {
+        match self.run.strands.get_mut(&id) {
+            Some(strand) if !strand.waits.is_empty() => Ok(()),
+            Some(strand) if strand.came => {
+                self.undo_now(id);
+                Ok(())
+            }
+            Some(strand) if strand.maybe => {
+                strand.phase = Phase::Check;
+                self.ready.push_back(id);
+                Ok(())
+            }
+            Some(_) => {
+                self.run.strands.remove(&id);
+                self.next_undo()
+            }
+            None => Ok(()),
         }
     }
 

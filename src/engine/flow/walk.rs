@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::step::Begun;
-use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, enrol};
+use super::{How, Local, Passed, Phase, Run, Strand, Then, Undoable, Wait, Was, enrol, recall};
 use crate::engine::approval;
 use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{At, Flow, OnError, Step, StepKind};
@@ -24,8 +24,10 @@ use crate::engine::view::View;
 
 /// Steps that a run may take in one turn: a loop that waits for nothing has no end.
 const MOST_STEPS: u32 = 1_000;
-/// Steps of its path that a run remembers: whatever takes more is several flows.
-const MOST_PATH: usize = 1_000;
+/// Beside those, steps of the items of an `each` that begin in that turn: their list is finite.
+pub(super) const MOST_ITEM_STEPS: u32 = 20_000;
+/// Steps of its path that a run remembers: whatever takes more is several flows. Items of an `each` that go the same way are one.
+pub(super) const MOST_PATH: usize = 1_000;
 
 /// The event of a run that waits for a person's help: `run`, `flow`, `step`, `error`.
 pub(super) const PARKED: &str = "ifthen.run.parked";
@@ -64,13 +66,15 @@ pub(super) struct Walk<'w, 'a> {
     /// Strands that can go on.
     pub(super) ready: VecDeque<u32>,
     taken: u32,
+    /// Steps that the items of an `each` may take beside.
+    pub(super) granted: u32,
     /// It is through, and no longer in the state.
     pub(super) over: bool,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
     pub(super) fn new(draft: &'w mut Deciding<'a>, run: Run, flow: Arc<Flow>) -> Self {
-        Self { draft, run, flow, ready: VecDeque::new(), taken: 0, over: false }
+        Self { draft, run, flow, ready: VecDeque::new(), taken: 0, granted: 0, over: false }
     }
 
     /// The run of that id, if it is under way.
@@ -105,10 +109,10 @@ impl<'w, 'a> Walk<'w, 'a> {
                 continue;
             }
             self.taken += 1;
-            if self.taken > MOST_STEPS {
+            if self.taken > MOST_STEPS + self.granted.min(MOST_ITEM_STEPS) {
                 self.park(id, &format!("more than {MOST_STEPS} steps without waiting for anything"));
             } else if self.run.path.len() >= MOST_PATH && self.strides(id) {
-                self.park(id, &format!("more than {MOST_PATH} steps"));
+                self.park(id, &format!("more than {MOST_PATH} steps: end it, and have parts of it be flows of their own"));
             } else if !self.stops(None)? {
                 self.step(id)?;
             }
@@ -175,9 +179,10 @@ impl<'w, 'a> Walk<'w, 'a> {
         if let (How::Done | How::Approved, false) = (how, step.undo.is_empty()) {
             let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
             let result = result.clone().unwrap_or_default();
-            let round = self.run.round;
+            let (round, n) = (self.run.round, self.run.left);
             self.run.sure_of(at, &items);
-            self.run.undoable.push(Undoable { at, round, result, items, calls: Vec::new(), unknown: false });
+            let calls = Vec::new();
+            self.run.undoable.push(Undoable { at, round, n, result, items, calls, unknown: false, happened: true });
         }
         if let Some(result) = result {
             self.run.steps.insert(step.id.clone(), result);
@@ -204,18 +209,46 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Some(strand) = self.run.strands.get_mut(&id) else { return };
         let deadline = strand.deadline.take();
         let (at, from) = (strand.at, strand.since);
+        let task = strand.waits.iter().find_map(|w| if let Wait::Task(task) = w { Some(*task) } else { None });
+        let was = task.filter(|_| how == How::Approved).map(|task| Was {
+            task,
+            loops: strand.loops.clone(),
+            origin: strand.origin,
+            resume: self.run.resume.clone(),
+            revising: self.run.revising,
+        });
         strand.waits.clear();
         strand.error = None;
         strand.left.clear();
         strand.through.clear();
+        (strand.came, strand.maybe) = (false, false);
         if let Some(timer) = deadline {
             self.draft.remove(Key::Timer(timer));
         }
         if let Some(step) = self.flow.steps.get(at) {
             let (round, to) = (self.run.round, self.draft.event.at);
-            self.run.path.push(Passed { step: step.id.clone(), round, from, to, how, by });
+            self.run.left += 1;
+            let passed = Passed { step: step.id.clone(), round, from, to, how, by, n: self.run.left, times: 1, was };
+            self.note(at, passed);
         }
         self.run.failed = self.run.strands.values().find_map(|s| s.error.clone());
+    }
+
+    /// A step is part of the path. Items of an `each` that go the same way are one: a thousand of them are no thousand lines.
+    fn note(&mut self, at: At, mut passed: Passed) {
+        let each = |of: At| matches!(self.flow.steps.get(of).map(|s| &s.kind), Some(StepKind::Each(_)));
+        let each = recall::around(&self.flow, at).into_iter().map(|(of, _)| of).find(|of| each(*of));
+        let since = each.and_then(|of| self.run.strands.values().find(|s| s.at == of)).map(|s| s.since);
+        if let Some(since) = since.filter(|_| passed.by.is_empty() && passed.was.is_none()) {
+            let like = |p: &Passed| {
+                p.step == passed.step && (p.round, p.how) == (passed.round, passed.how) && p.by.is_empty() && p.from >= since
+            };
+            if let Some(n) = self.run.path.iter().rposition(like) {
+                let former = self.run.path.remove(n);
+                (passed.from, passed.times) = (former.from, former.times + 1);
+            }
+        }
+        self.run.path.push(passed);
     }
 
     /// A branch, or the whole run, has come to its end.
@@ -253,14 +286,15 @@ impl<'w, 'a> Walk<'w, 'a> {
         let flow = Arc::clone(&self.flow);
         let Some(strand) = self.run.strands.get(&id) else { return Ok(()) };
         let Some(step) = flow.steps.get(strand.at) else { return Ok(()) };
-        let (at, parent, forward) = (strand.at, strand.parent, matches!(strand.phase, Phase::Forward | Phase::Verify));
+        let (at, parent) = (strand.at, strand.parent);
+        let forward = matches!(strand.phase, Phase::Forward | Phase::Verify);
         if !forward {
             self.park(id, why);
             return Ok(());
         }
         if let Some(then) = step.on_error {
             self.note_error(step, why);
-            self.release(id, "left")?;
+            self.let_go(id, "left")?;
             self.leave(id, How::Failed, Vec::new());
             if let Some(strand) = self.run.strands.get_mut(&id) {
                 strand.origin = matches!(then, OnError::Go(_)).then_some(at).or(strand.origin);
@@ -272,10 +306,14 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.note_error(step, why);
             return self.branch_failed(id, parent, why);
         }
-        let ends = !self.run.undoable.is_empty() || flow.failed.is_some() || matches!(step.kind, StepKind::Fail(_));
+        let strand = self.run.strands.get(&id).is_some_and(|s| s.came || s.maybe);
+        let ends = !self.run.undoable.is_empty()
+            || strand && !step.undo.is_empty()
+            || flow.failed.is_some()
+            || matches!(step.kind, StepKind::Fail(_));
         if failed && ends && self.run.failing.is_none() {
             self.note_error(step, why);
-            self.leave(id, How::Failed, Vec::new());
+            self.fell(id)?;
             self.run.failing = Some((why.to_owned(), step.id.clone()));
             return self.begin_undo(Then::Fail, 0);
         }
@@ -401,6 +439,17 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
+    /// A step that failed is left: its dead calls stay in their list, to be looked at; whatever else it waits for is let go.
+    pub(super) fn let_go(&mut self, id: u32, why: &str) -> Result<(), Need> {
+        let mut alive = Vec::new();
+        for wait in self.run.strands.get(&id).map(|s| s.waits.clone()).unwrap_or_default() {
+            let dead = if let Wait::Call(call) = &wait { outbox::is_dead(self.draft, *call)? } else { false };
+            alive.extend((!dead).then_some(wait));
+        }
+        self.run.strands.entry(id).and_modify(|s| s.waits = alive);
+        self.release(id, why)
+    }
+
     /// Lets go of what a strand waits for; its branches end with it. Calls on their way are waited for no more, but what they may
     /// have done can be undone.
     pub(super) fn release(&mut self, id: u32, why: &str) -> Result<(), Need> {
@@ -410,7 +459,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         let Some(strand) = self.run.strands.get_mut(&id) else { return Ok(()) };
         let (at, items, phase) = (strand.at, strand.items.clone(), strand.phase);
-        let mut undoable = Undoable { at, round: self.run.round, result: Value::Null, items, calls: Vec::new(), unknown: false };
+        let (came, unknown) = (std::mem::take(&mut strand.came), std::mem::take(&mut strand.maybe));
+        let (round, n) = (self.run.round, self.run.left + 1);
+        let mut undoable = Undoable { at, round, n, result: Value::Null, items, calls: Vec::new(), unknown, happened: came };
         let timer = strand.deadline.take();
         let waits = std::mem::take(&mut strand.waits);
         timer.into_iter().for_each(|t| self.draft.remove(Key::Timer(t)));
@@ -432,7 +483,13 @@ impl<'w, 'a> Walk<'w, 'a> {
             undoable.calls.clear();
             undoable.unknown = true;
         }
-        if undo && matches!(phase, Phase::Forward | Phase::Verify) && (undoable.unknown || !undoable.calls.is_empty()) {
+        if came {
+            // Some of it has surely happened.
+            undoable.result = self.flow.steps.get(at).and_then(|s| self.run.steps.get(&s.id)).cloned().unwrap_or_default();
+        }
+        let happened = came || undoable.unknown || !undoable.calls.is_empty();
+        if undo && matches!(phase, Phase::Forward | Phase::Verify) && happened {
+            undoable.unknown &= !came;
             self.run.sure_of(at, &undoable.items);
             self.run.undoable.push(undoable);
         }

@@ -34,6 +34,7 @@ use self::read::{PATIENCE, number, text_if};
 use super::{Batch, Each, Error, Filter, Last, Read, Retention, Store, Stored};
 use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
+use crate::failpoint::{self, Point};
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -213,7 +214,12 @@ impl Store for Sqlite {
         }
         batch.check(self.last, self.change.1)?;
         self.still_there()?;
-        let definition = self.step(|_| self.write(batch))?;
+        let definition = self.step(|_| {
+            let definition = self.write(batch)?;
+            failpoint::reach(Point::Commit);
+            Ok(definition)
+        })?;
+        failpoint::reach(Point::Committed);
         self.committed(batch, definition);
         Ok(())
     }

@@ -193,8 +193,7 @@ fn read(task: &Task, what: &str, given: Given, from: impl FnOnce() -> String) ->
             }
         }
         _ => {
-            let all = "approve, reject, answer, transfer, delegate, add, remove or recall";
-            return Err(Box::new(problem(StatusCode::NOT_FOUND, "not-found", all)));
+            return Err(Box::new(problem(StatusCode::NOT_FOUND, "not-found", &Act::WORDS.join(", "))));
         }
     };
     let way = match given.way.as_deref() {
@@ -228,10 +227,9 @@ fn became(told: &Told) -> Response {
     };
     let status = match refused.reason.as_str() {
         "unknown-task" => StatusCode::NOT_FOUND,
-        "not-asked" => StatusCode::FORBIDDEN,
-        "unknown-person" | "no-comment" | "no-return" | "wrong-kind" | "wrong-answer" | "self" | "no-form" => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        "not-asked" | "inactive" => StatusCode::FORBIDDEN,
+        "unknown-person" | "bad-link" | "too-long" | "no-comment" | "no-return" | "wrong-kind" | "wrong-answer" | "self"
+        | "no-form" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::CONFLICT,
     };
     let detail = if refused.detail.is_empty() { &refused.reason } else { &refused.detail };

@@ -115,7 +115,7 @@ impl Visit {
                 ("This link has expired", "Open it from your latest message, or ask your administrator."),
             ));
         }
-        let session = Session::of(headers, key, now);
+        let session = Session::of(headers, key, now).by(&live.definitions.people);
         let form = key.form(link, &session.text).unwrap_or_default();
         Ok(Self { live, link: link.to_owned(), task, person, session, form, lang, now })
     }

@@ -44,6 +44,7 @@ pub(super) struct Page {
     answer: Option<Answer>,
     decide: Option<Decide>,
     people: Vec<Choice>,
+    removable: Vec<Choice>,
     recall: bool,
     said: String,
     form: String,
@@ -125,6 +126,7 @@ impl Page {
             answer: None,
             decide: None,
             people: Vec::new(),
+            removable: Vec::new(),
             recall: false,
             said: String::new(),
             form: String::new(),
@@ -238,6 +240,8 @@ impl Shown<'_> {
         page.next = ahead.as_ref().map(|(ahead, step)| ahead.after(step)).unwrap_or_default();
         page.said = self.given("comment").unwrap_or_default().to_owned();
         page.recall = stand.recall;
+        let one = |who: &str| Choice { value: who.to_owned(), name: field::name(who, self.definitions).to_owned() };
+        page.removable = task.removable(self.person).into_iter().map(one).collect();
         if !stand.turn {
             return;
         }

@@ -208,6 +208,7 @@ fn read_act(visit: &Visit, shown: &Shown<'_>, pairs: &[(String, String)]) -> Res
         "delegate" => Act::Delegate(who()?),
         "before" => Act::Add { people: vec![who()?], before: true, mode: None },
         "after" => Act::Add { people: vec![who()?], before: false, mode: None },
+        "remove" => Act::Remove(who()?),
         "recall" => Act::Recall,
         "answer" => {
             let form = shown.case.task.form.as_ref().and_then(|form| shown.definitions.forms.get(form));

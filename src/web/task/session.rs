@@ -2,11 +2,14 @@
 //!
 //! Nothing of it is stored: the key of the data folder signs, and time ends it.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
+use crate::engine::definition::Person;
 use crate::engine::link::{Key, Kind, Token};
 
 /// For how long a code given rightly is enough.
@@ -19,6 +22,8 @@ pub(super) struct Session {
     /// Its text; empty where there is none that counts.
     pub(super) text: String,
     person: Option<String>,
+    /// Since when.
+    began: Option<Timestamp>,
 }
 
 impl Session {
@@ -28,10 +33,20 @@ impl Session {
         let mut values = all.flat_map(|h| h.split(';')).filter_map(|c| c.trim().strip_prefix(COOKIE)?.strip_prefix('='));
         let found = values.find_map(|text| match Token::verify(text, Kind::Session, key) {
             Some(token) if token.is_over(now) => None,
-            Some(Token::Session { person, .. }) => Some((text.to_owned(), person)),
+            Some(Token::Session { person, until }) => {
+                let began = Timestamp::from_second(until.saturating_sub(HOURS * 3_600)).ok();
+                Some(Self { text: text.to_owned(), person: Some(person), began })
+            }
             _ => None,
         });
-        found.map_or_else(Self::default, |(text, person)| Self { text, person: Some(person) })
+        found.unwrap_or_default()
+    }
+
+    /// What counts of it by the definitions of now: whoever has left, or was signed out since, has proved nothing.
+    pub(super) fn by(self, people: &BTreeMap<String, Person>) -> Self {
+        let person = self.person.as_ref().and_then(|id| people.get(id)).filter(|p| p.active);
+        let counts = person.is_some_and(|p| p.signed_out.is_none_or(|out| self.began.is_some_and(|began| began >= out)));
+        if counts { self } else { Self::default() }
     }
 
     /// Whether whoever is there has proved to be this person.
@@ -100,6 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn a_session_ends_with_its_person_and_when_they_are_signed_out() {
+        let cookie = cookie("何经理", &key(), "https://hooks.example.com", at(1_000)).unwrap();
+        let came = headers(&[("cookie", cookie.split(';').next().unwrap())]);
+        let counts = |active: bool, signed_out: Option<i64>| {
+            let signed_out = signed_out.map(at);
+            let people = [("何经理".to_owned(), Person { active, signed_out, ..Person::default() })].into();
+            Session::of(&came, &key(), at(2_000)).by(&people).is("何经理")
+        };
+        assert!(counts(true, None) && counts(true, Some(999)) && counts(true, Some(1_000)));
+        assert!(!counts(true, Some(1_001)), "signed out since");
+        assert!(!counts(false, None), "has left");
+        assert!(!Session::of(&came, &key(), at(2_000)).by(&BTreeMap::new()).is("何经理"), "is there no more");
+    }
+
+    #[test]
     fn another_kind_of_token_is_no_session() {
         let link = Token::Task { task: "t1-1".into(), person: "何经理".into(), until: 100 }.sign(&key()).unwrap();
         let came = headers(&[("cookie", &format!("{COOKIE}={link}"))]);
@@ -108,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_form_belongs_to_a_link_and_a_session() {
-        let session = Session { text: "s".into(), person: None };
+        let session = Session { text: "s".into(), ..Session::default() };
         let form = key().form("link", "s").unwrap();
         assert!(session.sent(&form, "link", &key()));
         assert!(!session.sent(&form, "another", &key()) && !session.sent("", "link", &key()));

@@ -29,13 +29,19 @@ pub(super) struct Stand {
     pub(super) turn: bool,
     /// They decided, and may try to take it back.
     pub(super) recall: bool,
+    /// They have added somebody who has not decided.
+    pub(super) remove: bool,
     pub(super) note: Option<Note>,
 }
 
 impl Stand {
     /// Whether what they ask for has any prospect; otherwise the page as it is by now is the answer.
     pub(super) fn allows(&self, act: &Act) -> bool {
-        if *act == Act::Recall { self.recall } else { self.turn }
+        match act {
+            Act::Recall => self.recall,
+            Act::Remove(_) => self.remove,
+            _ => self.turn,
+        }
     }
 }
 
@@ -46,7 +52,7 @@ pub(super) fn stand(shown: &Shown<'_>) -> Stand {
     let may = task.ended.as_ref().is_none_or(|e| e.how == End::Approved) && shown.case.run.is_some();
     let recall = may && seat.is_some_and(|s| matches!(s.state, Seated::Approved | Seated::Rejected));
     if let Some(ended) = &task.ended {
-        return Stand { turn: false, recall, note: Some(over(shown, task, ended, seat)) };
+        return Stand { turn: false, recall, remove: false, note: Some(over(shown, task, ended, seat)) };
     }
     let turn = seat.is_some_and(|s| s.state == Seated::Open);
     let note = match seat {
@@ -54,7 +60,7 @@ pub(super) fn stand(shown: &Shown<'_>) -> Stand {
         Some(seat) => Some(other(shown, seat)),
         None => Some(Note::new("wait", shown.lang.pick("没有请您处理", "You were not asked to decide this"), "")),
     };
-    Stand { turn, recall, note }
+    Stand { turn, recall, remove: !task.removable(shown.person).is_empty(), note }
 }
 
 fn over(shown: &Shown<'_>, task: &Task, ended: &Ended, seat: Option<&Seat>) -> Note {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::approval::Why;
+use crate::engine::approval::{Why, said};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub(super) struct Words {
     before_hint: &'static str,
     after: &'static str,
     after_hint: &'static str,
+    remove: &'static str,
+    remove_hint: &'static str,
     recall: &'static str,
     recall_hint: &'static str,
 }
@@ -110,8 +112,10 @@ const ZH: Words = Words {
     before_hint: "对方先审批，然后由您审批",
     after: "后加签",
     after_hint: "您同意后，再由对方审批",
+    remove: "减签",
+    remove_hint: "不再请对方处理。对方处理之前可以减签。",
     recall: "撤回我的意见",
-    recall_hint: "下一步还没有人处理时可以撤回。",
+    recall_hint: "后续人员或步骤尚未处理时可以撤回。",
 };
 
 const EN: Words = Words {
@@ -146,8 +150,10 @@ const EN: Words = Words {
     before_hint: "Then it is your turn",
     after: "Have them decide after me",
     after_hint: "Once you have approved",
+    remove: "Ask them no more",
+    remove_hint: "Possible as long as they have not decided.",
     recall: "Take my decision back",
-    recall_hint: "Possible as long as nobody has acted on it.",
+    recall_hint: "Possible as long as nobody, and no step, has acted on it.",
 };
 
 /// How somebody came by their seat, behind their name; nothing for those whom the step names.
@@ -164,55 +170,20 @@ pub(super) fn why(lang: Lang, why: Why, of: Option<&str>) -> String {
     }
 }
 
-/// Why something that was asked for was not done, as the log says it; what the table does not know stays as it is.
+/// Why something that was asked for was not done, as the log says it; what is not known stays as it is.
 pub(super) fn refusal(lang: Lang, reason: &str) -> String {
-    let known = REFUSALS.iter().find(|(word, ..)| *word == reason);
-    known.map_or_else(|| reason.to_owned(), |(_, zh, en)| lang.pick(*zh, *en).to_owned())
+    said(reason).map_or_else(|| reason.to_owned(), |(zh, en)| lang.pick(zh, en).to_owned())
 }
 
 /// The same with the engine's own sentence, which knows more: that one where it is in the page's language.
 pub(super) fn refused(lang: Lang, reason: &str, detail: &str) -> String {
-    let known = REFUSALS.iter().find(|(word, ..)| *word == reason);
     let chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-    match known {
+    match said(reason) {
         _ if !detail.is_empty() && chinese(detail) == (lang == Lang::Zh) => detail.to_owned(),
-        Some((_, zh, en)) => lang.pick(*zh, *en).to_owned(),
-        None if detail.is_empty() => reason.to_owned(),
-        None => detail.to_owned(),
+        None if !detail.is_empty() => detail.to_owned(),
+        _ => refusal(lang, reason),
     }
 }
-
-const REFUSALS: &[(&str, &str, &str)] = &[
-    ("no such task", "这项任务不存在", "there is no such task"),
-    ("not asked", "没有请您处理这项任务", "you were not asked to decide this"),
-    ("too many codes", "验证码发送次数已达上限，请联系管理员", "no more codes are sent for this; ask your administrator"),
-    ("too soon", "验证码发送过于频繁，请稍后再试", "a code was sent just now; wait a moment before you ask for another"),
-    (
-        "no channel of their own",
-        "没有登记可用的个人邮箱，无法发送验证码，请联系管理员",
-        "no mail address of yours is known that a code could be sent to; ask your administrator",
-    ),
-    ("wrong code", "验证码不正确", "that is not the code"),
-    ("unknown-task", "没有这个任务，或已过保留期", "there is no such task, or it is no longer kept"),
-    ("ended", "任务已结束", "the task has ended"),
-    ("not-asked", "此任务没有请您处理", "you have no part in this task"),
-    ("already-decided", "您已处理过；如需更改，请先撤回", "you have decided already; to change it, take it back first"),
-    ("not-yet", "还没轮到您：须等他人先处理", "it is not your turn yet: somebody else comes first"),
-    ("handed-over", "已转给他人处理", "somebody else has it now"),
-    ("not-needed", "已有结论，无需您再处理", "it is decided without you"),
-    ("cycle", "对方已参与此任务，不能再转回", "they have or had a part in this task: it cannot go back there"),
-    ("unknown-person", "没有这个人员，或已停用", "there is no such person, or they are not active"),
-    ("self", "不能选择自己", "that would be yourself"),
-    ("initiator", "发起人不能审批自己的申请", "whoever asked for it cannot decide it"),
-    ("no-comment", "驳回须填写意见", "a rejection needs a comment"),
-    ("no-return", "此步骤不能退回到那里", "it cannot be sent back there"),
-    ("not-decided", "您没有可撤回的决定", "there is no decision of yours to take back"),
-    ("acted", "后续人员已处理，不能再撤回", "whoever comes next has acted: it cannot be taken back any more"),
-    ("not-added", "对方不是您加签的", "you have not added them"),
-    ("too-many", "参与的人太多", "too many people for one task"),
-    ("too-deep", "加签层数太多", "added to the added too often"),
-    ("no-form", "表单已不存在，请联系管理员", "the form is no longer there; tell your administrator"),
-];
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,8 @@ use ifthen::engine::state::{Entry, Key, TimerId, Wake, prefix};
 
 use super::World;
 
-/// What was seen of a run so far: the steps that can be undone, oldest first.
-pub(super) type Stacks = BTreeMap<String, Vec<At>>;
+/// What was seen of a run so far: the steps that can be undone, oldest first, and whether nobody knows that they happened.
+pub(super) type Stacks = BTreeMap<String, (Vec<(At, bool)>, Option<u32>)>;
 
 pub(super) fn runs(world: &World) -> Vec<Run> {
     let keys = world.state.scan(prefix::RUN, None, usize::MAX);
@@ -159,17 +159,27 @@ fn once(run: &Run, flow: &Flow, loops: bool, came: &BTreeMap<String, usize>) -> 
 
 /// What is undone is always the last that was done.
 fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
-    let now: Vec<At> = run.undoable.iter().map(|u| u.at).collect();
-    let stack = stacks.entry(run.id.clone()).or_default();
-    let undoing = run.strands.values().find(|s| !matches!(s.phase, Phase::Forward | Phase::Verify));
+    let known: Vec<(At, bool)> = run.undoable.iter().map(|u| (u.at, u.unknown)).collect();
+    let undoing = run.strands.iter().find(|(_, s)| !matches!(s.phase, Phase::Forward | Phase::Verify));
+    let last = (known.clone(), undoing.map(|(id, _)| *id));
+    let (was, before) = std::mem::replace(stacks.entry(run.id.clone()).or_default(), last);
+    let now: Vec<At> = known.iter().map(|(at, _)| *at).collect();
+    let stack: Vec<At> = was.iter().map(|(at, _)| *at).collect();
     let same = now.len().min(stack.len());
     // One whose call turns out not to have happened is dropped.
-    let mut left = stack.iter();
-    let dropped = now.len() < stack.len() && now.iter().all(|at| left.any(|was| was == at));
-    if now[..same] != stack[..same] && !dropped {
+    let within = |now: &[At]| {
+        let mut left = stack.iter();
+        now.iter().all(|at| left.any(|was| was == at))
+    };
+    let dropped = now.len() < stack.len() && within(&now);
+    // One that nobody knew of, and that was done again, is the last that was done.
+    let again = |last: &At| now.len() == stack.len() && within(&now[..same - 1]) && was.contains(&(*last, true));
+    if now[..same] != stack[..same] && !dropped && !now.last().is_some_and(again) {
         return Err(format!("what can be undone was {stack:?} and is {now:?}"));
     }
-    if let (Some(strand), Some(top)) = (undoing, stack.get(now.len()))
+    // One that begins to be undone is the one on top; beside one that is being undone, another may turn out not to have happened.
+    if let (Some((id, strand)), Some(top)) = (undoing, stack.get(now.len()))
+        && before != Some(*id)
         && now.len() + 1 == stack.len()
         && now[..] == stack[..now.len()]
         && *top != strand.at
@@ -179,6 +189,5 @@ fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
     if undoing.is_some() && run.then.is_none() {
         return Err("it undoes and does not know what for".into());
     }
-    *stack = now;
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 mod asked;
 mod events;
+mod limits;
+mod recalled;
 mod starts;
+mod told;
 mod undoing;
 mod ways;
 

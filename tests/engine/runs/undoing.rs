@@ -180,3 +180,203 @@ fn a_step_that_failed_is_passed_over_or_leads_elsewhere() {
         assert!(outbox(&w).is_empty());
     }
 }
+
+/// A step that sends two things, between one that is undone and none.
+fn pair() -> super::World {
+    let mut w = super::World::new(
+        "actions:
+  两样: { do: [ { http: { connection: erp, post: /b1 } }, { http: { connection: erp, post: /b2 } } ] }
+flows:
+  f:
+    when: lead.created
+    record: lead
+    steps:
+      - { id: 甲, http: { connection: erp, post: /a }, undo: { http: { connection: erp, post: /undo-a } } }
+      - { id: 乙, run: 两样, undo: { http: { connection: erp, post: /undo-b } } }
+",
+    );
+    w.lead("L1", &[]);
+    ok(&mut w, "/a");
+    assert_eq!(outbox(&w), ["/b1", "/b2"]);
+    w
+}
+
+#[test]
+fn of_a_step_that_failed_in_part_nothing_more_is_sent_and_what_was_is_undone() {
+    // The other has not been sent.
+    let mut w = pair();
+    refused(&mut w, "/b1");
+    assert_eq!(outbox(&w), ["/undo-a"], "nothing of it happened");
+    // It is on its way: its outcome is awaited.
+    let mut w = pair();
+    super::set_out(&mut w, "/b2");
+    refused(&mut w, "/b1");
+    assert_eq!(outbox(&w), ["/b2"]);
+    ok(&mut w, "/b2");
+    assert_eq!(outbox(&w), ["/undo-b"]);
+    ok(&mut w, "/undo-b");
+    assert_eq!((trail(&mut w), outbox(&w)), (vec!["undone 乙".to_owned()], vec!["/undo-a".to_owned()]));
+    // It has happened.
+    let mut w = pair();
+    ok(&mut w, "/b1");
+    refused(&mut w, "/b2");
+    assert_eq!(outbox(&w), ["/undo-b"]);
+}
+
+#[test]
+fn a_step_that_failed_stands_once_on_the_path() {
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    let path: Vec<String> = runs(&w)[0].path.iter().map(|p| format!("{} {:?}", p.step, p.how)).collect();
+    assert_eq!(path, ["甲 Done", "乙 Done", "丙 Failed"]);
+}
+
+/// A step of two calls: 李四 by the group, 张三 by mail.
+const BOTH: &str = "
+      - { id: 告, notify: { who: ['user:李四', 'user:张三'], text: 通知 }, undo: { log: 告撤 } }
+      - log: 完
+";
+
+#[test]
+fn of_a_step_with_several_calls_none_hides_another() {
+    let on_its_way = |path: &str| {
+        let mut w = two_calls();
+        super::set_out(&mut w, path);
+        w
+    };
+    // One has arrived: it is undone, though the other surely has not.
+    let mut w = two_calls();
+    ok(&mut w, "zhang@example.com");
+    refused(&mut w, "lisi");
+    assert_eq!(trail(&mut w), ["告撤", "undone 告", "end failed"]);
+    // One is on its way: that is waited for, and undone if it arrives.
+    let mut w = on_its_way("zhang@example.com");
+    refused(&mut w, "lisi");
+    assert_eq!(trail(&mut w), ["run parked 400 不行"], "nothing is known to have happened: a person looks");
+    ask(&mut w, Act::Cancel { undo: true });
+    assert_eq!(trail(&mut w), ["run cancel"], "it is on its way");
+    ok(&mut w, "zhang@example.com");
+    assert_eq!(trail(&mut w), ["告撤", "undone 告", "end cancelled"]);
+    let mut w = on_its_way("lisi");
+    lost(&mut w, "zhang@example.com");
+    assert_eq!(trail(&mut w), Vec::<String>::new(), "it may have happened, and the other is on its way");
+    refused(&mut w, "lisi");
+    assert_eq!(trail(&mut w), ["告撤", "undone 告", "end failed"], "that one surely has not does not tell of the other");
+    // Neither has happened.
+    let mut w = on_its_way("zhang@example.com");
+    refused(&mut w, "lisi");
+    ask(&mut w, Act::Cancel { undo: true });
+    refused(&mut w, "zhang@example.com");
+    assert_eq!(trail(&mut w), ["run parked 400 不行", "run cancel", "end cancelled"]);
+}
+
+fn two_calls() -> super::World {
+    let w = begun(BOTH);
+    assert_eq!(super::calls(&w).len(), 2);
+    w
+}
+
+#[test]
+fn a_branch_that_fails_lets_go_of_its_other_calls() {
+    let mut w = begun(
+        "
+      - parallel: { a: [ { id: 告, notify: { who: ['user:李四', 'user:张三'], text: 通知 } } ], b: [ { wait: 1h } ] }
+        need: 1
+      - log: 完
+",
+    );
+    refused(&mut w, "lisi");
+    assert!(outbox(&w).is_empty(), "{:?}", outbox(&w));
+    w.pass("1h");
+    assert_eq!(trail(&mut w), ["完", "end done"]);
+}
+
+#[test]
+fn what_was_through_stays_so_when_it_goes_back_with_here_and_undo() {
+    let mut w = begun(
+        "
+      - id: 前
+        http: { connection: erp, post: /a }
+        undo: { log: 前撤 }
+      - parallel:
+          甲: [ { id: 乙, http: { connection: erp, post: /b } } ]
+          丙: [ { id: 丁, wait: 1h }, { id: 戊, if: round == 1, back_to: { step: 前, then: here, undo: true } } ]
+      - log: 完
+",
+    );
+    ok(&mut w, "/a");
+    ok(&mut w, "/b");
+    w.pass("1h");
+    assert_eq!(trail(&mut w), ["前撤", "undone 前", "back 前 2"]);
+    ok(&mut w, "/a");
+    assert_eq!(trail(&mut w), ["完", "end done"], "/b is not done again: {:?}", outbox(&w));
+}
+
+#[test]
+fn what_an_earlier_pass_of_a_loop_did_stays_done() {
+    let mut w = super::flow(
+        "    vars: { n: 0 }
+    steps:
+      - repeat:
+          times: 2
+          steps:
+            - { id: 甲, http: { connection: erp, post: /a }, undo: { log: 甲撤 } }
+            - { id: 数, set: { vars.n: = vars.n + 1 } }
+            - { id: 乙, if: vars.n == 2, back_to: { step: 甲, undo: true } }
+      - log: 完
+",
+    );
+    w.lead("L1", &[]);
+    ok(&mut w, "/a");
+    ok(&mut w, "/a");
+    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "back 甲 2"], "of the second time alone");
+    assert_eq!(super::runs(&w)[0].undoable.len(), 1);
+}
+
+#[test]
+fn a_dead_call_that_was_undone_or_left_behind_is_not_sent_after_all() {
+    use ifthen::engine::call::Status;
+    use ifthen::engine::event::{Body, Command};
+    let retried = |w: &mut super::World, path: &str| {
+        let call = super::find(w, path);
+        assert_eq!(call.status, Status::Dead);
+        w.log.clear();
+        w.own(Body::Command(Command::Retry(call.id)));
+        let said = w.log.last().unwrap().detail.at(&["reason"]).unwrap().to_string();
+        (said, super::find(w, path).status)
+    };
+    let no = || ("its run waits for it no more".to_owned(), Status::Dead);
+    // The run has failed and is over.
+    let mut w = two(THREE);
+    refused(&mut w, "/c");
+    assert_eq!(retried(&mut w, "/c"), no(), "while the others are undone");
+    ok(&mut w, "/undo-b");
+    ok(&mut w, "/undo-a-7");
+    assert_eq!(retried(&mut w, "/c"), no(), "the run is over");
+    // It has gone on.
+    let mut w = begun(
+        "
+      - { id: 甲, http: { connection: erp, post: /a }, on_error: continue }
+      - wait: 1h
+",
+    );
+    refused(&mut w, "/a");
+    assert_eq!(retried(&mut w, "/a"), no());
+    // It stands still at it: that is what retrying is for.
+    let mut w = begun(
+        "
+      - { id: 甲, http: { connection: erp, post: /a } }
+",
+    );
+    refused(&mut w, "/a");
+    assert_eq!(retried(&mut w, "/a"), ("asked for".to_owned(), Status::Queued));
+    // What is told beside the way belongs to nobody's way.
+    let mut w = begun(
+        "
+      - { id: 批, approve: 'user:李四', within: 1h, late: [ { notify: { who: 'user:张三', text: 超时 } }, { end: 超时 } ] }
+",
+    );
+    w.pass("1h");
+    refused(&mut w, "zhang@example.com");
+    assert_eq!(retried(&mut w, "zhang@example.com"), ("asked for".to_owned(), Status::Queued));
+}

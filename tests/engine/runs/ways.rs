@@ -76,6 +76,29 @@ fn branches_that_fail_are_dropped_while_enough_are_left() {
 }
 
 #[test]
+fn what_branches_that_begin_anew_had_done_counts_no_more() {
+    let steps = "
+      - id: 两家
+        parallel: { a: [ { id: 甲, http: { connection: erp, post: /a } } ], b: [ { id: 乙, log: 乙 }, { http: { connection: erp, post: /b } } ], c: [ { id: 丙, log: 丙 } ] }
+        need: 2
+      - log: 完
+";
+    let mut w = begun(steps);
+    refused(&mut w, "/a");
+    refused(&mut w, "/b");
+    ask(&mut w, Act::Retry);
+    let done = |w: &super::World, id: &str| {
+        runs(w)[0].path.iter().filter(|p| p.step == id && p.how == ifthen::engine::flow::How::Done).count()
+    };
+    assert_eq!(
+        (done(&w, "乙"), done(&w, "丙")),
+        (1, 1),
+        "done again, and counted once; the one that was through is not done again"
+    );
+    assert_eq!(trail(&mut w), ["乙", "丙", "run parked 1 of 2 branches came through", "run retry", "乙"]);
+}
+
+#[test]
 fn a_failing_branch_stands_still_alone_or_leads_where_on_error_says() {
     let branches = "parallel: { a: [ { id: 甲, http: { connection: erp, post: /a } } ], b: [ { http: { connection: erp, post: /b } }, { log: 乙 } ] }";
     let mut w = begun(&format!("\n      - {branches}\n      - log: 完\n"));

@@ -236,6 +236,9 @@ fn nobody_the_initiator_and_who_approved_before_each_have_a_policy() {
         to: before.started,
         how,
         by: vec!["郑会计".into()],
+        n: 0,
+        times: 1,
+        was: None,
     };
     let again = |path: Vec<Passed>| Run { path, ..run() };
     let repeated = || Approve { repeated: Repeated::Approve, ..approve(&["郑会计", "何经理"]) };

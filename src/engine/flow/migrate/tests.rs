@@ -139,16 +139,19 @@ fn a_run_takes_everything_along_by_the_ids_of_steps() {
     run.undoable.push(Undoable {
         at: at("pdf", &old),
         round: 1,
+        n: 1,
         result: Value::Null,
         items: Default::default(),
         calls: vec![],
         unknown: false,
+        happened: true,
     });
     run.resume =
         Some(Resume { after: at("revise", &old), at: at("财务", &old), through: vec![(at("both", &old), [1].into())] });
     run.then = Some(Then::Back {
         from: at("财务", &old),
         to: BackTo { to: Target::Step(at("revise", &old)), here: true, undo: true },
+        through: vec![(at("both", &old), [1].into())],
     });
     run.deadline = Some(timer());
     let moved = plan(&run, &old, &new).unwrap();
@@ -163,8 +166,9 @@ fn a_run_takes_everything_along_by_the_ids_of_steps() {
     let resume = moved.resume.unwrap();
     assert_eq!((resume.after, resume.at), (at("revise", &new), at("财务", &new)));
     assert_eq!(resume.through, [(at("both", &new), [0].into())]);
-    let Some(Then::Back { from, to }) = moved.then else { panic!() };
+    let Some(Then::Back { from, to, through }) = moved.then else { panic!() };
     assert_eq!((from, to.to), (at("财务", &new), Target::Step(at("revise", &new))));
+    assert_eq!(through, [(at("both", &new), [0].into())]);
     // And back again: nothing was lost.
     let there = plan(&forked(), &old, &new).unwrap();
     assert_eq!(plan(&there, &new, &old).unwrap(), forked());
@@ -203,13 +207,26 @@ fn what_can_be_undone_must_stay_so() {
         let mut run = run("both", vec![Wait::Branches]);
         let result = Value::Null;
         let items = Default::default();
-        run.undoable.push(Undoable { at: at(step, &old()), round: 1, result, items, calls: vec![], unknown: false });
+        run.undoable.push(Undoable {
+            at: at(step, &old()),
+            round: 1,
+            n: 1,
+            result,
+            items,
+            calls: vec![],
+            unknown: false,
+            happened: true,
+        });
         run
     };
     check(&undoable("pdf"), &new(), &[]);
     check(&undoable("pdf"), &with("pdf", |s| s.undo.clear()), &["pdf: what was done there could not be undone any more"]);
     check(&undoable("pdf"), &with("pdf", |s| s.id = "x".into()), &["pdf: there is no such step any more"]);
+    // Of what it does there, some has happened already.
     let mut undoing = run("pdf", vec![Wait::Call(CallId { seq: 7, n: 1 })]);
+    undoing.strands.get_mut(&0).unwrap().maybe = true;
+    check(&undoing, &new(), &[]);
+    check(&undoing, &with("pdf", |s| s.undo.clear()), &["pdf: what was done there could not be undone any more"]);
     undoing.strands.get_mut(&0).unwrap().phase = Phase::Undo(0);
     check(&undoing, &new(), &["pdf: it is being undone or looked up at this moment"]);
     // One that stands still there goes on by the mended undo.
