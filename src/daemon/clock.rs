@@ -8,6 +8,28 @@ use crate::engine::clock::{JUMPED, RESTORED};
 use crate::engine::event::{Body, Draft};
 use crate::engine::value::Value;
 
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// On the wall: anybody may set it.
+    pub wall: Timestamp,
+    /// Since the machine was started, its sleep included: nobody can set it.
+    pub boot: SignedDuration,
+}
+
+impl Now {
+    /// Looks at both.
+    pub fn read() -> Self {
+        let at = clock_gettime(ClockId::Boottime);
+        let boot = SignedDuration::new(at.tv_sec, i32::try_from(at.tv_nsec).unwrap_or_default());
+        Self { wall: Timestamp::now(), boot }
+    }
+
+    fn between(self) -> SignedDuration {
+        self.wall.as_duration() - self.boot
+    }
+}
+
 /// What is between both clocks when all is well, and whether it is not.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -17,49 +39,39 @@ pub(super) struct Watch {
     told: bool,
 }
 
-/// The clock that nobody can set.
-fn boot() -> SignedDuration {
-    let at = clock_gettime(ClockId::Boottime);
-    SignedDuration::new(at.tv_sec, i32::try_from(at.tv_nsec).unwrap_or_default())
-}
-
-fn between(now: Timestamp) -> SignedDuration {
-    now.as_duration() - boot()
-}
-
 impl Watch {
     /// Trusts the clock as it is; but not one that is before what was received last: `last` is that.
-    pub(super) fn new(now: Timestamp, last: Option<Timestamp>, limit: SignedDuration) -> Self {
-        let back = last.map_or(SignedDuration::ZERO, |last| last.duration_since(now));
-        let trusted = between(now) + if back > limit { back } else { SignedDuration::ZERO };
+    pub(super) fn new(now: Now, last: Option<Timestamp>, limit: SignedDuration) -> Self {
+        let back = last.map_or(SignedDuration::ZERO, |last| last.duration_since(now.wall));
+        let trusted = now.between() + if back > limit { back } else { SignedDuration::ZERO };
         Self { trusted, told: false }
     }
 
     /// Whether the clock is off by more than the limit: then nothing that is driven by time may happen. Slow corrections are
     /// followed.
-    pub(super) fn is_off(&self, now: Timestamp, limit: SignedDuration) -> bool {
-        (between(now) - self.trusted).abs() > limit
+    pub(super) fn is_off(&self, now: Now, limit: SignedDuration) -> bool {
+        (now.between() - self.trusted).abs() > limit
     }
 
     /// Looks at the clocks; what there is to tell. `paused`: time stands still, as was told before.
-    pub(super) fn look(&mut self, now: Timestamp, limit: SignedDuration, paused: bool) -> Option<Draft> {
-        let by = between(now) - self.trusted;
+    pub(super) fn look(&mut self, now: Now, limit: SignedDuration, paused: bool) -> Option<Draft> {
+        let by = now.between() - self.trusted;
         if by.abs() <= limit {
             self.trusted += by;
             if !std::mem::take(&mut self.told) || !paused {
                 return None;
             }
-            return Some(draft(RESTORED, now, by));
+            return Some(draft(RESTORED, now.wall, by));
         }
         if self.told && !paused {
             // Somebody has said that it is right so.
-            (self.trusted, self.told) = (between(now), false);
+            (self.trusted, self.told) = (now.between(), false);
             return None;
         }
         if std::mem::replace(&mut self.told, true) {
             return None;
         }
-        Some(draft(JUMPED, now, by))
+        Some(draft(JUMPED, now.wall, by))
     }
 }
 
@@ -73,10 +85,14 @@ fn draft(name: &str, now: Timestamp, by: SignedDuration) -> Draft {
 mod tests {
     use super::*;
 
+    fn now() -> Now {
+        Now { wall: "2026-09-21T01:00:00Z".parse().unwrap(), boot: SignedDuration::from_hours(7) }
+    }
+
     #[test]
     fn a_jump_is_told_once_and_again_when_it_is_over() {
-        let (now, limit) = (Timestamp::now(), SignedDuration::from_mins(5));
-        let at = |hours: i64| now + SignedDuration::from_hours(hours);
+        let (now, limit) = (now(), SignedDuration::from_mins(5));
+        let at = |hours: i64| Now { wall: now.wall + SignedDuration::from_hours(hours), ..now };
         let name = |draft: Option<Draft>| draft.map(|d| d.name);
         let mut watch = Watch::new(now, None, limit);
         assert_eq!(name(watch.look(at(0), limit, false)), None);
@@ -92,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_before_what_was_received_is_not_trusted() {
-        let (now, limit) = (Timestamp::now(), SignedDuration::from_mins(5));
-        let later = now + SignedDuration::from_hours(24);
-        assert!(Watch::new(now, Some(later), limit).is_off(now, limit));
-        assert!(!Watch::new(now, Some(now + SignedDuration::from_secs(10)), limit).is_off(now, limit));
+        let (now, limit) = (now(), SignedDuration::from_mins(5));
+        let later = |by: SignedDuration| Some(now.wall + by);
+        assert!(Watch::new(now, later(SignedDuration::from_hours(24)), limit).is_off(now, limit));
+        assert!(!Watch::new(now, later(SignedDuration::from_secs(10)), limit).is_off(now, limit));
     }
 }

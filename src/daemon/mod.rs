@@ -2,7 +2,8 @@
 //!
 //! Architecture invariant: async at the edges (HTTP, polls, calls), one thread for the turn; they meet in [`handle::Handle`] only.
 
-mod clock;
+pub mod clock;
+pub mod cycle;
 pub mod handle;
 mod held;
 mod housekeeping;
@@ -27,8 +28,9 @@ use tracing::{info, warn};
 use crate::config;
 use crate::config::settings::SourceKind;
 use crate::store::sqlite::{self, Sqlite};
+use clock::Now;
+use cycle::Cycle;
 use handle::{Handle, Live};
-use turn::Turn;
 
 /// How long a graceful stop waits for calls that are on their way; those not back by then have an unknown outcome.
 const GRACE: Duration = Duration::from_secs(10);
@@ -90,18 +92,13 @@ where
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
     let address = listener.local_addr().map_err(|e| Error::Listen(listen, e))?;
 
-    let (turn, cut_off) = Turn::open(Box::new(store), Arc::clone(&live.definitions), jiff::Timestamp::now())?;
+    let clock = live.settings.limits.clock;
+    let cycle = Cycle::open(Box::new(store), Arc::clone(&live.definitions), clock, Now::read())?;
     let (stop, stopped) = watch::channel(false);
     let (handle, mailbox) = Handle::new(live, instance, file, (key, address));
-    for draft in cut_off {
-        handle.tell(vec![draft]); // one by one: each stands or falls alone
-    }
     let polled = handle.live().settings.sources.values().filter(|s| matches!(s.kind, SourceKind::Poll(_))).count();
     handle.status().behind.store(polled, std::sync::atomic::Ordering::Relaxed);
-    let shell = shell::start(turn, mailbox, handle.clone(), tokio::runtime::Handle::current());
-    if let Err(why) = handle.load(Arc::clone(&handle.live()), "start".into()).await {
-        warn!(%why, "the start could not be logged"); // a full disk passes; a broken one has ended the turn
-    }
+    let shell = shell::start(cycle, mailbox, handle.clone(), tokio::runtime::Handle::current());
 
     // Under TLS the command line comes by a door of its own, on this machine only: no certificate is for that name.
     let door = match &identity {

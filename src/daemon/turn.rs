@@ -18,6 +18,7 @@ use crate::engine::cascade;
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{Body, Draft, Event};
+use crate::engine::planted::Bug;
 use crate::engine::state::{Change, Key, Need, State, prefix};
 use crate::engine::sweep;
 use crate::engine::value::Value;
@@ -39,7 +40,7 @@ pub struct Submission {
 
 impl Submission {
     /// What the daemon tells itself.
-    pub(super) fn own(draft: Draft) -> Self {
+    pub fn own(draft: Draft) -> Self {
         Self { drafts: vec![draft], reply: None }
     }
 }
@@ -140,7 +141,9 @@ impl Turn {
                 let Some((key, _)) = page.last() else { break };
                 after = Some(key.clone());
                 for (key, entry) in page {
-                    if let Some(call) = dispatch.apply(&Change { key, entry: Some(entry) }) {
+                    if let Some(call) = dispatch.apply(&Change { key, entry: Some(entry) })
+                        && !definitions.planted(Bug::ForgottenCutOff)
+                    {
                         let outcome = Outcome::Unknown { detail: "the daemon stopped during the attempt".into() };
                         cut_off.push(ended(&call, outcome, now));
                     }
@@ -205,10 +208,10 @@ impl Turn {
     /// Puts new definitions in force, from the next event on, and says so in the log. On an error the old ones stay.
     pub fn load(&mut self, definitions: Arc<Definitions>, detail: Value, now: Timestamp) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.definitions, definitions);
-        let body = Body::Loaded { hash: self.definitions.hash.clone(), detail };
+        let draft = loaded(&self.definitions, detail, now);
         let mut made = Made::default();
         let (mark, numbers) = (self.state.mark(), self.last);
-        let decided = self.decide(&mut made, Draft::own("ifthen.loaded", now, body), now);
+        let decided = self.decide(&mut made, draft, now);
         let done = match decided {
             Ok(_) => self.commit(&mut made).map(|_| ()),
             Err(Failure::Store(error)) => Err(error),
@@ -277,6 +280,13 @@ impl Turn {
             let answer = self.decide_all(&mut made, &submission.drafts, now);
             answers.push((submission, answer));
         }
+        if self.definitions.planted(Bug::AcknowledgedFirst) {
+            for (submission, answer) in &mut answers {
+                if let (Ok(accepted), Some(reply)) = (answer, submission.reply.take()) {
+                    drop(reply.send(Ok(accepted.clone())));
+                }
+            }
+        }
         let begun = std::time::Instant::now();
         match self.commit(&mut made) {
             Ok(started) => {
@@ -296,7 +306,9 @@ impl Turn {
                 }
             }
             Err(error) => {
-                self.state.rollback(mark);
+                if !self.definitions.planted(Bug::KeptOverlay) {
+                    self.state.rollback(mark);
+                }
                 self.last = numbers;
                 metrics::counter!("ifthen_commit_failures_total").increment(1);
                 self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, now, taken);
@@ -334,7 +346,7 @@ impl Turn {
             return;
         }
         submission.drafts.retain(|d| !matches!(d.body, Body::Due(_) | Body::Start(_) | Body::Slice(_)));
-        if !submission.drafts.is_empty() {
+        if !submission.drafts.is_empty() && !self.definitions.planted(Bug::DroppedOutcome) {
             taken.again.push(submission);
         }
     }
@@ -369,6 +381,7 @@ impl Turn {
         for draft in drafts {
             match self.decide_once(made, draft, &mut fresh, now) {
                 Ok(one) => accepted.push(one),
+                Err(failure) if self.definitions.planted(Bug::HalfSubmission) => return Err(failure),
                 Err(failure) => {
                     self.state.rollback(mark);
                     self.last = numbers;
@@ -401,6 +414,7 @@ impl Turn {
         let known = (draft.origin.clone(), delivery.clone());
         let former = match made.deliveries.get(&known) {
             Some(seq) => Some(*seq),
+            None if self.definitions.planted(Bug::ForgottenDedupe) => None,
             None => self.store.delivery(&known.0, &known.1)?,
         };
         if let Some(seq) = former {
@@ -490,9 +504,12 @@ impl Turn {
                 self.dispatch.apply(change);
                 continue;
             };
-            // The last word of the batch counts: a call may have started and ended in it.
+            let before = self.dispatch.is_started(*id);
+            // The last word of the batch counts: a call may have started and ended in it. One that was on its way before is not
+            // performed again because something else about it has changed.
             match self.dispatch.apply(change) {
-                Some(call) => drop(started.insert(*id, call)),
+                Some(call) if !before || started.contains_key(id) => drop(started.insert(*id, call)),
+                Some(_) => {}
                 None => drop(started.remove(id)),
             }
         }
@@ -518,8 +535,13 @@ impl sweep::Source<Error> for Stored<'_> {
     }
 }
 
+/// The event that says that definitions are in force.
+pub(super) fn loaded(definitions: &Definitions, detail: Value, now: Timestamp) -> Draft {
+    Draft::own("ifthen.loaded", now, Body::Loaded { hash: definitions.hash.clone(), detail })
+}
+
 /// The event that says how an attempt ended.
-pub(super) fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
+pub fn ended(call: &Call, outcome: Outcome, now: Timestamp) -> Draft {
     let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
     Draft { record: call.record.clone(), ..Draft::own("ifthen.call.ended", now, body) }
 }

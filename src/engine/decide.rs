@@ -14,6 +14,7 @@ use super::definition::{Again, Definitions};
 use super::event::{self, Body, Cause, Command, Draft, Event, RecordRef, Upsert};
 use super::explain::Verdict;
 use super::log::{Line, Outcome};
+use super::planted::Bug;
 use super::record::Record;
 use super::rule::Seen;
 use super::state::{Change, Entry, Key, Need, State, Wake};
@@ -158,7 +159,9 @@ fn reloaded(hash: &str, detail: &Value) -> Value {
 /// A timer reached its due time: whoever it wakes goes on.
 fn due(draft: &mut Deciding<'_>, key: &Key) -> Result<(), Need> {
     let entry = draft.get(key)?;
-    draft.remove(key.clone()); // in any case: a timer that is due is due once
+    if !draft.definitions.planted(Bug::KeptTimer) {
+        draft.remove(key.clone()); // in any case: a timer that is due is due once
+    }
     let (Some(Entry::Timer(wake)), Key::Timer(timer)) = (entry.as_deref(), key) else { return Ok(()) };
     match wake {
         Wake::Run(id) => flow::due(draft, id, *timer),

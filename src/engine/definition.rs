@@ -79,6 +79,9 @@ pub struct Definitions {
     pub index: Index,
     /// What is counted and summed for them; made by [`Definitions::seal`].
     pub windows: Windows,
+    /// A mistake that the simulation has planted.
+    #[cfg(debug_assertions)]
+    pub planted: Option<super::planted::Bug>,
 }
 
 /// A time zone that defaults to China's.

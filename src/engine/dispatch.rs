@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::call::{Call, CallId, Status};
 use super::definition::{Definitions, Rate};
 use super::event::{Body, Draft};
+use super::planted::Bug;
 use super::state::{Change, Entry, Key, TimerId};
 use super::sweep::{self, Sweep};
 
@@ -100,7 +101,13 @@ impl Connection {
 }
 
 impl Dispatch {
-    /// Takes a committed change in; a call whose attempt is committed comes back, to be performed.
+    /// Whether an attempt of this call is on its way, by what was taken in so far.
+    pub fn is_started(&self, id: CallId) -> bool {
+        let lane = self.calls.get(&id).and_then(|p| self.connections.get(&p.connection)?.lanes.get(&p.lane));
+        lane.is_some_and(|lane| lane.busy == Some((id, true)))
+    }
+
+    /// Takes a committed change in; a call comes back whose attempt is on its way by it.
     pub fn apply(&mut self, change: &Change) -> Option<Call> {
         match (&change.key, change.entry.as_deref()) {
             (Key::Timer(id), Some(_)) => {
@@ -177,7 +184,7 @@ impl Dispatch {
     /// What is due: the timers in due order, then the calls that may start.
     pub fn due(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let most = if self.held || self.paused { 0 } else { TIMERS };
+        let most = if (self.held || self.paused) && !definitions.planted(Bug::IgnoredClock) { 0 } else { TIMERS };
         let due: Vec<TimerId> = self.timers.iter().take_while(|t| t.due <= now.as_millisecond()).take(most).copied().collect();
         for id in due {
             self.timers.remove(&id);

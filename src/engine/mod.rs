@@ -37,6 +37,7 @@ pub mod merge;
 mod merging;
 mod narrow;
 pub mod outbox;
+pub mod planted;
 pub mod quarantine;
 mod quiet;
 pub mod record;

@@ -17,6 +17,7 @@ use super::flow;
 use super::log::Outcome;
 use super::mail;
 use super::merging;
+use super::planted::Bug;
 use super::quiet;
 use super::scope::Stop;
 use super::state::{Entry, Key, Need};
@@ -354,7 +355,7 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, afte
 /// What the outcome of an attempt means.
 pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome: &Ended) -> Result<(), Need> {
     let Some(mut call) = load(draft, id)? else { return Ok(()) };
-    if call.status != Status::Started || call.attempt != attempt {
+    if (call.status != Status::Started || call.attempt != attempt) && !draft.definitions.planted(Bug::LateAnswer) {
         say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())])?;
         return Ok(());
     }
@@ -370,6 +371,7 @@ pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome:
         }
         Ended::Unknown { detail } => {
             call.unknown = true;
+            call.generation += u32::from(draft.definitions.planted(Bug::NewKey));
             say(draft, &call, Outcome::Unknown, vec![("error", detail.as_str().into())])?;
             if call.cancelled {
                 drop_carried(draft, &mut call)?;
@@ -428,6 +430,9 @@ fn again(draft: &mut Deciding<'_>, mut call: Call, error: &str) -> Result<(), Ne
     call.due = after(draft.now, wait);
     call.status = Status::Queued;
     call.error = Some(error.to_owned());
+    if draft.definitions.planted(Bug::LostLane) {
+        call.lane.push('!');
+    }
     say(draft, &call, Outcome::Retrying, vec![("error", error.into()), ("next", call.due.into())])?;
     draft.put(Key::Call(call.id), Entry::Call(call));
     Ok(())

@@ -227,6 +227,28 @@ rules:
 }
 
 #[test]
+fn what_was_said_is_not_said_again_by_a_change_that_comes_before_the_sweep() {
+    let mut w = World::new(HELD);
+    load(&mut w, HELD);
+    tell(&mut w, "L1", &[("stage", "谈判"), ("owner_at", "2026-09-21T00:00:00Z")], false);
+    w.pass("24h");
+    assert_eq!(mails(&mut w), ["停留 email fired text=L1 to=a@example.com"]);
+    // The same hold, only shorter: it was said.
+    let shorter = HELD.replace("24h", "12h").replace("then:", "existing: fire, then:");
+    w.definitions = World::new(&shorter).definitions;
+    w.own(Body::Loaded { hash: "新".into(), detail: Value::Null });
+    tell(&mut w, "L1", &[("name", "王芳")], false);
+    w.pass("1m");
+    load(&mut w, &shorter);
+    w.pass("1m");
+    assert_eq!(mails(&mut w), [""; 0]);
+    // Another one is another.
+    tell(&mut w, "L1", &[("owner_at", "2026-09-22T01:00:00Z")], false);
+    w.pass("12h");
+    assert_eq!(mails(&mut w), ["停留 email fired text=L1 to=a@example.com"]);
+}
+
+#[test]
 fn a_timer_of_before_waits_for_the_sweep_that_looks_again() {
     let mut w = World::new(HELD);
     load(&mut w, HELD);

@@ -10,6 +10,7 @@ use crate::engine::decide::{By, Deciding};
 use crate::engine::definition::{Again, Definitions, Deliver, Flow, Mode};
 use crate::engine::event::RecordRef;
 use crate::engine::log::Outcome;
+use crate::engine::planted::Bug;
 use crate::engine::scope::Stop;
 use crate::engine::state::{Entry, Key, Need, TimerId, Wake};
 use crate::engine::value::{Map, Value};
@@ -64,7 +65,7 @@ pub(in crate::engine) fn start(
         return Ok(Started::Before { last: enrolment.last.unwrap_or(draft.event.at), until });
     }
     let stuck = tidy(draft, &mut enrolment)?;
-    if let Some(running) = enrolment.runs.first().cloned() {
+    if let Some(running) = enrolment.runs.first().filter(|_| !draft.definitions.planted(Bug::SecondRun)).cloned() {
         match flow.mode {
             Mode::Parallel if enrolment.runs.len() < MOST => {}
             Mode::Restart if line.run.as_ref() != Some(&running) => {

@@ -15,6 +15,7 @@ use crate::engine::entity;
 use crate::engine::event::{Body, RecordRef};
 use crate::engine::expression::Expr;
 use crate::engine::log::Outcome;
+use crate::engine::planted::Bug;
 use crate::engine::record::Record;
 use crate::engine::scope::Stop;
 use crate::engine::state::{Entry, Key, Need, TimerId, Wake};
@@ -110,6 +111,11 @@ pub(super) fn follow(draft: &mut Deciding<'_>, schedule: &Schedule, at: &RecordR
     if before.is_some_and(|b| b.since == since && b.due == due) {
         return Ok(());
     }
+    // What it waits for is another since, and this record was not looked at yet.
+    if let Some(before) = before.filter(|b| said(b, &Time { since, due }, instant)) {
+        draft.put(key(schedule, at), Entry::Armed(Armed { due, ..before.clone() }));
+        return Ok(());
+    }
     let over = matches!(schedule.kind, Kind::At { .. }) && due.saturating_add(GRACE).is_ok_and(|end| end < draft.now);
     if over && schedule.existing == Existing::Skip {
         let detail = Value::from([("reason", "past".into()), ("due", due.into())]);
@@ -139,9 +145,7 @@ pub(in crate::engine) fn sweep(
         }
         return Ok(());
     };
-    // What was said for this instant before is not said again.
-    let over = |b: &Armed| b.said && b.since == time.since && (b.due == time.due || time.due < began);
-    if let Some(before) = before.as_ref().filter(|b| over(b)) {
+    if let Some(before) = before.as_ref().filter(|b| said(b, &time, began)) {
         counts.skipped += 1;
         draft.put(key(schedule, at), Entry::Armed(Armed { due: time.due, ..before.clone() }));
         return Ok(());
@@ -163,6 +167,11 @@ pub(in crate::engine) fn sweep(
     }
     set(draft, schedule, at, before.as_ref(), &time, fire);
     Ok(())
+}
+
+/// What was said for this instant before is not said again, unless its time is still to come.
+fn said(before: &Armed, time: &Time, now: Timestamp) -> bool {
+    before.said && before.since == time.since && (before.due == time.due || time.due < now)
 }
 
 /// Which part of a length of time is a record's: even over many records, the same after a restart.
@@ -229,7 +238,7 @@ fn holds(
 }
 
 pub(super) fn clear(draft: &mut Deciding<'_>, before: &Armed) {
-    for timer in [before.timer, before.warn].into_iter().flatten() {
+    for timer in [before.timer, before.warn].into_iter().flatten().filter(|_| !draft.definitions.planted(Bug::UnclearedTimer)) {
         draft.remove(Key::Timer(timer));
     }
 }

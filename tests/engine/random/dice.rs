@@ -18,7 +18,7 @@ impl Dice {
         Self { chosen: Vec::from(chosen).into_iter(), state: 0 }
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         if let Some(byte) = self.chosen.next() {
             return byte.into();
         }
