@@ -497,7 +497,7 @@ impl Turn {
             self.store.commit(&made.batch)?;
         }
         self.state.publish(KEEP);
-        let mut started: HashMap<_, Call> = HashMap::new();
+        let mut started: BTreeMap<_, Call> = BTreeMap::new();
         for (_, change) in &made.batch.changes {
             let Key::Call(id) = &change.key else {
                 self.held.apply(change);

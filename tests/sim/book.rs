@@ -88,9 +88,15 @@ impl Book {
         self.calls.iter().filter(|(_, k)| k.status == Some(Status::Started)).map(|(id, k)| (*id, k.attempt))
     }
 
-    /// Calls that are neither done nor dead.
+    /// Calls that are neither done nor dead; what a dead one carries is dead with it.
     pub(super) fn waiting(&self) -> usize {
-        self.calls.values().filter(|k| k.status.is_some_and(|s| s != Status::Dead)).count()
+        let dead = |id: &CallId| self.calls.get(id).is_some_and(|k| k.status == Some(Status::Dead));
+        let waits = |status: Status| match status {
+            Status::Dead => false,
+            Status::Merged(carrier) => !dead(&carrier),
+            _ => true,
+        };
+        self.calls.values().filter(|k| k.status.is_some_and(waits)).count()
     }
 
     /// Goes through a commit; what is wrong with it.

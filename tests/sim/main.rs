@@ -68,7 +68,7 @@ fn told(seed: u64, mistake: Option<Mistake>) -> String {
 }
 
 /// Plays these seeds on all cores; the first that failed, and what was covered.
-fn all(seeds: std::ops::Range<u64>) -> (Vec<u64>, Counts) {
+fn all(seeds: std::ops::Range<u64>) -> (Vec<(u64, String)>, Counts) {
     let (next, found) = (AtomicU64::new(seeds.start), Mutex::new((Vec::new(), Counts::new())));
     let work = || {
         loop {
@@ -81,8 +81,8 @@ fn all(seeds: std::ops::Range<u64>) -> (Vec<u64>, Counts) {
             for (what, n) in played.counts {
                 *found.1.entry(what).or_default() += n;
             }
-            if played.wrong.is_some() {
-                found.0.push(seed);
+            if let Some(why) = played.wrong {
+                found.0.push((seed, why));
             }
         }
     };
@@ -107,8 +107,9 @@ fn whatever_goes_wrong_what_is_promised_holds_for_all_seeds() {
     if std::env::var("IFTHEN_STORY").is_ok() {
         println!("{}", play(&plan::plan(first), None, true).story.join("\n"));
     }
-    let shown: Vec<String> = wrong.iter().take(3).map(|seed| told(*seed, None)).collect();
-    assert!(wrong.is_empty(), "{} of {count} seeds went wrong: {wrong:?}\n\n{}", wrong.len(), shown.join("\n\n"));
+    let shown: Vec<String> = wrong.iter().take(3).map(|(seed, why)| format!("{why}\n{}", told(*seed, None))).collect();
+    let seeds: Vec<u64> = wrong.iter().map(|(seed, _)| *seed).collect();
+    assert!(wrong.is_empty(), "{} of {count} seeds went wrong: {seeds:?}\n\n{}", wrong.len(), shown.join("\n\n"));
     let never: Vec<&str> = coverage::ALL.into_iter().filter(|what| !counts.contains_key(*what)).collect();
     assert!(count < 2_000 || never.is_empty(), "never happened: {never:?}");
 }

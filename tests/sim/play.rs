@@ -320,7 +320,6 @@ fn heal(world: &mut World) -> Result<(), String> {
         let by = wake.map_or(most, |wake| wake.duration_since(world.now.wall)).clamp(SignedDuration::from_secs(1), most);
         pass(world, by);
     }
-    overdue(world)?;
     let waits = world.deliveries.iter().find(|d| d.acknowledged.is_none() && !d.rejected);
     if let Some(delivery) = waits {
         return Err(format!("delivery {} is never acknowledged", delivery.id));
@@ -329,6 +328,7 @@ fn heal(world: &mut World) -> Result<(), String> {
         let runs: Vec<String> = runs(&world.book.state).iter().map(|r| format!("{} {:?}", r.id, r.strands)).collect();
         return Err(format!("{} calls and these runs never come to an end: {runs:?}", world.book.waiting()));
     }
+    overdue(world)?;
     world.intact()?;
     world.book.settled(world.shifted)?;
     rows(world)?;
