@@ -355,7 +355,7 @@ fn withdraw(draft: &mut Deciding<'_>, call: &Call, why: Vec<(&str, Value)>, afte
 /// What the outcome of an attempt means.
 pub(super) fn ended(draft: &mut Deciding<'_>, id: CallId, attempt: u32, outcome: &Ended) -> Result<(), Need> {
     let Some(mut call) = load(draft, id)? else { return Ok(()) };
-    if (call.status != Status::Started || call.attempt != attempt) && !draft.definitions.planted(Bug::LateAnswer) {
+    if call.status != Status::Started || call.attempt != attempt {
         say(draft, &call, Outcome::Suppressed, vec![("reason", "late answer".into())])?;
         return Ok(());
     }

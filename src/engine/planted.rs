@@ -28,8 +28,6 @@ pub enum Bug {
     UnclearedTimer,
     /// An attempt whose outcome is unknown is repeated under a new key.
     NewKey,
-    /// An answer to an earlier attempt is taken for one to this.
-    LateAnswer,
     /// What is tried again loses its place in its lane.
     LostLane,
     /// A second run begins although one is under way.

@@ -217,7 +217,7 @@ fn a_flow_is_edited_and_removed_while_a_hundred_runs_wait() {
     tell(&daemon, &folder, &deeds, None);
     assert_eq!(daemon.wait_lines("end", Outcome::Done, RUNS).len(), RUNS, "each once");
     assert_eq!((texts(&daemon, "旧"), texts(&daemon, "新"), texts(&daemon, "再")), (RUNS / 2 - 5, 5, RUNS / 2));
-    assert_eq!(folder.cli(&["runs"]), (0, "没有进行中的运行\n".into()));
+    assert_eq!(folder.cli(&["runs"]), (0, "没有进行中的运行;用 `--all` 列出已结束的\n".into()));
 
     // Nobody needs the graphs any more: they go with the next reload.
     daemon.signal("HUP");

@@ -226,7 +226,7 @@ fn what_becomes_of_runs() {
         "migrate",
         Failed,
         &against.to_string(),
-        "不能迁移:approve: 新版本中没有这一步;sign: 分支 质检 是新增的,而其他分支已在进行 (李四)",
-        "cannot be moved: approve: there is no such step any more; sign: a branch is new while the others are under way: 质检 (李四)",
+        "不能迁移:approve: 新版本中没有这一步:改名的步骤请保留原来的 `id`,或先用 `ifthen runs back` 让运行离开它;sign: 分支 质检 是新增的,而其他分支已在进行 (李四)",
+        "cannot be moved: approve: there is no such step any more: let the renamed one keep its `id`, or send the run elsewhere first (`ifthen runs back`); sign: a branch is new while the others are under way: 质检 (李四)",
     );
 }

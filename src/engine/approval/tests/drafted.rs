@@ -287,7 +287,7 @@ fn they_are_told_what_it_is_about_and_by_which_link_and_the_log_says_everything(
         [
             "approve fired asked=[\"何经理\",\"郑会计\"]",
             "email fired to=9@example.com text=【待您审批】报价审批 quote/Q1\n金额 880000\namount: 880000\nowner: 张三\n⟦link t1-1 何经理⟧",
-            "notify failed reason=no channel to=郑会计",
+            "email fired to=9@example.com text=【待您审批】报价审批 quote/Q1\n金额 880000\namount: 880000\nowner: 张三\n⟦link t1-1 郑会计⟧",
         ]
     );
     world.tell(id, "何经理", Act::Reject { to: None, here: false }, " ");
