@@ -177,6 +177,9 @@ connections:
 
     /// Does what it is time for; true once the run has ended and everything told was acknowledged.
     fn go_on(&mut self, daemon: &Daemon, store: &Reader) -> Option<bool> {
+        if store.last().unwrap().event == 0 {
+            return None; // what comes before the definitions are in force is committed with them: a commit less
+        }
         let run = run(store);
         let waits = |is: fn(&Wait) -> bool| run.iter().flat_map(|r| r.strands.values()).flat_map(|s| &s.waits).find(|w| is(w));
         if self.submit.request.is_none() {
