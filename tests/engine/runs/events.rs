@@ -130,13 +130,18 @@ fn a_condition_and_an_event_stop_a_run() {
 
 #[test]
 fn a_mail_that_waits_its_turn_is_not_sent_once_its_run_is_stopped() {
-    let mut w = flow(STOPPED);
-    w.lead("L1", &[("email", "a@example.com".into())]);
-    let id = super::find(&w, "a@example.com").id;
-    w.lead("L1", &[("stage", "won".into())]);
-    w.own(Body::Start(vec![id]));
-    assert_eq!(trail(&mut w), ["stop 转化 done", "end 转化"]);
-    assert!(outbox(&w).is_empty());
+    for how in ["转化", "回复"] {
+        let mut w = flow(STOPPED);
+        w.lead("L1", &[("email", "a@example.com".into())]);
+        let id = super::find(&w, "a@example.com").id;
+        match how {
+            "转化" => w.lead("L1", &[("stage", "won".into())]),
+            _ => event(&mut w, "email.replied", "L1", Value::Null),
+        }
+        w.own(Body::Start(vec![id]));
+        assert_eq!(trail(&mut w), [format!("stop {how} done"), format!("end {how}")]);
+        assert!(outbox(&w).is_empty());
+    }
 }
 
 #[test]
@@ -199,6 +204,21 @@ fn mail_leaves_within_the_window_only() {
     assert_eq!(opens("{ from: '10:00', to: '18:00' }", &["59m", "1m"]).last(), Some(&1));
     assert_eq!(opens("{ from: '22:00', to: '09:30' }", &["0s"]), [1], "past midnight");
     assert_eq!(opens("{ from: '22:00', to: '02:00' }", &["12h", "1h"]), [0, 1], "till night");
+    // The contact's own zone: Sunday 21:00 in New York, Monday 03:00 in Berlin. None: ours. One that there is not: it stands still.
+    let there = |zone: &str, passes: &[&str]| {
+        let mut w = flow(&format!("    window: {{ from: '22:00', to: '06:00', zone: note }}\n{steps}"));
+        w.lead("L1", &[("email", "a@example.com".into()), ("note", zone.into())]);
+        let left = |p: &&str| {
+            w.pass(p);
+            outbox(&w).len()
+        };
+        passes.iter().map(left).collect::<Vec<_>>()
+    };
+    assert_eq!(there("Europe/Berlin", &["0s"]), [1]);
+    assert_eq!(there("America/New_York", &["59m", "1m"]), [0, 1]);
+    assert_eq!(there("Asia/Shanghai", &["12h", "1h"]), [0, 1]);
+    assert_eq!(there("", &["12h", "1h"]), [0, 1]);
+    assert_eq!(there("火星", &["12h", "1h"]), [0, 0]);
     // 2026-10-01 begins the holiday of eight days: 09-28 to 09-30 are working days.
     let mut w = flow(&format!("    window: {{ from: '10:00', to: '18:00', calendar: CN }}\n{steps}"));
     w.pass("10d");
