@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::error::{damaged, name, of_disk};
@@ -27,7 +28,9 @@ pub(in crate::store) fn make<T>(to: &Path, how: impl FnOnce(&Path) -> Result<T, 
     let clear = || remove(&part).and_then(|()| remove_beside(&part));
     clear()?; // left by one that was killed
     let made = how(&part).and_then(|made| {
-        let synced = File::open(&part).and_then(|f| f.sync_all()).and_then(|()| std::fs::rename(&part, to));
+        // Records and messages are nobody else's business; what SQLite keeps beside it gets the same mode.
+        let closed = std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o600));
+        let synced = closed.and_then(|()| File::open(&part)).and_then(|f| f.sync_all()).and_then(|()| std::fs::rename(&part, to));
         synced.map_err(|e| of_disk(to, &e))?;
         sync_folder(to.parent().unwrap_or(Path::new("")))?;
         Ok(made)

@@ -40,6 +40,19 @@ fn there_is_one_writer_and_readers_do_not_mind() {
 }
 
 #[test]
+fn nobody_else_may_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let mut store = open(&path).unwrap();
+    store.commit(&nth(1)).unwrap();
+    for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
 fn after_a_crash_what_was_committed_is_there_for_writers_and_readers() {
     let folder = tempfile::tempdir().unwrap();
     let [alive, dead] = ["a.db", "b.db"].map(|f| folder.path().join(f));
