@@ -305,7 +305,7 @@ fn they_are_told_what_it_is_about_and_by_which_link_and_the_log_says_everything(
             "decide done who=何经理 decision=approved comment=价格可以 way=link address=10.0.0.7",
             "decide suppressed who=何经理 reason=already-decided detail=您已处理过；如需更改，请先撤回 way=link address=10.0.0.7",
             "remind done asked=[\"郑会计\"]",
-            "notify failed reason=no channel to=郑会计",
+            "email fired to=9@example.com text=【催办：待您审批】报价审批 quote/Q1\n金额 880000\namount: 880000\nowner: 张三\n何经理 已同意: 价格可以\n⟦link t1-1 郑会计⟧",
         ]
     );
     assert_eq!(world.task(id).seats.iter().map(|s| s.told).collect::<Vec<_>>(), [1, 2]);
