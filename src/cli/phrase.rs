@@ -215,22 +215,26 @@ impl Saying<'_> {
         }
     }
 
+    /// What was changed: each member with what it was and is.
+    fn changed(&mut self) {
+        let Some(Value::Map(changed)) = self.members.remove("changed") else { return };
+        let more = changed.len().saturating_sub(MEMBERS);
+        for (name, pair) in changed.into_iter().take(MEMBERS) {
+            let side = |n: &str| pair.at(&[n]).map_or_else(String::new, |v| self.value(v));
+            let text = format!("{}: {} → {}", clip(&name, TEXT), side("0"), side("1"));
+            self.say(text);
+        }
+        if more > 0 {
+            self.say(format!("+{more}"));
+        }
+    }
+
     /// What a source told: what changed from what to what, and what was not taken over.
     fn merged(&mut self) {
         if self.members.remove("created") == Some(Value::Bool(true)) {
             self.say(self.pick("new record", "新记录"));
         }
-        if let Some(Value::Map(changed)) = self.members.remove("changed") {
-            let more = changed.len().saturating_sub(MEMBERS);
-            for (name, pair) in changed.into_iter().take(MEMBERS) {
-                let side = |n: &str| pair.at(&[n]).map_or_else(String::new, |v| self.value(v));
-                let text = format!("{}: {} → {}", clip(&name, TEXT), side("0"), side("1"));
-                self.say(text);
-            }
-            if more > 0 {
-                self.say(format!("+{more}"));
-            }
-        }
+        self.changed();
         let reason = self.members.remove("reason");
         if let Some(Value::Map(refused)) = self.members.remove("refused") {
             let each: Vec<String> =

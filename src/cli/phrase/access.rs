@@ -1,8 +1,7 @@
 //! Lines about who asked for something, and about access tokens.
 
 use super::super::output::clip;
-use super::{MEMBERS, Saying, TEXT};
-use crate::engine::value::Value;
+use super::{Saying, TEXT};
 
 impl Saying<'_> {
     /// `小王 (admin, cli) 127.0.0.1: retry c12-1; status: dead → queued`.
@@ -13,17 +12,7 @@ impl Saying<'_> {
         let address = self.take("address").unwrap_or_default();
         let asked = self.take("asked").unwrap_or_default();
         self.say(format!("{} ({}) {address}: {}", clip(&who, TEXT), as_what.join(", "), clip(&asked, TEXT)));
-        if let Some(Value::Map(changed)) = self.members.remove("changed") {
-            let more = changed.len().saturating_sub(MEMBERS);
-            for (name, pair) in changed.into_iter().take(MEMBERS) {
-                let side = |n: &str| pair.at(&[n]).map_or_else(String::new, |v| self.value(v));
-                let text = format!("{}: {} → {}", clip(&name, TEXT), side("0"), side("1"));
-                self.say(text);
-            }
-            if more > 0 {
-                self.say(format!("+{more}"));
-            }
-        }
+        self.changed();
     }
 
     /// `monitoring viewer until 02-20 10:00`.
