@@ -74,11 +74,7 @@ pub fn latency(scale: Scale) {
 pub fn forward(scale: Scale) {
     let sink = Server::sink();
     let bare = Server::forward(sink.address);
-    let config = format!(
-        "{}connections:\n  out:\n    http: {{ base: 'http://{}', allow: [127.0.0.1/32] }}\n    rate: 1000000/s\n    parallel: 64\n",
-        daemon::CONFIG,
-        sink.address
-    );
+    let config = format!("{}connections:\n  out:\n    http: {{ base: 'http://{}' }}\n", daemon::CONFIG, sink.address);
     let rules = daemon::rules(3)
         + "  out: { when: lead.scored, if: score >= 0, then: [{ http: { connection: out, post: /in/crm, json: { id: '{{ id }}', name: '{{ name }}' } } }] }\n";
     let ours = Daemon::start(&config, &rules);

@@ -514,9 +514,12 @@ impl Turn {
             }
         }
         metrics::counter!("ifthen_events_total").increment(made.batch.events.len() as u64);
+        let mut lines: BTreeMap<_, u64> = BTreeMap::new();
         for line in &made.batch.log {
-            metrics::counter!("ifthen_log_lines_total", "action" => line.action.clone(), "outcome" => line.outcome.word())
-                .increment(1);
+            *lines.entry((line.action.as_str(), line.outcome.word())).or_default() += 1;
+        }
+        for ((action, outcome), count) in lines {
+            metrics::counter!("ifthen_log_lines_total", "action" => action.to_owned(), "outcome" => outcome).increment(count);
         }
         debug_assert!(started.values().all(|c| c.status == Status::Started));
         Ok(started.into_values().collect())

@@ -9,6 +9,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -193,6 +194,7 @@ fn write<S: Serializer>(value: &Value, s: S, stored: bool) -> Result<S::Ok, S::E
     match value {
         Value::Null => s.serialize_unit(),
         Value::Bool(b) => s.serialize_bool(*b),
+        Value::Number(n) if n.scale() == 0 && let Some(n) = n.to_i64() => s.serialize_i64(n),
         // serde_json keeps every digit of a `Number` made from text (feature arbitrary_precision).
         Value::Number(n) => n.to_string().parse::<serde_json::Number>().map_err(serde::ser::Error::custom)?.serialize(s),
         Value::Text(t) => s.serialize_str(t),

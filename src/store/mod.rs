@@ -30,7 +30,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// In order; each with the number of the event it was decided on, which never falls. Also appended to the change log.
     pub changes: Vec<(u64, Change)>,
-    /// In order of `seq`. `at` is kept to the microsecond.
+    /// In order of `seq`, and of the events they are of. `at` is kept to the microsecond.
     pub log: Vec<Line>,
 }
 
@@ -45,6 +45,9 @@ impl Batch {
     fn check(&self, last: Last, changed: u64) -> Result<(), Error> {
         rising("event", last.event, self.events.iter().map(|e| e.seq))?;
         rising("log line", last.log, self.log.iter().map(|l| l.seq))?;
+        if let Some(pair) = self.log.windows(2).find(|pair| pair[1].event < pair[0].event) {
+            return Err(Error::Refused(format!("log line {} is of an event before that of the line above it", pair[1].seq)));
+        }
         let mut at = changed;
         for (seq, change) in &self.changes {
             if *seq < at {

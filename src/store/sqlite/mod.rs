@@ -9,6 +9,7 @@ mod delivery;
 pub(super) mod error;
 pub(super) mod file;
 pub(super) mod lock;
+mod mark;
 
 pub(super) mod read;
 mod retain;
@@ -59,6 +60,7 @@ pub struct Sqlite {
     last: Last,
     /// The last change: its number, and the event it was decided on.
     change: (i64, u64),
+    mark: mark::Mark,
     /// The definitions written last: their hash and number.
     definition: Option<(String, i64)>,
     keeper: wal::Keeper,
@@ -107,10 +109,11 @@ impl Sqlite {
             .optional()?;
         let mut store = Self {
             last: reader.last()?,
-            reader,
             deliveries: Deliveries::new(i64::try_from(options.dedupe.as_micros()).unwrap_or(i64::MAX)),
             change: change.unwrap_or_default(),
+            mark: mark::Mark::read(&reader.conn)?,
             definition: None,
+            reader,
             keeper: wal::Keeper::default(),
             swept: 0,
             file: std::fs::metadata(path).map(|m| (m.dev(), m.ino())).map_err(|e| of_disk(path, &e))?,
@@ -160,7 +163,8 @@ impl Sqlite {
     }
 
     /// Takes in what is on disk now.
-    fn committed(&mut self, batch: &Batch, definition: i64) {
+    fn committed(&mut self, batch: &Batch, (definition, mark): (i64, mark::Mark)) {
+        self.mark = mark;
         if self.definition.as_ref().is_none_or(|(hash, _)| *hash != batch.definitions) {
             self.definition = Some((batch.definitions.clone(), definition));
         }
@@ -190,15 +194,14 @@ impl Sqlite {
         }
     }
 
-    /// Writes; the number of the definitions.
-    fn write(&self, batch: &Batch) -> Result<i64, Error> {
+    /// Writes; the number of the definitions, and how far the log is marked.
+    fn write(&self, batch: &Batch) -> Result<(i64, mark::Mark), Error> {
         let conn = &self.reader.conn;
         let definition = match &self.definition {
             Some((hash, id)) if *hash == batch.definitions => *id,
             _ => definition::takes_over(conn, &batch.definitions, self.last.event)?,
         };
-        write::batch(conn, batch, definition, self.change.0)?;
-        Ok(definition)
+        Ok((definition, write::batch(conn, batch, definition, self.change.0, self.mark)?))
     }
 
     /// Runs and commits; on an error nothing of it is there.
@@ -227,13 +230,13 @@ impl Store for Sqlite {
         batch.check(self.last, self.change.1)?;
         self.still_there()?;
         let written = self.step(|_| {
-            let definition = self.write(batch)?;
+            let numbers = self.write(batch)?;
             failpoint::reach(Point::Commit);
-            Ok(definition)
+            Ok(numbers)
         });
-        let definition = self.judged(written)?;
+        let numbers = self.judged(written)?;
         failpoint::reach(Point::Committed);
-        self.committed(batch, definition);
+        self.committed(batch, numbers);
         Ok(())
     }
 

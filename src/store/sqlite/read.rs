@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::error::{damaged, name};
-use super::{file, retain, schema};
+use super::{file, mark, retain, schema};
 use crate::engine::event::RecordRef;
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Entry, Key};
@@ -59,6 +60,8 @@ impl Reader {
         let conn = Connection::open_with_flags(path, how | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_timeout(PATIENCE)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A statement is planned once, whatever is asked for by it; else it is planned anew with every key.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Sorting never needs a file of its own, which a full disk would refuse.
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self { conn })
@@ -81,8 +84,14 @@ impl Reader {
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
-    fn lines(&self, first: i64, filter: &Filter, order: Order, limit: usize) -> Result<Vec<Line>, Error> {
-        let sql = lines_sql(filter, order);
+    /// Lines from `first` on; of one event: among those between which all of it stands.
+    fn lines(&self, mut first: i64, filter: &Filter, order: Order, limit: usize) -> Result<Vec<Line>, Error> {
+        let mut behind = i64::MAX;
+        if let Some(event) = filter.event.map(whole) {
+            first = first.max(mark::first_of(&self.conn, event)?);
+            behind = mark::first_of(&self.conn, event.saturating_add(1))?;
+        }
+        let sql = lines_sql(order);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params![
             first,
@@ -92,7 +101,7 @@ impl Reader {
             filter.outcome.map(Outcome::word),
             filter.since.map(Timestamp::as_microsecond),
             filter.record,
-            filter.event.map(whole),
+            behind,
             i64::try_from(limit).unwrap_or(i64::MAX),
         ])?;
         let mut lines = Vec::new();
@@ -102,12 +111,9 @@ impl Reader {
         Ok(lines)
     }
 
-    /// Where to begin to read the log: the first line as young as asked for.
+    /// Where to begin to read the log: no line before is as young as asked for.
     fn first_since(&self, since: Option<Timestamp>) -> Result<i64, Error> {
-        let Some(since) = since else { return Ok(0) };
-        let mut statement = self.conn.prepare_cached(FIRST_SINCE)?;
-        let first: Option<i64> = statement.query_row([since.as_microsecond()], |row| row.get(0))?;
-        Ok(first.unwrap_or(i64::MAX))
+        since.map_or(Ok(0), |since| mark::first_since(&self.conn, since.as_microsecond()))
     }
 }
 
@@ -289,16 +295,12 @@ const UNCHANGED_SINCE: &str = "SELECT s.key, c.entry FROM state s CROSS JOIN cha
 const BEFORE_CHANGES: &str = "SELECT c.key, p.entry FROM change c CROSS JOIN change p ON p.id = c.prev
      WHERE c.id > ?1 AND c.prev <= ?1 AND c.key >= ?2 AND (?3 IS NULL OR c.key < ?3) AND p.entry IS NOT NULL";
 
-/// The index is named because SQLite would rather walk along the whole log for the first line that fits.
-pub(super) const FIRST_SINCE: &str = "SELECT min(seq) FROM log INDEXED BY log_at WHERE at >= ?1";
-
-/// One text for all filters, so that few statements are prepared; with an event asked for, by its index.
-pub(super) fn lines_sql(filter: &Filter, order: Order) -> String {
-    let event = if filter.event.is_some() { "event = ?8" } else { "?8 IS NULL" };
+/// One text for all filters, so that few statements are prepared.
+pub(super) fn lines_sql(order: Order) -> String {
     let order = order.word();
     format!(
         "SELECT seq, at, event, rule, flow, run, record, action, outcome, detail FROM log
-         WHERE seq >= ?1 AND {event}
+         WHERE seq >= ?1 AND seq < ?8
            AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR flow = ?3) AND (?4 IS NULL OR action = ?4)
            AND (?5 IS NULL OR outcome = ?5) AND (?6 IS NULL OR at >= ?6)
            AND (?7 IS NULL OR record = ?7 OR substr(record, instr(record, '/') + 1) = ?7)

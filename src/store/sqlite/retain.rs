@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::mark;
 use super::read::{keeps_chain, number, text};
 use crate::engine::event::{Body, Event};
 use crate::engine::state::Key;
@@ -256,13 +257,16 @@ impl Slice<'_> {
         {
             let (seq, at, size): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             if !self.is_due(at, &self.policy.log, &self.log, pressed) {
-                return Ok(done);
+                break;
             }
             conn.prepare_cached("DELETE FROM log WHERE seq = ?1")?.execute([seq])?;
             self.left -= size;
             self.log.bytes -= size + ROW;
             self.log.gone = seq;
             done += 1;
+        }
+        if done > 0 {
+            mark::forget(conn, self.log.gone)?;
         }
         self.more |= done == self.rows;
         Ok(done)

@@ -9,8 +9,12 @@ use crate::store::Error;
 const APPLICATION: i64 = 0x6966_7468;
 
 /// From version n to n + 1; never edited once released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// The format this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
