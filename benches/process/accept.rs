@@ -75,8 +75,8 @@ pub fn forward(scale: Scale) {
     let sink = Server::sink();
     let bare = Server::forward(sink.address);
     let config = format!("{}connections:\n  out:\n    http: {{ base: 'http://{}' }}\n", daemon::CONFIG, sink.address);
-    let rules = daemon::rules(3)
-        + "  out: { when: lead.scored, if: score >= 0, then: [{ http: { connection: out, post: /in/crm, json: { id: '{{ id }}', name: '{{ name }}' } } }] }\n";
+    let mut rules = daemon::rules(2);
+    rules[0] += "  out: { when: lead.scored, if: score >= 0, then: [{ http: { connection: out, post: /in/crm, json: { id: '{{ id }}', name: '{{ name }}' } } }] }\n";
     let ours = Daemon::start(&config, &rules);
     table::head(&["connections", "bare /s", "accepted /s", "delivered /s", "ratio", "CPU ms/event"]);
     for connections in CONNECTIONS {

@@ -18,17 +18,27 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Writes `config.yaml` (behind `listen` and `data`) and `rules/bench.yaml`, and starts the daemon.
-    pub fn start(config: &str, rules: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("rules")).unwrap();
-        std::fs::write(
-            dir.path().join("config.yaml"),
-            format!("listen: 127.0.0.1:0\ndata: ./data\ndefinitions: [rules]\n{config}"),
-        )
-        .unwrap();
-        std::fs::write(dir.path().join("rules/bench.yaml"), rules).unwrap();
+    /// Writes `config.yaml` (behind `listen` and `data`) and the files of `rules/`, and starts the daemon.
+    pub fn start(config: &str, rules: &[String]) -> Self {
+        Self::at(folder(config, rules))
+    }
+
+    /// Stops it by force and starts it again on what it left.
+    pub fn again(mut self) -> Self {
+        self.kill();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         Self::at(dir)
+    }
+
+    /// Its folder, with it not running any more.
+    pub fn end(mut self) -> tempfile::TempDir {
+        self.kill();
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    fn kill(&mut self) {
+        drop(self.child.kill()); // it may have ended
+        drop(self.child.wait());
     }
 
     /// Starts it in a folder that holds everything.
@@ -82,9 +92,20 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        drop(self.child.kill()); // it may have ended
-        drop(self.child.wait());
+        self.kill();
     }
+}
+
+/// A folder with `config.yaml` (behind `listen` and `data`) and the files of `rules/`.
+pub fn folder(config: &str, rules: &[String]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("rules")).unwrap();
+    let config = format!("listen: 127.0.0.1:0\ndata: ./data\ndefinitions: [rules]\n{config}");
+    std::fs::write(dir.path().join("config.yaml"), config).unwrap();
+    for (n, text) in rules.iter().enumerate() {
+        std::fs::write(dir.path().join(format!("rules/{n:03}.yaml")), text).unwrap();
+    }
+    dir
 }
 
 /// The binary that is measured: `IFTHEN_BIN`, or that of this build.
@@ -116,22 +137,31 @@ pub fn resident(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// So many rules, of which each asks for another `region`: an event with `region: r7` fires rule 7 and the last two, which ask for little.
-pub fn rules(count: usize) -> String {
-    let mut text = String::from(
-        "entities:\n  lead:\n    key: id\n    fields: { id: text, name: text, region: text, score: number, grade: { type: text, from: ifthen } }\nrules:\n",
-    );
-    for n in 2..count {
-        writeln!(
-            text,
-            "  r{n}: {{ when: lead.scored, if: \"region == 'r{n}' and score > 10 and not is_empty(name)\", then: [{{ log: \"{n}\" }}] }}"
-        )
-        .unwrap();
+/// So many rules, of which each asks for another `region`: an event with `region: r7` fires rule 7 and the last two, which ask for little. A
+/// thousand a file.
+pub fn rules(count: usize) -> Vec<String> {
+    let mut files = vec![format!("{ENTITY}rules:\n{}", LAST.join(""))];
+    let rest: Vec<usize> = (LAST.len()..count).collect();
+    for part in rest.chunks(1_000) {
+        let mut text = String::from("rules:\n");
+        for n in part {
+            writeln!(
+                text,
+                "  r{n}: {{ when: lead.scored, if: \"region == 'r{n}' and score > 10 and not is_empty(name)\", then: [{{ log: \"{n}\" }}] }}"
+            )
+            .unwrap();
+        }
+        files.push(text);
     }
-    text += "  grade: { when: lead.scored, if: score >= 0 and not is_empty(name) and not is_empty(region), then: [{ set: { grade: \"= if(score > 50, 'A', 'B')\" } }] }\n";
-    text += "  note: { when: lead.scored, if: score < 1000 and not is_empty(name) and not is_empty(region), then: [{ log: '{{ name }} {{ score }}' }] }\n";
-    text
+    files
 }
+
+const ENTITY: &str = "entities:\n  lead:\n    key: id\n    fields: { id: text, name: text, region: text, score: number, grade: { type: text, from: ifthen } }\n";
+
+const LAST: [&str; 2] = [
+    "  grade: { when: lead.scored, if: score >= 0 and not is_empty(name) and not is_empty(region), then: [{ set: { grade: \"= if(score > 50, 'A', 'B')\" } }] }\n",
+    "  note: { when: lead.scored, if: score < 1000 and not is_empty(name) and not is_empty(region), then: [{ log: '{{ name }} {{ score }}' }] }\n",
+];
 
 /// The source of the loads here.
 pub const CONFIG: &str = "sources:\n  crm:\n    webhook: { rate: 1000000 }\n    event: lead.scored\n    delivery: { header: X-Delivery-Id }\n    record: { entity: lead, fields: { id: id, name: 姓名, region: 地区, score: 分数 } }\n";
