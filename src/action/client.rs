@@ -18,6 +18,10 @@ pub(super) const KEPT: usize = 64 << 10;
 const READ: usize = 1 << 20;
 /// A server that cannot be reached within this is down; the rest of the time is for its answer.
 const CONNECT: Duration = Duration::from_secs(10);
+/// A connection is used again within this: servers keep theirs for seconds, so none is closed by them just then.
+const IDLE: Duration = Duration::from_secs(1);
+/// Connections to one host that wait for that.
+const MAX_IDLE: usize = 64;
 
 /// What was answered.
 #[derive(Debug)]
@@ -79,8 +83,9 @@ pub(super) fn new(timeout: Duration, guard: Option<&Guard>) -> Result<Client, re
             .http1_only()
             // Less than the whole, so that a deadline that passes later always means "sent".
             .connect_timeout(CONNECT.min(timeout * 3 / 4))
-            // An idle connection that the server closes just as it is used again would leave the outcome unknown for nothing.
-            .pool_max_idle_per_host(0)
+            // One that the server closes just as it is used again would leave the outcome unknown for nothing.
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
     };
     build(builder()).or_else(|error| {
         tracing::warn!(%error, "no certificates of this system could be read, https will fail; install ca-certificates");
