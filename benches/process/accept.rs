@@ -74,7 +74,11 @@ pub fn latency(scale: Scale) {
 pub fn forward(scale: Scale) {
     let sink = Server::sink();
     let bare = Server::forward(sink.address);
-    let config = format!("{}connections:\n  out:\n    http: {{ base: 'http://{}' }}\nallow_networks: [127.0.0.0/8]\n", daemon::CONFIG, sink.address);
+    let config = format!(
+        "{}connections:\n  out:\n    http: {{ base: 'http://{}' }}\n    concurrency: 64\nallow_networks: [127.0.0.0/8]\n",
+        daemon::CONFIG,
+        sink.address
+    );
     let mut rules = daemon::rules(2);
     rules[0] += "  out: { when: lead.scored, if: score >= 0, then: [{ http: { connection: out, post: /in/crm, json: { id: '{{ id }}', name: '{{ name }}' } } }] }\n";
     let ours = Daemon::start(&config, &rules);

@@ -68,10 +68,10 @@ impl Daemon {
         self.child.id()
     }
 
-    /// A counter of its `/metrics`, all labels together.
+    /// A counter of its `/metrics`, all labels together that it may have beyond those that are named.
     pub fn metric(&self, name: &str) -> f64 {
         let text = get(self.address, "/metrics");
-        let of = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let of = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{', ',']));
         text.lines().filter(|l| of(l)).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
@@ -156,7 +156,8 @@ pub fn rules(count: usize) -> Vec<String> {
     files
 }
 
-const ENTITY: &str = "entities:\n  lead:\n    key: id\n    fields: { id: text, name: text, region: text, score: number, grade: { type: text, from: ifthen } }\n";
+/// What the loads here are about.
+pub const ENTITY: &str = "entities:\n  lead:\n    key: id\n    fields: { id: text, name: text, region: text, score: number, grade: { type: text, from: ifthen } }\n";
 
 const LAST: [&str; 2] = [
     "  grade: { when: lead.scored, if: score >= 0 and not is_empty(name) and not is_empty(region), then: [{ set: { grade: \"= if(score > 50, 'A', 'B')\" } }] }\n",

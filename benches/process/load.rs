@@ -42,10 +42,8 @@ pub fn put(
     let next = std::sync::atomic::AtomicU64::new(fresh());
     let first = next.load(std::sync::atomic::Ordering::Relaxed);
     let one = || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
+        let mut client = Client::connect(address);
         let (mut took, mut refused) = (Vec::new(), 0);
-        let (mut request, mut answer) = (Vec::new(), vec![0; 16 * 1024]);
         while begun.elapsed() < time {
             let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let mut due = Instant::now();
@@ -54,17 +52,7 @@ pub fn put(
                 std::thread::sleep(at.saturating_duration_since(due));
                 due = due.max(at); // what waited behind a slow answer is not counted as the server's
             }
-            let body = body(number);
-            request.clear();
-            write!(
-                request,
-                "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-delivery-id: {:016x}\r\ncontent-length: {}\r\n\r\n{body}",
-                scatter(number),
-                body.len()
-            )
-            .unwrap();
-            stream.write_all(&request).unwrap();
-            refused += usize::from(!(200..300).contains(&read(&mut stream, &mut answer)));
+            refused += usize::from(!(200..300).contains(&client.post(path, number, &body(number))));
             took.push(due.elapsed());
         }
         (took, refused)
@@ -96,6 +84,36 @@ pub fn scatter(n: u64) -> u64 {
     let n = (n ^ (n >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     n ^ (n >> 31)
+}
+
+/// A connection that is kept open.
+pub struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, request: Vec::new(), answer: vec![0; 64 * 1024] }
+    }
+
+    /// Posts JSON under a delivery id made from `number`; the status of the answer.
+    pub fn post(&mut self, path: &str, number: u64, body: &str) -> u16 {
+        self.request.clear();
+        write!(
+            self.request,
+            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-delivery-id: {:016x}\r\ncontent-length: {}\r\n\r\n{body}",
+            scatter(number),
+            body.len()
+        )
+        .unwrap();
+        self.stream.write_all(&self.request).unwrap();
+        read(&mut self.stream, &mut self.answer)
+    }
 }
 
 /// Reads one answer to its end; its status.

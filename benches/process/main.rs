@@ -10,12 +10,16 @@
 
 mod accept;
 mod daemon;
+mod growth;
 mod idle;
 mod load;
 mod machine;
 mod reference;
 mod rules;
+mod steps;
 mod table;
+mod timers;
+mod tools;
 
 use std::time::Duration;
 
@@ -37,11 +41,15 @@ fn main() {
     args.retain(|a| a != "--short");
     let scale = Scale { time: if short { Duration::from_secs(2) } else { Duration::from_secs(8) }, short };
     type Bench = (&'static str, fn(Scale));
-    let all: [Bench; 5] = [
+    let all: [Bench; 9] = [
         ("accept", accept::run),
         ("latency", accept::latency),
         ("forward", accept::forward),
         ("rules", rules::run),
+        ("steps", steps::run),
+        ("timers", timers::run),
+        ("growth", growth::run),
+        ("tools", tools::run),
         ("idle", idle::run),
     ];
     machine::describe();

@@ -106,6 +106,7 @@ impl Cycle {
 
     /// What of our own is to be told now; `stopping`: nothing new is begun.
     pub fn due(&mut self, stopping: bool, now: Now) -> Vec<Submission> {
+        self.turn.begin(!stopping && !self.is_paused(now));
         if self.is_paused(now) {
             return Vec::new();
         }

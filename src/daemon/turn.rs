@@ -3,6 +3,7 @@
 //!
 //! Architecture invariant: nothing is acknowledged, performed or seen by a reader before its commit returned.
 
+mod commit;
 mod duplicate;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::held::Held;
-use crate::engine::call::{Call, Class, Outcome, Status};
+use crate::engine::call::{Call, CallId, Class, Outcome};
 use crate::engine::cascade;
 use crate::engine::definition::Definitions;
 use crate::engine::dispatch::Dispatch;
@@ -113,6 +114,8 @@ pub struct Turn {
     definitions: Arc<Definitions>,
     last: Last,
     dispatch: Dispatch,
+    /// Calls may start.
+    begins: bool,
     held: Held,
     /// Items of one source that may be in quarantine.
     most: usize,
@@ -127,6 +130,10 @@ struct Made {
     deliveries: HashMap<(String, String), u64>,
     /// Items that are to be kept in quarantine, by source.
     unread: HashMap<String, usize>,
+    /// Changes that the dispatch has taken in.
+    learnt: usize,
+    /// Calls whose attempt begins with it, in order.
+    started: BTreeMap<CallId, Call>,
 }
 
 impl Turn {
@@ -134,7 +141,7 @@ impl Turn {
     pub fn open(store: Box<dyn Store>, definitions: Arc<Definitions>, now: Timestamp) -> Result<(Self, Vec<Draft>), Error> {
         let mut dispatch = Dispatch::default();
         let mut cut_off = Vec::new();
-        for kind in [prefix::CALL, prefix::TIMER, prefix::BUDGET, prefix::SWEEP, prefix::PAUSED] {
+        for kind in [prefix::CALL, prefix::BUDGET, prefix::SWEEP, prefix::PAUSED] {
             let mut after = None;
             loop {
                 let page = store.scan(kind, after.as_ref(), 1_000)?;
@@ -150,6 +157,14 @@ impl Turn {
                 }
             }
         }
+        // Of timers, of which there may be a million, when and which is in the key.
+        let mut after = None;
+        loop {
+            let page = store.keys(prefix::TIMER, after.as_ref(), 10_000)?;
+            page.iter().for_each(|key| dispatch.set(key));
+            let Some(key) = page.into_iter().next_back() else { break };
+            after = Some(key);
+        }
         let last = store.last()?;
         let held = Held::read(&*store)?;
         Ok((
@@ -159,6 +174,7 @@ impl Turn {
                 definitions,
                 last,
                 dispatch,
+                begins: true,
                 held,
                 most: usize::MAX,
                 differed: HashSet::new(),
@@ -218,8 +234,7 @@ impl Turn {
             Err(Failure::Rejected(why)) => Err(Error::Refused(why)),
         };
         if done.is_err() {
-            self.state.rollback(mark);
-            self.last = numbers;
+            self.undo(&made, mark, numbers)?;
             self.definitions = before;
         }
         done
@@ -235,6 +250,11 @@ impl Turn {
             Ok(()) => {}
         }
         taken
+    }
+
+    /// Whether calls may start.
+    pub fn begin(&mut self, begins: bool) {
+        self.begins = begins;
     }
 
     /// Whether timers wait, beside what stands in the state.
@@ -276,9 +296,19 @@ impl Turn {
         let (mark, numbers) = (self.state.mark(), self.last);
         let mut made = Made::default();
         let mut answers = Vec::new();
+        // What cannot be read now keeps all that follows waiting, too: it may rest on it.
+        let mut failed = None;
         for submission in submissions {
-            let answer = self.decide_all(&mut made, &submission.drafts, now);
+            let answer = self.decide_next(&mut made, &submission, &mut failed, now);
             answers.push((submission, answer));
+        }
+        let told = answers.len();
+        // A call that may start now starts with what ordered it: one commit less before it leaves.
+        self.learn(&mut made);
+        let starts = if self.begins { self.dispatch.starts(&self.definitions, now) } else { Vec::new() };
+        for start in starts.into_iter().map(Submission::own) {
+            let answer = self.decide_next(&mut made, &start, &mut failed, now);
+            answers.push((start, answer));
         }
         if self.definitions.planted(Bug::AcknowledgedFirst) {
             for (submission, answer) in &mut answers {
@@ -288,7 +318,7 @@ impl Turn {
             }
         }
         let begun = std::time::Instant::now();
-        match self.commit(&mut made) {
+        match failed.map_or_else(|| self.commit(&mut made), Err) {
             Ok(started) => {
                 if !made.batch.is_empty() {
                     taken.commits = Some(true);
@@ -300,16 +330,17 @@ impl Turn {
                 for (submission, answer) in answers {
                     match answer {
                         Ok(accepted) => self.acknowledge(submission, accepted),
-                        Err(Failure::Store(error)) => self.put_off(submission, &error, taken),
-                        Err(Failure::Rejected(why)) => self.reject(submission, why, taken),
+                        Err(why) => self.reject(submission, why, taken),
                     }
                 }
             }
             Err(error) => {
-                if !self.definitions.planted(Bug::KeptOverlay) {
-                    self.state.rollback(mark);
+                if let Err(error) = self.undo(&made, mark, numbers) {
+                    taken.note(&error);
                 }
-                self.last = numbers;
+                for (start, _) in answers.drain(told..) {
+                    self.dispatch.give_up(&start.drafts);
+                }
                 metrics::counter!("ifthen_commit_failures_total").increment(1);
                 self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, now, taken);
             }
@@ -369,6 +400,26 @@ impl Turn {
                 }
             }
         }
+    }
+
+    /// One of a batch; or why it can never be decided. After a failure nothing more is decided.
+    fn decide_next(
+        &mut self,
+        made: &mut Made,
+        submission: &Submission,
+        failed: &mut Option<Error>,
+        now: Timestamp,
+    ) -> Result<Vec<Accepted>, String> {
+        if failed.is_some() {
+            return Ok(Vec::new());
+        }
+        self.decide_all(made, &submission.drafts, now).or_else(|failure| match failure {
+            Failure::Rejected(why) => Err(why),
+            Failure::Store(error) => {
+                *failed = Some(error);
+                Ok(Vec::new())
+            }
+        })
     }
 
     /// All or nothing of one submission.
@@ -489,41 +540,6 @@ impl Turn {
         }
         Ok(())
     }
-
-    /// Writes the batch; then what it changed is in force. The calls that may now be performed.
-    fn commit(&mut self, made: &mut Made) -> Result<Vec<Call>, Error> {
-        made.batch.definitions.clone_from(&self.definitions.hash);
-        if !made.batch.is_empty() {
-            self.store.commit(&made.batch)?;
-        }
-        self.state.publish(KEEP);
-        let mut started: BTreeMap<_, Call> = BTreeMap::new();
-        for (_, change) in &made.batch.changes {
-            let Key::Call(id) = &change.key else {
-                self.held.apply(change);
-                self.dispatch.apply(change);
-                continue;
-            };
-            let before = self.dispatch.is_started(*id);
-            // The last word of the batch counts: a call may have started and ended in it. One that was on its way before is not
-            // performed again because something else about it has changed.
-            match self.dispatch.apply(change) {
-                Some(call) if !before || started.contains_key(id) => drop(started.insert(*id, call)),
-                Some(_) => {}
-                None => drop(started.remove(id)),
-            }
-        }
-        metrics::counter!("ifthen_events_total").increment(made.batch.events.len() as u64);
-        let mut lines: BTreeMap<_, u64> = BTreeMap::new();
-        for line in &made.batch.log {
-            *lines.entry((line.action.as_str(), line.outcome.word())).or_default() += 1;
-        }
-        for ((action, outcome), count) in lines {
-            metrics::counter!("ifthen_log_lines_total", "action" => action.to_owned(), "outcome" => outcome).increment(count);
-        }
-        debug_assert!(started.values().all(|c| c.status == Status::Started));
-        Ok(started.into_values().collect())
-    }
 }
 
 /// What sweeps go over, from the store: everything that was decided before is committed when a slice is read.
@@ -531,7 +547,7 @@ struct Stored<'s>(&'s dyn Store);
 
 impl sweep::Source<Error> for Stored<'_> {
     fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
-        Ok(self.0.scan(prefix, after, limit)?.into_iter().map(|(key, _)| key).collect())
+        self.0.keys(prefix, after, limit)
     }
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
         Ok(self.0.events(after, limit)?.into_iter().map(|stored| stored.event).collect())

@@ -107,12 +107,17 @@ impl Dispatch {
         lane.is_some_and(|lane| lane.busy == Some((id, true)))
     }
 
-    /// Takes a committed change in; a call comes back whose attempt is on its way by it.
+    /// A timer waits, whatever it is for.
+    pub fn set(&mut self, key: &Key) {
+        if let Key::Timer(id) = key {
+            self.timers.insert(*id);
+        }
+    }
+
+    /// Takes a change in; a call comes back whose attempt is on its way by it.
     pub fn apply(&mut self, change: &Change) -> Option<Call> {
         match (&change.key, change.entry.as_deref()) {
-            (Key::Timer(id), Some(_)) => {
-                self.timers.insert(*id);
-            }
+            (key @ Key::Timer(_), Some(_)) => self.set(key),
             (Key::Timer(id), None) => {
                 self.timers.remove(id);
                 self.telling.remove(id);
@@ -192,6 +197,13 @@ impl Dispatch {
             let at = Timestamp::from_millisecond(id.due).unwrap_or(now);
             drafts.push(Draft { at, ..Draft::own("ifthen.timer", now, Body::Due(Key::Timer(id))) });
         }
+        drafts.extend(self.starts(definitions, now));
+        drafts
+    }
+
+    /// The calls that may start.
+    pub fn starts(&mut self, definitions: &Definitions, now: Timestamp) -> Vec<Draft> {
+        let mut drafts = Vec::new();
         for (name, connection) in &mut self.connections {
             while let Some(rate) = connection.open(name, definitions) {
                 if connection.budget.opens(rate, now).is_some() {
@@ -227,6 +239,23 @@ impl Dispatch {
     /// Whether a sweep has a slice to tell.
     pub fn is_sweeping(&self) -> bool {
         self.sweeps.values().any(|(_, telling)| !telling)
+    }
+
+    /// Changes that were taken in are not to be, after all: what was under their keys is again.
+    pub fn take_back(&mut self, former: impl IntoIterator<Item = Change>) {
+        let former: Vec<Change> = former.into_iter().collect();
+        // All of them first: a lane is free before the one returns that had it.
+        for change in former.iter().filter(|change| matches!(change.key, Key::Call(_))) {
+            self.apply(&Change { key: change.key.clone(), entry: None });
+        }
+        for change in &former {
+            self.apply(change);
+        }
+    }
+
+    /// Whether what is kept under a key is looked at here.
+    pub fn concerns(key: &Key) -> bool {
+        matches!(key, Key::Timer(_) | Key::Paused | Key::Sweep(_) | Key::Budget(_) | Key::Call(_))
     }
 
     /// What was told is settled, committed or not: what still waits is due again.

@@ -183,7 +183,7 @@ impl Index {
     }
 
     /// Those of them that can hold where names have these values. The others would come to nothing that anybody sees, unless something is silent.
-    pub(super) fn rules_for<'v>(&self, name: &str, value: impl Fn(&[String]) -> Option<Cow<'v, Value>>) -> Vec<usize> {
+    pub fn rules_for<'v>(&self, name: &str, value: impl Fn(&[String]) -> Option<Cow<'v, Value>>) -> Vec<usize> {
         let mut found = self.narrow.get(name).map(|narrow| narrow.find(value)).unwrap_or_default();
         let globs = self.rules.matching(name);
         if !globs.is_empty() {

@@ -194,7 +194,12 @@ fn write<S: Serializer>(value: &Value, s: S, stored: bool) -> Result<S::Ok, S::E
     match value {
         Value::Null => s.serialize_unit(),
         Value::Bool(b) => s.serialize_bool(*b),
-        Value::Number(n) if n.scale() == 0 && let Some(n) = n.to_i64() => s.serialize_i64(n),
+        Value::Number(n)
+            if n.scale() == 0
+                && let Some(n) = n.to_i64() =>
+        {
+            s.serialize_i64(n)
+        }
         // serde_json keeps every digit of a `Number` made from text (feature arbitrary_precision).
         Value::Number(n) => n.to_string().parse::<serde_json::Number>().map_err(serde::ser::Error::custom)?.serialize(s),
         Value::Text(t) => s.serialize_str(t),

@@ -138,6 +138,11 @@ pub trait Read {
     /// Entries whose key's text begins with `prefix`, in order of that text, after `after`, at most `limit`.
     fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error>;
 
+    /// The keys of those entries alone.
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        Ok(self.scan(prefix, after, limit)?.into_iter().map(|(key, _)| key).collect())
+    }
+
     /// The value under a key as it was once the event of this number and all before it had been decided;
     /// [`Error::Forgotten`] where that is no longer known.
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error>;

@@ -1,6 +1,6 @@
 //! One side of a backtest: its definitions in a world whose state is tried out on disk, and what fires there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Change, Entry, Key, State, prefix};
+use crate::engine::trigger::Trigger;
 use crate::store::scratch::{Below, Scratch};
 
 /// Keys of one read.
@@ -78,6 +79,8 @@ pub(super) struct Side<'a> {
     pub(super) root: Option<u64>,
     fired: Vec<Firing>,
     counts: BTreeMap<Who, Count>,
+    /// By the names of events.
+    woken: HashMap<String, Woken>,
     /// Items in quarantine, likewise.
     items: BTreeMap<u64, u64>,
     /// Silences by the recorded events that began them: here they are known by other numbers.
@@ -86,6 +89,36 @@ pub(super) struct Side<'a> {
     needs: usize,
     /// Events decided since what fired was last taken away.
     decided: usize,
+}
+
+/// Whom the events of one name wake.
+#[derive(Default)]
+struct Woken {
+    /// How many there were.
+    events: u64,
+    /// Whoever each of them wakes.
+    each: Vec<Who>,
+    /// Whoever it depends for on what else it says.
+    some: Vec<(Who, Vec<Trigger>)>,
+}
+
+impl Woken {
+    fn by(definitions: &Definitions, event: &Event) -> Self {
+        let rules = definitions.index.rules(&event.name).into_iter().map(|at| &definitions.rules[at]);
+        let rules = rules.map(|rule| (Who { kind: Kind::Rule, id: rule.id.clone() }, &rule.when));
+        let flows = definitions.index.flows(&event.name).into_iter();
+        let flows = flows.filter_map(|id| Some((&definitions.flows.get(&id)?.when, id)));
+        let flows = flows.map(|(when, id)| (Who { kind: Kind::Flow, id }, when));
+        let mut woken = Self::default();
+        for (who, when) in rules.chain(flows) {
+            if when.iter().any(|t| !matches!(t, Trigger::Changed { .. }) && t.concerns(event)) {
+                woken.each.push(who);
+            } else {
+                woken.some.push((who, when.clone()));
+            }
+        }
+        woken
+    }
 }
 
 /// A side at its beginning. An attempt that was being made then ends as every attempt does.
@@ -115,6 +148,7 @@ pub(super) fn begin<'a>(
         root: None,
         fired: Vec::new(),
         counts: BTreeMap::new(),
+        woken: HashMap::new(),
         silences: BTreeMap::new(),
         items: BTreeMap::new(),
         needs: 0,
@@ -152,6 +186,11 @@ impl Side<'_> {
         let flows = self.definitions.flows.keys().map(|id| Who { kind: Kind::Flow, id: id.clone() });
         let mut all: BTreeMap<Who, Count> = rules.chain(flows).map(|who| (who, Count::default())).collect();
         all.extend(self.counts.clone());
+        for woken in self.woken.values() {
+            for who in &woken.each {
+                all.entry(who.clone()).or_default().evaluated += woken.events;
+            }
+        }
         all
     }
 
@@ -161,16 +200,13 @@ impl Side<'_> {
 
     /// Which rules and flows an event wakes.
     fn evaluated(&mut self, event: &Event) {
-        let definitions = self.definitions;
-        for rule in definitions.index.rules(&event.name).into_iter().map(|at| &definitions.rules[at]) {
-            if rule.when.iter().any(|t| t.matches(event)) {
-                self.count(Who { kind: Kind::Rule, id: rule.id.clone() }).evaluated += 1;
-            }
+        if !self.woken.contains_key(&event.name) {
+            self.woken.insert(event.name.clone(), Woken::by(self.definitions, event));
         }
-        for id in definitions.index.flows(&event.name) {
-            if definitions.flows.get(&id).is_some_and(|f| f.when.iter().any(|t| t.matches(event))) {
-                self.count(Who { kind: Kind::Flow, id }).evaluated += 1;
-            }
+        let Some(woken) = self.woken.get_mut(&event.name) else { return };
+        woken.events += 1;
+        for (who, _) in woken.some.iter().filter(|(_, when)| when.iter().any(|t| t.matches(event))) {
+            self.counts.entry(who.clone()).or_default().evaluated += 1;
         }
     }
 

@@ -269,6 +269,9 @@ impl Read for Sqlite {
     fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error> {
         self.reader.scan(prefix, after, limit).map_err(name(&self.path))
     }
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        self.reader.keys(prefix, after, limit).map_err(name(&self.path))
+    }
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error> {
         self.reader.as_of(key, seq).map_err(name(&self.path))
     }

@@ -84,6 +84,36 @@ impl Reader {
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
+    /// What is there below a prefix, in the order of its keys.
+    fn below<T>(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+        columns: &str,
+        join: &str,
+        read: impl Fn(Key, &Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let after = after.map(Key::to_string);
+        let (open, from) = match after.as_deref() {
+            Some(after) if after >= prefix => (">", after),
+            _ => (">=", prefix),
+        };
+        let sql = format!(
+            "SELECT {columns} FROM state s {join}
+             WHERE s.partition = 0 AND s.key {open} ?1 AND (?2 IS NULL OR s.key < ?2) AND s.gone = 0 ORDER BY s.key LIMIT ?3"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![from, behind(prefix), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name = text(row, 0)?;
+            let key: Key = name.parse().map_err(|()| damaged(format_args!("`{name}` is not a key")))?;
+            found.push(read(key, row)?);
+        }
+        Ok(found)
+    }
+
     /// Lines from `first` on; of one event: among those between which all of it stands.
     fn lines(&self, mut first: i64, filter: &Filter, order: Order, limit: usize) -> Result<Vec<Line>, Error> {
         let mut behind = i64::MAX;
@@ -127,26 +157,14 @@ impl Read for Reader {
     }
 
     fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Arc<Entry>)>, Error> {
-        let after = after.map(Key::to_string);
-        let (open, from) = match after.as_deref() {
-            Some(after) if after >= prefix => (true, after),
-            _ => (false, prefix),
-        };
-        let sql = format!(
-            "SELECT s.key, c.entry FROM state s CROSS JOIN change c ON c.id = s.change
-             WHERE s.partition = 0 AND s.key {} ?1 AND (?2 IS NULL OR s.key < ?2) AND s.gone = 0 ORDER BY s.key LIMIT ?3",
-            if open { ">" } else { ">=" },
-        );
-        let mut statement = self.conn.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![from, behind(prefix), i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name = text(row, 0)?;
-            let key: Key = name.parse().map_err(|()| damaged(format_args!("`{name}` is not a key")))?;
+        self.below(prefix, after, limit, "s.key, c.entry", "CROSS JOIN change c ON c.id = s.change", |key, row| {
             let entry = entry(&key, row, 1)?.ok_or_else(|| damaged(format_args!("{key} has no value")))?;
-            found.push((key, entry));
-        }
-        Ok(found)
+            Ok((key, entry))
+        })
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        self.below(prefix, after, limit, "s.key", "", |key, _| Ok(key))
     }
 
     fn as_of(&self, key: &Key, seq: u64) -> Result<Option<Arc<Entry>>, Error> {

@@ -191,7 +191,7 @@ fn numbers_are_rounded_as_money_is() {
     check("[round_even(0.5), round_even(1.5), round_even(1.005, 2)]", "[0,2,1.00]");
     check("round(big, -28)", "? the result is out of range");
     check("round(amount, 99)", "? numbers are rounded to at most 28 digits");
-    check("[floor(-0.5), ceil(-0.5), trunc(-1.7), abs(-2)]", "[-1,-0,-1,2]");
+    check("[floor(-0.5), ceil(-0.5), trunc(-1.7), abs(-2)]", "[-1,0,-1,2]");
     check("min(3, 1, 2) + max(['b', 'a'])", "? 1 is a number, 'b' is text: `+` takes two numbers or two texts");
     check("max('b', 'a') + min('张', '李')", "\"b张\"");
     check("max(1, missing)", "null");
