@@ -125,7 +125,8 @@ fn decide(c: &mut Criterion) {
     c.bench_function("decide/a new record, one rule of 1,000 fires", |b| {
         b.iter(|| {
             let mut state = State::default();
-            let absent = |state: &mut State, Need::Key(key): Need| {
+            let absent = |state: &mut State, need: Need| {
+                let key = need.key();
                 state.load(key, None);
                 Ok::<_, std::convert::Infallible>(())
             };

@@ -137,7 +137,8 @@ impl<S: Store> World<S> {
     fn decide(&mut self, draft: Draft) -> u64 {
         let last = self.store.last().unwrap();
         let store = &self.store;
-        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), store::Error> {
+        let load = |state: &mut State, need: Need| -> Result<(), store::Error> {
+            let key = need.key();
             let entry = store.load(&key)?;
             state.load(key, entry);
             Ok(())

@@ -309,7 +309,8 @@ pub(super) fn with_state<T>(store: &dyn Read, seq: u64, find: impl Fn(&State) ->
     for _ in 0..MAX_NEEDS {
         match find(&state) {
             Ok(found) => return Ok(found),
-            Err(Need::Key(key)) => {
+            Err(need) => {
+                let key = need.key();
                 let entry = store.as_of(&key, seq.saturating_sub(1))?;
                 state.load(key, entry);
             }

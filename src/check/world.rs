@@ -128,7 +128,8 @@ impl<'d, B: Behind> World<'d, B> {
         let root = draft.event(self.seq);
         let mark = self.state.mark();
         let behind = &mut self.behind;
-        let load = |state: &mut State, Need::Key(key): Need| {
+        let load = |state: &mut State, need: Need| {
+            let key = need.key();
             let entry = behind.load(&key)?;
             state.load(key, entry);
             Ok(())
@@ -151,7 +152,8 @@ impl<'d, B: Behind> World<'d, B> {
             let explained = loop {
                 match explain(self.definitions, &self.state, event, self.now, None) {
                     Ok(explained) => break explained,
-                    Err(Need::Key(key)) => {
+                    Err(need) => {
+                        let key = need.key();
                         let entry = self.behind.load(&key)?;
                         self.state.load(key, entry);
                     }

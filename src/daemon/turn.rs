@@ -499,7 +499,8 @@ impl Turn {
         self.preload(&root)?;
         let mut needs = 0;
         let store = &self.store;
-        let load = |state: &mut State, Need::Key(key): Need| {
+        let load = |state: &mut State, need: Need| {
+            let key = need.key();
             needs += 1;
             if needs > MAX_NEEDS {
                 return Err(Failure::Rejected(format!("deciding it needs more than {MAX_NEEDS} values")));

@@ -420,8 +420,22 @@ pub enum Wake {
 /// What `decide` lacks to go on. It is pure: loaded and asked again, it comes to the same point and goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// The value of a key.
-    Key(Key),
+    /// The value of a key. Boxed: nearly everything here may come to it, and hardly anything does.
+    Key(Box<Key>),
+}
+
+impl Need {
+    /// The key whose value is lacking.
+    pub fn key(self) -> Key {
+        let Self::Key(key) = self;
+        *key
+    }
+}
+
+impl From<Key> for Need {
+    fn from(key: Key) -> Self {
+        Self::Key(Box::new(key))
+    }
 }
 
 /// One change of state; every one also goes into the change log.
@@ -446,7 +460,7 @@ pub struct State {
 impl State {
     /// The value of a key, or that it must be loaded first.
     pub fn get(&self, key: &Key) -> Result<Option<&Arc<Entry>>, Need> {
-        self.slots.get(key).map(Option::as_ref).ok_or_else(|| Need::Key(key.clone()))
+        self.slots.get(key).map(Option::as_ref).ok_or_else(|| key.clone().into())
     }
 
     /// Tells what the store holds for a key.

@@ -90,7 +90,8 @@ impl World {
 
     pub fn decide(&mut self, draft: Draft) {
         // A store that has nothing: what is not in the state is nowhere.
-        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), std::convert::Infallible> {
+        let load = |state: &mut State, need: Need| -> Result<(), std::convert::Infallible> {
+            let key = need.key();
             state.load(key, None);
             Ok(())
         };

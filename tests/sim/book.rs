@@ -136,7 +136,8 @@ impl Book {
     fn again(&mut self, batch: &Batch, now: Timestamp, definitions: &Definitions) -> Result<(), String> {
         let (mut events, mut changes, mut log) = (batch.events.as_slice(), batch.changes.as_slice(), batch.log.as_slice());
         while let Some(root) = events.first() {
-            let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
+            let load = |state: &mut State, need: Need| -> Result<(), Infallible> {
+                let key = need.key();
                 state.load(key, None);
                 Ok(())
             };

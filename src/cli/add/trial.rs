@@ -88,7 +88,8 @@ pub(super) fn run(
 
 fn decide(trial: &mut Trial, state: &mut State, root: &Event, now: jiff::Timestamp) {
     // There is nothing in the store of a trial.
-    let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
+    let load = |state: &mut State, need: Need| -> Result<(), Infallible> {
+        let key = need.key();
         state.load(key, None);
         Ok(())
     };

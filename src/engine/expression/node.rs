@@ -89,7 +89,11 @@ impl Node {
         match self {
             Self::Compare(by, sides) => {
                 let [a, b] = sides.as_ref();
-                compare(*by, [a, b], a.eval(scope)?.as_ref(), b.eval(scope)?.as_ref(), scope)
+                let left = a.eval(scope)?;
+                match b {
+                    Self::Const(right) => compare(*by, [a, b], &left, right, scope), // what nearly all compare with
+                    _ => compare(*by, [a, b], &left, b.eval(scope)?.as_ref(), scope),
+                }
             }
             Self::Not(inner) => inner.test(scope).map(|b| !b),
             Self::And(sides) => Ok(sides[0].test(scope)? && sides[1].test(scope)?),

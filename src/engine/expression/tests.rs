@@ -33,7 +33,7 @@ impl Lead {
 impl Scope for Lead {
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
         if path[0] == "boss" {
-            return Err(Stop::Need(Need::Key(Key::Cursor("王总监".into()))));
+            return Err(Stop::Need(Key::Cursor("王总监".into()).into()));
         }
         Ok(self.0.at(path).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
     }
@@ -468,7 +468,7 @@ fn conditions_are_explained_clause_by_clause() {
     explained("!vip == vip", "-`!vip == vip` vip=true", "!vip == vip");
     explained("if(vip, level == 'B', vip)", "-`if(vip, level == 'B', vip)` vip=true level=A", "if(vip, level == 'B', vip)");
     let needs = Expr::parse("vip and boss.name == 'x'").unwrap().explain(&Lead::new());
-    assert_eq!(needs, Err(Need::Key(Key::Cursor("王总监".into()))));
+    assert_eq!(needs, Err(Need::from(Key::Cursor("王总监".into()))));
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::scope::Unknown;
-use crate::engine::state::{Key, Need};
+use crate::engine::state::Key;
 use crate::engine::value::Value;
 
 /// A quote of 2026-09-21 10:00 in Shanghai.
@@ -37,7 +37,7 @@ impl Quote {
 impl Scope for Quote {
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
         match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["boss", ..] => Err(Stop::Need(Need::Key(Key::Cursor("王总监".into())))),
+            ["boss", ..] => Err(Stop::Need(Key::Cursor("王总监".into()).into())),
             ["owner", "manager"] => Ok(Cow::Owned("王总监".into())),
             _ => Ok(self.0.at(path).map_or(Cow::Owned(Value::Null), Cow::Borrowed)),
         }

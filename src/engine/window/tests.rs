@@ -134,7 +134,8 @@ impl Engine {
 
     fn decide(&mut self, draft: Draft) -> Root {
         let store = &self.store;
-        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
+        let load = |state: &mut State, need: Need| -> Result<(), Infallible> {
+            let key = need.key();
             let entry = store.get(&key.to_string()).map(|text| Arc::new(serde_json::from_str::<Entry>(text).unwrap()));
             state.load(key, entry);
             Ok(())

@@ -212,7 +212,8 @@ impl<'d> Decided<'d> {
     /// The log of it.
     pub(super) fn decide(&mut self, event: Event) -> Vec<Line> {
         // A store that has nothing.
-        let load = |state: &mut State, Need::Key(key): Need| -> Result<(), Infallible> {
+        let load = |state: &mut State, need: Need| -> Result<(), Infallible> {
+            let key = need.key();
             state.load(key, None);
             Ok(())
         };

@@ -106,7 +106,7 @@ impl World {
             let mut draft = Deciding::new(&self.definitions, &self.state, &event, self.now);
             match f(&mut draft) {
                 Err(e) if need(&e).is_some() => {
-                    let Some(Need::Key(key)) = need(&e) else { panic!() };
+                    let key = need(&e).unwrap().key();
                     self.state.load(key, None);
                 }
                 found => break (found, draft.finish()),
