@@ -36,6 +36,9 @@ impl Scope for Fields {
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop> {
         Ok(self.0.at(path).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
     }
+    fn at_hand(&self, path: &[String]) -> Option<&Value> {
+        self.0.at(path)
+    }
     fn now(&self) -> jiff::Zoned {
         Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC)
     }

@@ -61,7 +61,7 @@ pub fn latency(scale: Scale) {
     for (name, address) in [("bare", bare.address), ("ours", ours.address)] {
         let told = load::put(address, "/in/crm", 16, scale.time, Some(pace), daemon::body);
         let commit = if name == "ours" {
-            format!("{:.2} ms", ours.quantile("ifthen_commit_seconds", "0.99") * 1e3)
+            format!("≤ {} ms", ours.quantile("ifthen_commit_seconds", 0.99) * 1e3)
         } else {
             String::new()
         };
@@ -89,7 +89,7 @@ pub fn forward(scale: Scale) {
         let full = load::put(ours.address, "/in/crm", connections, scale.time, None, daemon::body);
         let wanted = (full.count() - full.refused) as u64;
         while sink.counted() - before < wanted {
-            assert!(begun.elapsed() < scale.time * 20, "{} of {wanted} delivered", sink.counted() - before);
+            assert!(begun.elapsed() < Duration::from_secs(300), "{} of {wanted} delivered", sink.counted() - before);
             std::thread::sleep(Duration::from_millis(20));
         }
         let rate = wanted as f64 / begun.elapsed().as_secs_f64();

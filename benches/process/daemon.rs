@@ -75,12 +75,17 @@ impl Daemon {
         text.lines().filter(|l| of(l)).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// A quantile of a histogram of its `/metrics`, in seconds.
-    pub fn quantile(&self, name: &str, quantile: &str) -> f64 {
+    /// What this share of the values of a histogram of its `/metrics` does not exceed, in seconds: the bound of a bucket.
+    pub fn quantile(&self, name: &str, share: f64) -> f64 {
         let text = get(self.address, "/metrics");
-        let label = format!("quantile=\"{quantile}\"");
-        let line = text.lines().find(|l| l.starts_with(name) && l.contains(&label));
-        line.and_then(|l| l.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+        let prefix = format!("{name}_bucket{{le=\"");
+        let buckets: Vec<(f64, f64)> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "))
+            .map(|(bound, count)| (bound.parse().unwrap_or(f64::INFINITY), count.parse().unwrap()))
+            .collect();
+        let all = buckets.last().map_or(0.0, |(_, count)| *count);
+        buckets.iter().find(|(_, count)| *count >= all * share).map_or(0.0, |(bound, _)| *bound)
     }
 
     /// Bytes of its store with what belongs to it.

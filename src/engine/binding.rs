@@ -69,6 +69,11 @@ impl<'a> Lets<'a> {
         Self { list, known: RefCell::default() }
     }
 
+    /// Whether it gives no names at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The value of a name; `None`: there is no such name.
     pub(super) fn value(&self, draft: &Deciding<'_>, arrived: &Arrived<'_>, name: &str) -> Option<Result<Value, Stop>> {
         let place = self.list.iter().position(|l| l.name == name)?;

@@ -31,6 +31,11 @@ pub trait Scope {
     /// What is not there is null; the names were checked at load.
     fn name(&self, path: &[String]) -> Result<Cow<'_, Value>, Stop>;
 
+    /// The value of a dotted name where it lies at hand: what [`Scope::name`] says, sooner. Nothing: ask that.
+    fn at_hand(&self, _path: &[String]) -> Option<&Value> {
+        None
+    }
+
     /// The time of the decision, in the zone of the definitions.
     fn now(&self) -> Zoned;
 

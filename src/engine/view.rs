@@ -73,6 +73,16 @@ impl Scope for View<'_> {
         Ok(constant.and_then(|c| c.at(rest)).map_or_else(null, Cow::Borrowed))
     }
 
+    fn at_hand(&self, path: &[String]) -> Option<&Value> {
+        match path {
+            [first, rest @ ..] if first == "event" => self.data.at(rest),
+            [field] if field != "old" && self.local.is_none() && self.letting.is_none_or(|arrived| arrived.lets.is_empty()) => {
+                self.record.as_ref()?.1.fields.get(field)
+            }
+            _ => None,
+        }
+    }
+
     fn now(&self) -> Zoned {
         self.deciding.now.to_zoned(self.deciding.definitions.zone.0.clone())
     }

@@ -84,15 +84,23 @@ impl Node {
         }
     }
 
+    /// Its value where nothing has to be worked out for it.
+    fn at_hand<'a>(&'a self, scope: &'a dyn Scope) -> Option<&'a Value> {
+        match self {
+            Self::Const(value) => Some(value),
+            Self::Name(path) => scope.at_hand(path),
+            _ => None,
+        }
+    }
+
     /// Whether it holds.
     pub(super) fn test(&self, scope: &dyn Scope) -> Result<bool, Stop> {
         match self {
             Self::Compare(by, sides) => {
                 let [a, b] = sides.as_ref();
-                let left = a.eval(scope)?;
-                match b {
-                    Self::Const(right) => compare(*by, [a, b], &left, right, scope), // what nearly all compare with
-                    _ => compare(*by, [a, b], &left, b.eval(scope)?.as_ref(), scope),
+                match (a.at_hand(scope), b.at_hand(scope)) {
+                    (Some(left), Some(right)) => compare(*by, [a, b], left, right, scope), // nearly all
+                    _ => compare(*by, [a, b], a.eval(scope)?.as_ref(), b.eval(scope)?.as_ref(), scope),
                 }
             }
             Self::Not(inner) => inner.test(scope).map(|b| !b),

@@ -39,9 +39,6 @@ use crate::engine::log::Line;
 use crate::engine::state::{Entry, Key};
 use crate::failpoint::{self, Point};
 
-/// What the writer keeps of the file in memory at most, in KiB (SQLite counts these below zero): 64 MiB.
-const CACHE_KIB: i64 = -(64 << 10);
-
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -104,8 +101,6 @@ impl Sqlite {
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "wal_autocheckpoint", wal::BY_ITSELF)?;
         conn.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
-        // Taken as it is used: with a million records, any of them may be next.
-        conn.pragma_update(None, "cache_size", CACHE_KIB)?;
         wal::settle(conn, path)?;
         schema::migrate(conn, version)?;
         shrink::enable(conn, path)?;
