@@ -60,11 +60,8 @@ pub fn latency(scale: Scale) {
     table::head(&["", "asked /s", "answered /s", "p50", "p99", "p99.9", "commit p99"]);
     for (name, address) in [("bare", bare.address), ("ours", ours.address)] {
         let told = load::put(address, "/in/crm", 16, scale.time, Some(pace), daemon::body);
-        let commit = if name == "ours" {
-            format!("≤ {} ms", ours.quantile("ifthen_commit_seconds", 0.99) * 1e3)
-        } else {
-            String::new()
-        };
+        let commit =
+            if name == "ours" { format!("≤ {} ms", ours.quantile("ifthen_commit_seconds", 0.99) * 1e3) } else { String::new() };
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| format!("{:.2?}", told.within(share)));
         table::row(&[name.into(), table::count(pace), table::count(told.rate), p50, p99, p999, commit]);
     }

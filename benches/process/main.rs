@@ -59,7 +59,9 @@ fn main() {
     for (name, run) in all {
         if args.is_empty() || args.iter().any(|a| a == name) {
             println!("\n## {name}\n");
+            let before = machine::sync();
             run(scale);
+            println!("\nfdatasync p50 before and after it: {before:?}, {:?}", machine::sync());
         }
     }
 }
