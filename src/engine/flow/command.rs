@@ -109,7 +109,9 @@ impl Walk<'_, '_> {
         let before = self.run.undoable.len();
         let mut calls = Vec::new();
         if let Some(strand) = self.run.strands.get_mut(&id) {
+            calls.append(&mut strand.former);
             calls.extend(strand.waits.extract_if(.., |w| matches!(w, Wait::Call(_))).filter_map(|w| w.call()));
+            strand.maybe = false; // that is known of the calls: under their keys it happens once
         }
         self.release(id, "retried")?;
         if self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Verify) {
