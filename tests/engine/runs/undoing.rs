@@ -157,6 +157,32 @@ fn a_step_that_is_retried_by_hand_is_undone_once() {
 }
 
 #[test]
+fn what_has_surely_happened_is_not_forgotten_when_the_rest_is_looked_up_again() {
+    let mut w = super::World::new(
+        "actions:
+  两样: { do: [ { http: { connection: erp, post: /b1 } }, { http: { connection: erp, post: /b2 } } ] }
+flows:
+  f:
+    when: lead.created
+    record: lead
+    on_error:
+      - { id: 善, run: 两样, undo: { log: 善撤 }, verify: { http: { connection: erp, get: /look }, happened: answer.found } }
+    steps: [ { id: 甲, http: { connection: erp, post: /a } } ]
+",
+    );
+    w.lead("L1", &[]);
+    refused(&mut w, "/a");
+    ok(&mut w, "/b1");
+    lost(&mut w, "/b2");
+    refused(&mut w, "/look");
+    ask(&mut w, Act::Retry);
+    done(&mut w, "/look", Value::from([("found", false.into())]));
+    trail(&mut w);
+    ask(&mut w, Act::Cancel { undo: true });
+    assert_eq!(trail(&mut w), ["run cancel", "善撤", "undone 善", "end cancelled"]);
+}
+
+#[test]
 fn what_a_step_may_have_done_is_not_laid_to_the_next_one() {
     let mut w = begun(
         "
