@@ -82,7 +82,8 @@ fn what_only_leads_the_way_is_gone_again() {
 #[test]
 fn of_what_can_be_undone_only_what_came_of_the_decision_is_gone() {
     // All items, not only the last.
-    let each = "      - { id: 逐, each: { of: \"['a', 'b']\", as: 项, steps: [ { id: 记, log: '{{ 项 }}', undo: { log: 记撤 } } ] } }\n";
+    let each =
+        "      - { id: 逐, each: { of: \"['a', 'b']\", as: 项, steps: [ { id: 记, log: '{{ 项 }}', undo: { log: 记撤 } } ] } }\n";
     let mut w = after(each);
     assert_eq!(runs(&w)[0].undoable.len(), 2);
     assert_eq!((recalls(&mut w, "李四", "审"), runs(&w)[0].undoable.len()), ("审".to_owned(), 0));
