@@ -106,14 +106,14 @@ impl Walk<'_, '_> {
 
     /// What a strand stands still at is done again.
     fn again(&mut self, id: u32) -> Result<(), Need> {
-        let before = self.run.undoable.len();
         let mut calls = Vec::new();
         if let Some(strand) = self.run.strands.get_mut(&id) {
+            calls.append(&mut strand.former);
             calls.extend(strand.waits.extract_if(.., |w| matches!(w, Wait::Call(_))).filter_map(|w| w.call()));
+            strand.maybe = false; // that is known of the calls: under their keys it happens once
         }
-        self.release(id, "retried")?;
-        if self.run.strands.get(&id).is_some_and(|s| s.phase == Phase::Verify) {
-            self.run.undoable.truncate(before); // it is looked up again
+        if self.run.strands.get(&id).is_some_and(|s| s.phase != Phase::Verify) {
+            self.release(id, "retried")?; // else it is looked up again
         }
         if let Some(strand) = self.run.strands.get_mut(&id) {
             strand.error = None;

@@ -176,17 +176,16 @@ impl Walk<'_, '_> {
     /// The decision and what came of it count no more, nor can that be undone; how it stood there.
     fn void_since(&mut self, at: At, taken: usize) -> Option<Was> {
         let (came, _) = self.came_of(at, taken);
+        let decided = self.run.path.get(taken).map_or(0, |p| p.n);
         for (n, since) in std::iter::once((taken, at)).chain(came) {
             let Some(passed) = self.run.path.get_mut(n) else { continue };
             if !matches!(passed.how, How::Done | How::Approved | How::Late | How::Failed) {
                 continue;
             }
-            let round = passed.round;
             passed.void = Some(std::mem::replace(&mut passed.how, How::Void));
             self.run.steps.remove(&passed.step);
-            if let Some(n) = self.run.undoable.iter().rposition(|u| u.at == since && u.round == round) {
-                self.run.undoable.remove(n);
-            }
+            // What an earlier pass of a loop did stays done.
+            self.run.undoable.retain(|u| u.at != since || u.n < decided);
         }
         self.run.path.get(taken).and_then(|p| p.was.clone())
     }

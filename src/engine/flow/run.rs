@@ -497,12 +497,6 @@ impl From<Stored> for Run {
 }
 
 impl Run {
-    /// Something done can be undone: that it may have been done already is no other thing.
-    pub(super) fn sure_of(&mut self, at: At, items: &Map) {
-        let round = self.round;
-        self.undoable.retain(|u| !(u.unknown && u.at == at && u.round == round && u.items == *items));
-    }
-
     /// The strands that wait for something or stand still, with the ids of their steps: what people are shown.
     pub fn stands(&self, flow: &Flow) -> Vec<(String, &Strand)> {
         let waits = |s: &&Strand| !matches!(s.waits[..], [Wait::Branches]);

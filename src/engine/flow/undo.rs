@@ -32,7 +32,9 @@ impl Walk<'_, '_> {
                 (true, false) => Phase::Undo(0),
             };
             let id = self.flow.steps.get(undoable.at).map(|s| s.id.clone()).unwrap_or_default();
-            if phase == Phase::Undo(0) {
+            // By what it came to itself, not by what another pass of a loop did; why it failed stays known.
+            let failed = self.run.steps.get(&id).is_some_and(|result| result.at(&["error"]).is_some());
+            if undoable.result != Value::Null || !failed {
                 self.run.steps.insert(id, undoable.result);
             }
             let waits = undoable.calls.into_iter().map(Wait::Call).collect();

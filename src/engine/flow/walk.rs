@@ -146,7 +146,10 @@ impl<'w, 'a> Walk<'w, 'a> {
         };
         match begun {
             Ok(Begun::Done(result)) => self.pass(id, How::Done, result, Vec::new()),
-            Ok(Begun::Skipped) => self.pass(id, How::Skipped, None, Vec::new()),
+            Ok(Begun::Skipped) => {
+                self.release(id, "skipped")?; // what it did before it was to be done again
+                self.pass(id, How::Skipped, None, Vec::new())
+            }
             Ok(Begun::Waits) => self.arm(id, step),
             Ok(Begun::Goes(at)) => {
                 self.put_at(id, at);
@@ -181,7 +184,6 @@ impl<'w, 'a> Walk<'w, 'a> {
             let items = self.run.strands.get(&id).map(|s| s.items.clone()).unwrap_or_default();
             let result = result.clone().unwrap_or_default();
             let (round, n) = (self.run.round, self.run.left);
-            self.run.sure_of(at, &items);
             let calls = Vec::new();
             self.run.undoable.push(Undoable { at, round, n, result, items, calls, unknown: false, happened: true });
         }
@@ -504,7 +506,6 @@ impl<'w, 'a> Walk<'w, 'a> {
         let happened = came || undoable.unknown || !undoable.calls.is_empty();
         if undo && matches!(phase, Phase::Forward | Phase::Verify) && happened {
             undoable.unknown &= !came;
-            self.run.sure_of(at, &undoable.items);
             self.run.undoable.push(undoable);
         }
         Ok(())

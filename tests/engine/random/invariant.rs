@@ -8,8 +8,8 @@ use ifthen::engine::state::{Entry, Key, TimerId, Wake, prefix};
 
 use super::World;
 
-/// What was seen of a run so far: the steps that can be undone, oldest first, and whether nobody knows that they happened.
-pub(super) type Stacks = BTreeMap<String, (Vec<(At, bool)>, Option<u32>)>;
+/// What was seen of a run so far: what can be undone, oldest first, as step and place in the path; and what was being undone.
+pub(super) type Stacks = BTreeMap<String, (Vec<(At, u32)>, Option<u32>)>;
 
 pub(super) fn runs(world: &World) -> Vec<Run> {
     let keys = world.state.scan(prefix::RUN, None, usize::MAX);
@@ -159,22 +159,15 @@ fn once(run: &Run, flow: &Flow, loops: bool, came: &BTreeMap<String, usize>) -> 
 
 /// What is undone is always the last that was done.
 fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
-    let known: Vec<(At, bool)> = run.undoable.iter().map(|u| (u.at, u.unknown)).collect();
+    let now: Vec<(At, u32)> = run.undoable.iter().map(|u| (u.at, u.n)).collect();
     let undoing = run.strands.iter().find(|(_, s)| !matches!(s.phase, Phase::Forward | Phase::Verify));
-    let last = (known.clone(), undoing.map(|(id, _)| *id));
-    let (was, before) = std::mem::replace(stacks.entry(run.id.clone()).or_default(), last);
-    let now: Vec<At> = known.iter().map(|(at, _)| *at).collect();
-    let stack: Vec<At> = was.iter().map(|(at, _)| *at).collect();
+    let last = (now.clone(), undoing.map(|(id, _)| *id));
+    let (stack, before) = std::mem::replace(stacks.entry(run.id.clone()).or_default(), last);
     let same = now.len().min(stack.len());
     // One whose call turns out not to have happened is dropped.
-    let within = |now: &[At]| {
-        let mut left = stack.iter();
-        now.iter().all(|at| left.any(|was| was == at))
-    };
-    let dropped = now.len() < stack.len() && within(&now);
-    // One that nobody knew of, and that was done again, is the last that was done.
-    let again = |last: &At| now.len() == stack.len() && within(&now[..same - 1]) && was.contains(&(*last, true));
-    if now[..same] != stack[..same] && !dropped && !now.last().is_some_and(again) {
+    let mut left = stack.iter();
+    let dropped = now.len() < stack.len() && now.iter().all(|done| left.any(|was| was == done));
+    if now[..same] != stack[..same] && !dropped || !now.is_sorted_by_key(|(_, n)| *n) {
         return Err(format!("what can be undone was {stack:?} and is {now:?}"));
     }
     // One that begins to be undone is the one on top; beside one that is being undone, another may turn out not to have happened.
@@ -182,9 +175,9 @@ fn reverse(run: &Run, stacks: &mut Stacks) -> Result<(), String> {
         && before != Some(*id)
         && now.len() + 1 == stack.len()
         && now[..] == stack[..now.len()]
-        && *top != strand.at
+        && top.0 != strand.at
     {
-        return Err(format!("{} is undone before {top}", strand.at));
+        return Err(format!("{} is undone before {}", strand.at, top.0));
     }
     if undoing.is_some() && run.then.is_none() {
         return Err("it undoes and does not know what for".into());

@@ -96,6 +96,24 @@ fn what_is_done_again_goes_under_its_key_unless_it_says_something_else() {
 }
 
 #[test]
+fn what_could_not_be_told_once_goes_under_its_key_all_the_same() {
+    let mut w = begun(
+        "
+      - { id: 订舱, http: { connection: erp, post: /book, json: { score: = score + 1 } } }
+",
+    );
+    super::lost(&mut w, "/book");
+    let first = super::find(&w, "/book").id;
+    for (score, said) in [(Value::Null, 2), (3i64.into(), 1)] {
+        w.lead("L1", &[("score", score)]);
+        trail(&mut w);
+        ask(&mut w, Act::Retry);
+        assert_eq!(trail(&mut w).len(), said);
+        assert_eq!(super::calls(&w).iter().map(|c| c.id).collect::<Vec<_>>(), [first]);
+    }
+}
+
+#[test]
 fn of_several_calls_only_the_dead_one_is_made_again() {
     let mut w = begun("      - { id: 通知, notify: { who: [ 'user:张三', 'user:李四' ], text: 请看 } }\n      - log: 完\n");
     let before: Vec<_> = super::calls(&w).iter().map(|c| c.id).collect();

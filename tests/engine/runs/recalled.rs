@@ -80,6 +80,27 @@ fn what_only_leads_the_way_is_gone_again() {
 }
 
 #[test]
+fn of_what_can_be_undone_only_what_came_of_the_decision_is_gone() {
+    // All items, not only the last.
+    let each =
+        "      - { id: 逐, each: { of: \"['a', 'b']\", as: 项, steps: [ { id: 记, log: '{{ 项 }}', undo: { log: 记撤 } } ] } }\n";
+    let mut w = after(each);
+    assert_eq!(runs(&w)[0].undoable.len(), 2);
+    assert_eq!((recalls(&mut w, "李四", "审"), runs(&w)[0].undoable.len()), ("审".to_owned(), 0));
+    // Of two passes of a loop none but the second, in which it failed.
+    let mut w = after(
+        "      - { id: 记, log: '{{ score + 1 }}', undo: { log: 记撤 }, on_error: continue }
+      - { id: 数, set: { vars.n: = vars.n + 1 } }
+      - { if: vars.n < 2, go_to: 审 }
+",
+    );
+    w.lead("L1", &[("score", ifthen::engine::value::Value::Null)]);
+    approves(&mut w, "李四", "审");
+    assert_eq!((stands(&w), done(&w, "记"), runs(&w)[0].undoable.len()), (vec!["终".to_owned()], 1, 1));
+    assert_eq!((recalls(&mut w, "李四", "审"), runs(&w)[0].undoable.len()), ("审".to_owned(), 1));
+}
+
+#[test]
 fn what_has_acted_is_not_taken_back() {
     for (between, expect) in [
         ("      - { id: 标, tag: 已批 }\n", "no done-since"),

@@ -133,17 +133,104 @@ fn nothing_that_is_asked_meanwhile_loses_what_is_left_to_undo() {
     assert_eq!(trail(&mut w), ["run cancel", "run retry", "乙撤", "undone 乙", "undone 甲", "end cancelled"]);
 }
 
+/// After a refusal: a step that can be undone, and one that waits.
+const AFTERWARDS: &str =
+    "    on_error: [ { id: 善, http: { connection: erp, post: /amend }, undo: { log: 善撤 } }, { wait: 1h } ]
+    steps: [ { id: 甲, http: { connection: erp, post: /a } } ]
+";
+
 #[test]
 fn a_step_that_is_retried_by_hand_is_undone_once() {
-    let mut w = begun(
-        "
-      - { id: 甲, http: { connection: erp, post: /a }, undo: { log: 甲撤 }, on_error: continue }
-      - { id: 乙, http: { connection: erp, post: /b } }
+    for comes in [false, true] {
+        let mut w = flow(AFTERWARDS);
+        w.lead("L1", &[]);
+        refused(&mut w, "/a");
+        lost(&mut w, "/amend");
+        assert_eq!(trail(&mut w), ["run parked 断线"]);
+        ask(&mut w, Act::Retry);
+        if comes {
+            ok(&mut w, "/amend");
+        }
+        ask(&mut w, Act::Cancel { undo: true });
+        assert_eq!(trail(&mut w), ["run retry", "run cancel", "善撤", "undone 善", "end cancelled"], "{comes}");
+    }
+}
+
+#[test]
+fn what_has_surely_happened_is_not_forgotten_when_the_rest_is_looked_up_again() {
+    let mut w = super::World::new(
+        "actions:
+  两样: { do: [ { http: { connection: erp, post: /b1 } }, { http: { connection: erp, post: /b2 } } ] }
+flows:
+  f:
+    when: lead.created
+    record: lead
+    on_error:
+      - { id: 善, run: 两样, undo: { log: 善撤 }, verify: { http: { connection: erp, get: /look }, happened: answer.found } }
+    steps: [ { id: 甲, http: { connection: erp, post: /a } } ]
 ",
     );
-    ok(&mut w, "/a");
-    refused(&mut w, "/b");
-    assert_eq!(trail(&mut w), ["甲撤", "undone 甲", "end failed"]);
+    w.lead("L1", &[]);
+    refused(&mut w, "/a");
+    ok(&mut w, "/b1");
+    lost(&mut w, "/b2");
+    refused(&mut w, "/look");
+    ask(&mut w, Act::Retry);
+    done(&mut w, "/look", Value::from([("found", false.into())]));
+    trail(&mut w);
+    ask(&mut w, Act::Cancel { undo: true });
+    assert_eq!(trail(&mut w), ["run cancel", "善撤", "undone 善", "end cancelled"]);
+}
+
+#[test]
+fn what_a_step_may_have_done_is_not_laid_to_the_next_one() {
+    let mut w = begun(
+        "
+      - { id: 甲, if: score < 5, http: { connection: erp, post: /a } }
+      - { id: 乙, http: { connection: erp, post: /b }, undo: { log: 乙撤 } }
+      - { id: 丙, http: { connection: erp, post: /c } }
+",
+    );
+    lost(&mut w, "/a");
+    w.lead("L1", &[("score", 9i64.into())]);
+    ask(&mut w, Act::Retry);
+    ok(&mut w, "/b");
+    refused(&mut w, "/c");
+    assert_eq!(trail(&mut w), ["run parked 断线", "run retry", "乙撤", "undone 乙", "end failed"]);
+}
+
+#[test]
+fn what_may_have_happened_in_one_pass_of_a_loop_is_not_what_happens_in_another() {
+    let mut w = super::flow(
+        "    vars: { n: 0 }
+    steps:
+      - id: 并
+        parallel:
+          快: [ { id: 甲, http: { connection: erp, post: /a } } ]
+          慢: [ { id: 乙, http: { connection: erp, post: /b }, undo: { log: '乙撤 {{ steps.乙.no }}' } } ]
+        need: any
+      - { id: 丙, http: { connection: erp, post: /c }, undo: { log: '丙撤 {{ steps.丙.no }}' } }
+      - { id: 数, set: { vars.n: = vars.n + 1 } }
+      - { if: vars.n < 2, go_to: 并 }
+      - { id: 丁, http: { connection: erp, post: /d } }
+",
+    );
+    w.lead("L1", &[]);
+    let no = |n: i64| Value::from([("no", n.into())]);
+    for pass in [1, 2] {
+        // It is not needed any more: the first time nobody knows whether it happened, the second time it is on its way.
+        let slow = super::set_out(&mut w, "/b");
+        if pass == 1 {
+            let outcome = ifthen::engine::call::Outcome::Unknown { detail: "断线".into() };
+            w.own(ifthen::engine::event::Body::Ended { call: slow.id, attempt: 1, outcome });
+        }
+        ok(&mut w, "/a");
+        done(&mut w, "/c", no(pass));
+    }
+    done(&mut w, "/b", no(2));
+    refused(&mut w, "/d");
+    let each = ["丙撤 2", "undone 丙", "乙撤 2", "undone 乙", "丙撤 1", "undone 丙", "乙撤 ", "undone 乙"];
+    assert_eq!(trail(&mut w), [&each[..], &["end failed"]].concat());
 }
 
 #[test]
