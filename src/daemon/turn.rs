@@ -242,8 +242,9 @@ impl Turn {
 
     /// One turn over these submissions.
     pub fn take(&mut self, submissions: Vec<Submission>, now: Timestamp) -> Taken {
-        let mut taken = Taken::default();
+        let (mut taken, begins) = (Taken::default(), self.begins);
         self.attempt(submissions, now, &mut taken);
+        self.begins = begins;
         match self.store.maintain() {
             Err(error @ (Error::Broken(_) | Error::Corrupt(_))) => taken.note(&error),
             Err(error) => warn!(%error, "housekeeping has to wait"),
@@ -338,20 +339,22 @@ impl Turn {
                 if let Err(error) = self.undo(&made, mark, numbers) {
                     taken.note(&error);
                 }
+                let starts = answers.len() > told;
                 for (start, _) in answers.drain(told..) {
                     self.dispatch.give_up(&start.drafts);
                 }
+                self.begins &= !starts; // whose fault it was shows without them
                 metrics::counter!("ifthen_commit_failures_total").increment(1);
-                self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, now, taken);
+                self.redo(answers.into_iter().map(|(s, _)| s).collect(), &error, starts, now, taken);
             }
         }
     }
 
     /// The batch failed. One that cannot be written at all must not take the others along: each is redone in a transaction of
     /// its own. For want of space or of a healthy disk, all of them wait.
-    fn redo(&mut self, submissions: Vec<Submission>, error: &Error, now: Timestamp, taken: &mut Taken) {
+    fn redo(&mut self, submissions: Vec<Submission>, error: &Error, starts: bool, now: Timestamp, taken: &mut Taken) {
         taken.note(error);
-        let alone = submissions.len() == 1;
+        let alone = submissions.len() == 1 && !starts;
         for submission in submissions {
             match error {
                 Error::Refused(why) if alone => self.reject(submission, why.clone(), taken),

@@ -21,6 +21,9 @@ use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Change, Entry, Key};
 pub use retention::Retention;
 
+/// The one action of a line that may be of an event long past: its delivery has come again.
+pub const LATE: &str = "duplicate";
+
 /// What one turn commits, all or nothing.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Batch {
@@ -30,7 +33,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// In order; each with the number of the event it was decided on, which never falls. Also appended to the change log.
     pub changes: Vec<(u64, Change)>,
-    /// In order of `seq`, and of the events they are of. `at` is kept to the microsecond.
+    /// In order of `seq` and, but for [`LATE`], of the events they are of. `at` is kept to the microsecond.
     pub log: Vec<Line>,
 }
 
@@ -45,8 +48,15 @@ impl Batch {
     fn check(&self, last: Last, changed: u64) -> Result<(), Error> {
         rising("event", last.event, self.events.iter().map(|e| e.seq))?;
         rising("log line", last.log, self.log.iter().map(|l| l.seq))?;
-        if let Some(pair) = self.log.windows(2).find(|pair| pair[1].event < pair[0].event) {
-            return Err(Error::Refused(format!("log line {} is of an event before that of the line above it", pair[1].seq)));
+        let mut last = 0;
+        for line in self.log.iter().filter(|line| line.action != LATE) {
+            if line.event < last {
+                return Err(Error::Refused(format!(
+                    "log line {} is of an event before {last}, of which the log has told",
+                    line.seq
+                )));
+            }
+            last = line.event;
         }
         let mut at = changed;
         for (seq, change) in &self.changes {

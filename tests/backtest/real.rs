@@ -157,14 +157,7 @@ impl Real {
             self.now = self.now.max(wake);
             let due = self.turn.due(self.now);
             assert!(!due.is_empty());
-            let mut started = self.take(due);
-            started.sort_by_key(|call| call.id);
-            for call in started {
-                let outcome = Ended::Done(Value::from([("status", 200u64.into()), ("body", "".into())]));
-                let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
-                let draft = Draft::own("ifthen.call.ended", self.now, body);
-                self.take(vec![alone(Draft { record: call.record.clone(), ..draft })]);
-            }
+            self.settle(due);
         }
         self.now = self.now.max(until);
     }
@@ -173,8 +166,24 @@ impl Real {
     pub fn tell(&mut self, draft: Draft) {
         let at = draft.received;
         self.pass(at);
-        self.take(vec![alone(draft)]);
+        self.settle(vec![alone(draft)]);
         self.pass(at);
+    }
+
+    /// Every attempt that begins ends at once, and well.
+    fn settle(&mut self, submissions: Vec<Submission>) {
+        let mut started = self.take(submissions);
+        while !started.is_empty() {
+            started.sort_by_key(|call| call.id);
+            let mut next = Vec::new();
+            for call in started {
+                let outcome = Ended::Done(Value::from([("status", 200u64.into()), ("body", "".into())]));
+                let body = Body::Ended { call: call.id, attempt: call.attempt, outcome };
+                let draft = Draft::own("ifthen.call.ended", self.now, body);
+                next.extend(self.take(vec![alone(Draft { record: call.record.clone(), ..draft })]));
+            }
+            started = next;
+        }
     }
 
     fn take(&mut self, submissions: Vec<Submission>) -> Vec<Call> {

@@ -67,7 +67,8 @@ impl Turn {
         for key in keys {
             let entry = match self.state.get(key) {
                 Ok(entry) => entry.cloned(),
-                Err(_) => self.store.load(key)?,
+                // What waits would not be known any more: a restart finds out.
+                Err(_) => self.store.load(key).map_err(|e| Error::Broken(format!("{e}, taking back what was not written")))?,
             };
             former.push(Change { key: key.clone(), entry });
         }

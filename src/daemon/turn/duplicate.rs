@@ -6,6 +6,7 @@ use super::{Failure, Made, Turn};
 use crate::engine::event::{Body, Draft};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::value::Value;
+use crate::store::LATE;
 
 /// Events of which it is remembered that this was said; beyond, it may be said again.
 const DIFFERED: usize = 10_000;
@@ -47,7 +48,7 @@ impl Turn {
             flow: None,
             run: None,
             record: stored.and_then(|event| event.record),
-            action: "duplicate".into(),
+            action: LATE.into(),
             outcome: Outcome::Suppressed,
             detail: Value::from(detail),
         });

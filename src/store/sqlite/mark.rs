@@ -5,6 +5,8 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::store::Error;
+#[cfg(doc)]
+use crate::store::LATE;
 
 /// Lines between two marks: so many are read in vain at most.
 const APART: i64 = 1_000;
@@ -52,12 +54,13 @@ pub(super) fn first_since(conn: &Connection, since: i64) -> Result<i64, Error> {
     Ok(find.query_row([since], |row| row.get::<_, i64>(0)).optional()?.map_or(0, |seq| seq + 1))
 }
 
-/// The first line of this event or a later one; behind the last where there is none.
+/// The first line of this event or a later one, [`LATE`] ones left aside; behind the last where there is none.
 pub(super) fn first_of(conn: &Connection, event: i64) -> Result<i64, Error> {
     let mut ends = conn.prepare_cached("SELECT (SELECT min(seq) FROM log), (SELECT max(seq) FROM log)")?;
     let (first, last): (Option<i64>, Option<i64>) = ends.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (mut low, mut high) = (first.unwrap_or(0), last.unwrap_or(0).saturating_add(1));
-    let mut next = conn.prepare_cached("SELECT seq, event FROM log WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    let mut next =
+        conn.prepare_cached("SELECT seq, event FROM log WHERE seq >= ?1 AND action <> 'duplicate' ORDER BY seq LIMIT 1")?;
     while low < high {
         let middle = low + (high - low) / 2;
         let found: Option<(i64, i64)> = next.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

@@ -121,7 +121,7 @@ impl Reader {
             first = first.max(mark::first_of(&self.conn, event)?);
             behind = mark::first_of(&self.conn, event.saturating_add(1))?;
         }
-        let sql = lines_sql(order);
+        let sql = lines_sql(filter, order);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params![
             first,
@@ -133,6 +133,7 @@ impl Reader {
             filter.record,
             behind,
             i64::try_from(limit).unwrap_or(i64::MAX),
+            filter.event.map(whole),
         ])?;
         let mut lines = Vec::new();
         while let Some(row) = rows.next()? {
@@ -313,12 +314,19 @@ const UNCHANGED_SINCE: &str = "SELECT s.key, c.entry FROM state s CROSS JOIN cha
 const BEFORE_CHANGES: &str = "SELECT c.key, p.entry FROM change c CROSS JOIN change p ON p.id = c.prev
      WHERE c.id > ?1 AND c.prev <= ?1 AND c.key >= ?2 AND (?3 IS NULL OR c.key < ?3) AND p.entry IS NOT NULL";
 
-/// One text for all filters, so that few statements are prepared.
-pub(super) fn lines_sql(order: Order) -> String {
+/// One text for all filters but that for an event, so that few statements are prepared.
+pub(super) fn lines_sql(filter: &Filter, order: Order) -> String {
+    let which = match filter.event {
+        None => "seq >= ?1 AND seq < ?8 AND ?10 IS NULL",
+        Some(_) => {
+            "seq IN (SELECT seq FROM log WHERE seq >= ?1 AND seq < ?8 AND action <> 'duplicate'
+                     UNION ALL SELECT seq FROM log WHERE action = 'duplicate' AND event = ?10 AND seq >= ?1)"
+        }
+    };
     let order = order.word();
     format!(
         "SELECT seq, at, event, rule, flow, run, record, action, outcome, detail FROM log
-         WHERE seq >= ?1 AND seq < ?8
+         WHERE {which}
            AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR flow = ?3) AND (?4 IS NULL OR action = ?4)
            AND (?5 IS NULL OR outcome = ?5) AND (?6 IS NULL OR at >= ?6)
            AND (?7 IS NULL OR record = ?7 OR substr(record, instr(record, '/') + 1) = ?7)
