@@ -13,9 +13,12 @@ pub(super) fn locate(text: &Text, node: &Node, from: usize, to: usize) -> At {
         Style::Plain | Style::Single | Style::Literal | Style::Folded => align(text, node.at, value, *style == Style::Single),
     };
     let Some(&(line, col)) = places.get(from).or(places.last()) else { return node.at };
-    let beyond = usize::from(from >= places.len() && !places.is_empty());
     let end = to.checked_sub(1).and_then(|last| places.get(last)).filter(|(l, _)| *l == line).map_or(col + 1, |(_, c)| c + 1);
-    At { file: node.at.file, line: line + 1, col: col + beyond, width: end.saturating_sub(col).max(1) }
+    let width = end.saturating_sub(col).max(1);
+    // Behind the last character; that may be the line's end already.
+    let length = || text.lines.get(line).map_or(0, |line| line.chars().count());
+    let col = if from < places.len() { col } else { (col + 1).min(length()) };
+    At { file: node.at.file, line: line + 1, col, width }
 }
 
 /// Plain, single-quoted and block scalars: only blanks differ between the value and the file, so the other characters are matched
@@ -144,6 +147,18 @@ mod tests {
         let at = value.text().unwrap().chars().position(|c| c == 'X').unwrap();
         let place = locate(&text, value, at, at + 1);
         assert_eq!((place.line, place.col + 1), expect, "{yaml}");
+    }
+
+    #[test]
+    fn behind_the_last_character_is_the_end_of_the_line_at_most() {
+        for (yaml, expect) in [("a: 一二", (1, 6)), ("a: |\n  首行\n  two\nb: 1\n", (3, 6)), ("a: \"one\n  two\"", (2, 6))] {
+            let text = Text::new("x".into(), yaml, false);
+            let node = super::super::tree::read(&text, 0, &Sink::default()).unwrap().0.unwrap();
+            let value = node.get("a").unwrap();
+            let end = value.text().unwrap().chars().count();
+            let place = locate(&text, value, end, end);
+            assert_eq!((place.line, place.col + 1, place.width), (expect.0, expect.1, 1), "{yaml}");
+        }
     }
 
     #[test]

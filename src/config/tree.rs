@@ -208,8 +208,8 @@ impl<'a> Build<'a, '_> {
     fn at(&self, span: Span) -> At {
         let (line, col) = self.mended.place(span.start.line().max(1) - 1, span.start.col());
         let (last, end) = self.mended.place(span.end.line().max(1) - 1, span.end.col());
-        let width = if last == line { end.saturating_sub(col) } else { usize::MAX / 4 };
-        At { file: self.file, line: line + 1, col, width: width.max(1) }
+        let end = if last == line { end } else { self.mended.place(span.start.line().max(1) - 1, usize::MAX / 4).1 };
+        At { file: self.file, line: line + 1, col, width: end.saturating_sub(col).max(1) }
     }
 
     fn document(&mut self) -> Result<Option<Node>, Stop> {
@@ -408,6 +408,22 @@ mod tests {
                 let chars = text.lines.get(line.saturating_sub(1)).map_or(0, |l| l.chars().count());
                 proptest::prop_assert!(line <= text.lines.len().max(1) && column <= chars + 1, "{}:{} {}", line, column, problem.message(Lang::En));
             }
+            if let Ok((Some(root), ..)) = read {
+                proptest::prop_assert_eq!(beyond(&text, &root), None);
+            }
+        }
+    }
+
+    /// A node whose mark reaches over the end of its line.
+    fn beyond(text: &Text, node: &Node) -> Option<At> {
+        let chars = text.lines.get(node.at.line - 1).map_or(0, |l| l.chars().count());
+        if node.at.width > 1 && node.at.col + node.at.width > chars {
+            return Some(node.at);
+        }
+        match &node.kind {
+            Kind::Map(entries) => entries.iter().find_map(|entry| beyond(text, &entry.value)),
+            Kind::Seq(items) => items.iter().find_map(|item| beyond(text, item)),
+            _ => None,
         }
     }
 }

@@ -120,12 +120,13 @@ fn inside(at: &serde_json::Value, files: &BTreeMap<&str, Vec<usize>>) {
     let number = |name: &str| usize::try_from(at[name].as_u64().unwrap()).unwrap();
     let name = Path::new(at["file"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
     let Some(lines) = files.get(name.as_str()) else { return };
-    let (line, column) = (number("line"), number("column"));
+    let (line, column, width) = (number("line"), number("column"), number("width"));
     if line == 0 {
         return; // the file as a whole
     }
     let length = lines.get(line - 1).unwrap_or_else(|| panic!("{at} is behind the last of {} lines", lines.len()));
     assert!((1..=length + 1).contains(&column), "{at} is behind the end of a line of {length}");
+    assert!(width == 1 || column + width <= length + 1, "{at} reaches beyond a line of {length}");
 }
 
 fn accepted(loaded: Loaded, config: &str, rules: &str) {

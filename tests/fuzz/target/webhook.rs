@@ -4,6 +4,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ifthen::config::settings::{Limits, Source};
 use ifthen::engine::event::{Body, Draft, Event};
+use ifthen::engine::mail::EVENTS;
 use ifthen::engine::value::{MAX_DEPTH, Value};
 use ifthen::source::webhook::{self, Request};
 use jiff::Timestamp;
@@ -127,8 +128,10 @@ fn accepted(id: &str, draft: &Draft, now: Timestamp) {
     assert_eq!((draft.origin.as_str(), draft.received), (id, now));
     assert!(draft.at <= now, "{draft:?} is of the future");
     let told = matches!(draft.body, Body::Happened { .. });
-    let reserved = ["ifthen.", "lead.created", "lead.changed", "lead.merged", "lead.deleted"];
-    assert!(!told || !draft.name.is_empty() && !reserved.iter().any(|r| draft.name.starts_with(r)), "{draft:?}");
+    let name = draft.name.as_str();
+    let ours = ["ifthen", "lead.created", "lead.changed", "lead.merged", "lead.deleted"].into_iter().chain(EVENTS);
+    let ours = name.starts_with("ifthen.") || ours.collect::<Vec<_>>().contains(&name);
+    assert!(!told || !name.is_empty() && !ours, "{draft:?}");
     let text = |t: &str| assert!(!t.contains('\0'), "{draft:?}");
     text(&draft.name);
     draft.delivery.iter().for_each(|d| text(d));
