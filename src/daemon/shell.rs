@@ -41,7 +41,8 @@ pub(super) fn start(
     runtime: tokio::runtime::Handle,
 ) -> JoinHandle<Result<(), Error>> {
     let pace = Pace::new(Instant::now());
-    let shell = Shell { cycle, mailbox, handle: handle.clone(), runtime, stop_at: None, pace };
+    let mut shell = Shell { cycle, mailbox, handle: handle.clone(), runtime, stop_at: None, pace };
+    shell.tell_status(); // before anybody can ask
     std::thread::spawn(move || {
         let _gone = Gone(handle);
         shell.run()
@@ -59,8 +60,6 @@ impl Drop for Gone {
 
 impl Shell {
     fn run(mut self) -> Result<(), Error> {
-        self.handle.status().committing.store(true, Ordering::Relaxed);
-        self.count();
         loop {
             if let Some(at) = self.stop_at
                 && (Instant::now() >= at || self.cycle.is_idle())
