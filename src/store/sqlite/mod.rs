@@ -107,6 +107,7 @@ impl Sqlite {
         let change = conn
             .query_row("SELECT id, seq FROM change ORDER BY id DESC LIMIT 1", [], |row| Ok((row.get(0)?, number(row, 1)?)))
             .optional()?;
+        let keeper = wal::Keeper::new(conn)?;
         let mut store = Self {
             last: reader.last()?,
             deliveries: Deliveries::new(i64::try_from(options.dedupe.as_micros()).unwrap_or(i64::MAX)),
@@ -114,7 +115,7 @@ impl Sqlite {
             mark: mark::Mark::read(&reader.conn)?,
             definition: None,
             reader,
-            keeper: wal::Keeper::default(),
+            keeper,
             swept: 0,
             file: std::fs::metadata(path).map(|m| (m.dev(), m.ino())).map_err(|e| of_disk(path, &e))?,
             path: path.to_owned(),

@@ -206,6 +206,27 @@ fn the_log_does_not_grow_without_end() {
     assert!(size() <= 16, "{} MiB", size());
 }
 
+/// A kill leaves a log of any length; on a disk that is full, no commit tells of it.
+#[test]
+fn a_log_that_was_left_is_copied_without_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, left) = (folder.path().join("a.db"), folder.path().join("b.db"));
+    let mut store = open(&path).unwrap();
+    store.commit(&batch(vec![], vec![put(1, &record("L20"), &"x".repeat(5 << 20))], vec![])).unwrap();
+    for end in ["", "-wal"] {
+        std::fs::copy(beside(&path, end), beside(&left, end)).unwrap();
+    }
+    let mut store = open(&left).unwrap();
+    let log = |store: &Sqlite| {
+        let pages = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        store.reader.conn.query_row("PRAGMA wal_checkpoint(NOOP)", [], pages).unwrap()
+    };
+    let (pages, copied) = log(&store);
+    assert!(pages > 1_024 && copied == 0, "{pages}, {copied}: it tests nothing");
+    store.maintain().unwrap();
+    assert_eq!(log(&store), (pages, pages));
+}
+
 #[test]
 fn hot_reads_use_their_indexes() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::error::of_disk;
 use super::lock::beside;
@@ -21,21 +24,35 @@ const PASSIVE: i64 = 1 << 10;
 const LARGE: i64 = 1 << 14;
 /// How long a commit may have to wait because of that.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
+/// While the store is opened, SQLite copies by itself at this many pages: a migration may write much.
+pub(super) const BY_ITSELF: i64 = 4 * LARGE;
 /// The log keeps this size on disk when it begins again: writing over blocks that are there already is cheaper than new ones.
 pub(super) const KEPT_BYTES: i64 = 16 << 20;
-/// Should nobody call [`Keeper::tend`], SQLite does it by itself at this many pages.
-pub(super) const BY_ITSELF: i64 = 4 * LARGE;
 
 /// Remembers how long the log was when it was last tended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keeper {
     tended: i64,
+    /// Its pages after the last commit.
+    pages: Arc<AtomicI64>,
 }
 
 impl Keeper {
+    /// For the one connection that writes; SQLite itself copies nothing any more.
+    pub(super) fn new(conn: &mut Connection) -> Result<Self, Error> {
+        // What a kill or a migration left; only commits are heard of from here on.
+        let pages = Arc::new(AtomicI64::new(checkpoint(conn, "NOOP")?.pages));
+        let last = pages.clone();
+        conn.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            last.store(pages.into(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { tended: 0, pages })
+    }
+
     /// Copies the log over when it has grown enough; `patience` afterwards is the connection's usual one.
     pub(super) fn tend(&mut self, conn: &Connection, usual: std::time::Duration) -> Result<(), Error> {
-        let pages = checkpoint(conn, "NOOP")?.pages;
+        let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.tended {
             self.tended = 0;
         }
