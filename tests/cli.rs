@@ -257,7 +257,7 @@ fn filled() -> Here {
         ..Told::default()
     };
     let tags = [String::from("官网")].into();
-    let told = [("website".to_owned(), told)].into();
+    let told = [("website".to_owned(), Arc::new(told))].into();
     let record = Record { fields, tags, told, created: at(0), changed: at(1), ..Record::default() };
     let change = |key, entry| (2, Change { key, entry: Some(Arc::new(entry)) });
     let mut changes = vec![change(Key::Record(lead()), Entry::Record(Arc::new(record)))];

@@ -128,12 +128,15 @@ fn normalised(draft: &Deciding<'_>, entity: &str, field: &str, value: Value) -> 
 
 fn set(draft: &mut Deciding<'_>, fields: &BTreeMap<String, Term>, doing: &Doing<'_>) -> Result<(), Stop> {
     let (at, mut record) = target(draft, doing)?;
-    let before = record.clone();
+    let mut changed = Map::new();
     for (field, source) in fields {
         let value = doing.on(draft, |v| term(source, v))?;
-        record.fields.insert(field.clone(), normalised(draft, &at.entity, field, value)?);
+        let value = normalised(draft, &at.entity, field, value)?;
+        if record.value(field) != &value {
+            changed.insert(field.clone(), value.clone());
+        }
+        record.fields.insert(field.clone(), value);
     }
-    let changed = before.difference(&record).into_iter().collect();
     draft.put_record(&at, record, &doing.by.text())?;
     draft.say_of(doing.by, Some(at), "set", Outcome::Done, Value::Map(changed));
     Ok(())

@@ -1,6 +1,7 @@
 //! Records, and who may change which of their fields: the three-way merge of what sources tell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,10 +22,10 @@ pub struct Record {
     pub tags: BTreeSet<String>,
     /// What each source told last, by source: the base of the three-way merge.
     #[serde(default)]
-    pub told: BTreeMap<String, Told>,
+    pub told: Memory,
     /// The ids that lead here since their records were merged into this one, and what each source told last under each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub merged: BTreeMap<String, BTreeMap<String, Told>>,
+    pub merged: BTreeMap<String, Memory>,
     /// When it came to be here.
     #[serde(default)]
     pub created: Timestamp,
@@ -32,6 +33,9 @@ pub struct Record {
     #[serde(default)]
     pub changed: Timestamp,
 }
+
+/// What each source told last, by source. Shared by a record and the one that it becomes: hardly a change touches it.
+pub type Memory = BTreeMap<String, Arc<Told>>;
 
 /// What a source told last.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,7 +99,7 @@ impl Record {
             Some(id) => self.merged.entry(id.to_owned()).or_default(),
             None => &mut self.told,
         };
-        let told = memory.entry(source.to_owned()).or_default();
+        let told = Arc::make_mut(memory.entry(source.to_owned()).or_default());
         let mut refused = Vec::new();
         let mut noted = Vec::new();
         // Another id never becomes this record's own.
