@@ -7,6 +7,7 @@ mod tell;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,12 +17,11 @@ use super::output::{Out, clean};
 use super::place::Place;
 use super::words::Words as _;
 use super::{Context, Exit, eprintln, is_closed_pipe, when};
-use crate::check::backtest::{self, Backtest, Difference, Start, Who};
+use crate::check::backtest::{self, Backtest, Below, Difference, STRETCH, Start, Who};
 use crate::config::{Lang, Snapshot};
 use crate::engine::definition::Definitions;
 use crate::engine::event;
 use crate::engine::expression::nearest;
-use crate::store::sqlite::Reader;
 use crate::store::{Read as _, Stored, export};
 use tell::{Tells, Told};
 
@@ -91,28 +91,47 @@ fn attempt(context: &Context, args: &Args, out: &mut Out) -> anyhow::Result<bool
     let at = |text: &Option<String>| text.as_ref().map(|t| when::since(t, Timestamp::now(), &place.speech)).transpose();
     let (since, until) = (at(&args.since)?, at(&args.until)?);
     let state = args.state.unwrap_or(if args.from_file.is_some() { State::Empty } else { State::Store });
-    let reader = (args.from_file.is_none() || state == State::Store).then(|| place.reader()).transpose()?;
-    let mut events = Events::open(args, &place, reader.as_ref(), (since, until))?;
+    let mut events = Events::open(args, &place, since, until)?;
     let Some(first) = events.next().transpose()? else { bail!(none(place.lang())) };
     let old = Old { context, args, place: &place }.definitions(&new, &first)?;
     let old = old.as_ref().unwrap_or(&new);
     known(args, [old, &new], place.lang())?;
+    let before = (state == State::Store).then(|| first.event.seq.saturating_sub(1));
+    let below = |seq| anyhow::Ok(Below { store: Box::new(place.reader()?), seq });
     let start = Start {
-        state: reader.as_ref().filter(|_| state == State::Store).map(|r| (r as _, first.event.seq.saturating_sub(1))),
+        state: before.map(|seq| anyhow::Ok([below(seq)?, below(seq)?])).transpose()?,
         at: since.unwrap_or(first.event.received),
     };
-    let told = Told { place: &place, old: &old.hash, new: &new.hash, from: start.at, state: start.state.map(|(_, seq)| seq) };
+    let told = Told { place: &place, old: &old.hash, new: &new.hash, from: start.at, state: before };
     let mut tells = Tells::new(told, args.json, args.limit, &args.rule, out);
     let mut test = Backtest::new(old, &new, start)?;
     let bar = events.bar.clone();
-    for stored in std::iter::once(Ok(first)).chain(&mut events) {
-        let stored = stored?;
-        tells.decided_by(&stored.definitions);
-        test.take(&stored.event, &mut |difference: Difference| tells.difference(difference))?;
+    let (read, stretches) = sync_channel(1);
+    // Ends with the history, with an error, or when nobody takes it any more.
+    let reader = std::thread::spawn(move || {
+        let mut all = std::iter::once(Ok(first)).chain(events).peekable();
+        while all.peek().is_some() {
+            let mut stretch: Vec<Stored> = Vec::with_capacity(STRETCH);
+            while stretch.len() < STRETCH
+                && let Some(Ok(stored)) = all.next_if(Result::is_ok)
+            {
+                stretch.push(stored);
+            }
+            let wrong = if stretch.len() < STRETCH { all.next().and_then(Result::err) } else { None };
+            if read.send((stretch, wrong)).is_err() {
+                return;
+            }
+        }
+    });
+    for (stretch, wrong) in stretches {
+        stretch.iter().for_each(|stored| tells.decided_by(&stored.definitions));
+        test.take(&stretch, &mut |difference: Difference| tells.difference(difference))?;
+        if let Some(wrong) = wrong {
+            return Err(wrong.into());
+        }
     }
-    if let Some(until) = until {
-        test.pass(until, &mut |difference: Difference| tells.difference(difference))?;
-    }
+    reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    test.end(until, &mut |difference: Difference| tells.difference(difference))?;
     bar.finish_and_clear();
     tells.end(&test)
 }
@@ -220,21 +239,16 @@ fn known(args: &Args, sides: [&Definitions; 2], lang: Lang) -> anyhow::Result<()
 }
 
 /// Recorded events from a store or a file, and how far.
-struct Events<'s> {
-    all: Box<dyn Iterator<Item = Result<Stored, backtest::Error>> + 's>,
+struct Events {
+    all: Box<dyn Iterator<Item = Result<Stored, backtest::Error>> + Send>,
     bar: ProgressBar,
     /// In a store the numbers tell how far; in a file, bytes do.
     base: Option<u64>,
     taken: u64,
 }
 
-impl<'s> Events<'s> {
-    fn open(
-        args: &Args,
-        place: &Place,
-        reader: Option<&'s Reader>,
-        (since, until): (Option<Timestamp>, Option<Timestamp>),
-    ) -> anyhow::Result<Self> {
+impl Events {
+    fn open(args: &Args, place: &Place, since: Option<Timestamp>, until: Option<Timestamp>) -> anyhow::Result<Self> {
         // Shown where a person looks on at standard error; elsewhere it is silent by itself.
         let style = ProgressStyle::with_template("{wide_bar} {percent:>3}% {eta}")?;
         if let Some(path) = &args.from_file {
@@ -249,15 +263,14 @@ impl<'s> Events<'s> {
             let all = all.filter(move |line| line.as_ref().map_or(true, &within));
             return Ok(Self { all: Box::new(all), bar, base: None, taken: 0 });
         }
-        let history = reader.map(|reader| backtest::recorded(reader, since, until)).transpose()?.flatten();
-        let Some(history) = history else { bail!(none(place.lang())) };
+        let Some(history) = backtest::recorded(Box::new(place.reader()?), since, until)? else { bail!(none(place.lang())) };
         let (first, last) = history.numbers();
         let bar = ProgressBar::new(last.saturating_sub(first) + 1).with_style(style);
         Ok(Self { all: Box::new(history), bar, base: Some(first), taken: 0 })
     }
 }
 
-impl Iterator for Events<'_> {
+impl Iterator for Events {
     type Item = Result<Stored, backtest::Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

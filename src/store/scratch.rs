@@ -1,10 +1,11 @@
 //! State that is tried out on disk, above a recorded store as it was: what is put is seen, what is not is read from below. One
 //! writer, nothing durable: the file has no name and is gone with it, whatever ends the process.
 //!
-//! On disk rather than in memory, because a history has more keys than memory has room. Keeps no log and no past of its own.
+//! On disk rather than in memory, because a history has more keys than memory has room. What was put lately is in memory still: much
+//! of it is put again or gone before it would have been written. Keeps no log and no past of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -16,6 +17,8 @@ use crate::engine::state::{Change, Entry, Key, prefix};
 
 /// Pages of 4 KiB in memory, 2 MiB: enough for what is in use, however much there is.
 const PAGES: i64 = 512;
+/// Values in memory that are not on disk yet; then all of them are written, in the order of their keys.
+const FRESH: usize = 4_096;
 
 /// Kinds that leave no chain of changes behind: they are taken over at once, instead of being searched for one by one.
 const TAKEN_OVER: [&str; 7] =
@@ -23,37 +26,40 @@ const TAKEN_OVER: [&str; 7] =
 
 /// Values by key.
 #[derive(Debug)]
-pub struct Scratch<'s> {
+pub struct Scratch {
     conn: Connection,
-    below: Option<Below<'s>>,
+    below: Option<Below>,
+    /// What is newer than on disk; `None`: gone.
+    fresh: RefCell<HashMap<Key, Option<Arc<Entry>>>>,
     /// Prefixes below which everything was taken over.
     taken: RefCell<BTreeSet<String>>,
 }
 
 /// A recorded store as it was.
-pub struct Below<'s> {
+pub struct Below {
     /// The store.
-    pub store: &'s dyn Read,
+    pub store: Box<dyn Read + Send>,
     /// Once the event of this number and all before it had been decided.
     pub seq: u64,
 }
 
-impl std::fmt::Debug for Below<'_> {
+impl std::fmt::Debug for Below {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "as of event {}", self.seq)
     }
 }
 
-impl<'s> Scratch<'s> {
+impl Scratch {
     /// Nothing is put yet; `below`: what there is already.
-    pub fn open(below: Option<Below<'s>>) -> Result<Self, Error> {
+    pub fn open(below: Option<Below>) -> Result<Self, Error> {
         let conn = Connection::open("")?; // a temporary file of SQLite's own
         conn.execute_batch(&format!(
             "PRAGMA cache_size = {PAGES}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
              CREATE TABLE state (key TEXT PRIMARY KEY NOT NULL, entry TEXT) STRICT, WITHOUT ROWID;
              BEGIN"
         ))?;
-        let scratch = Self { conn, below, taken: RefCell::default() };
+        let below = below.filter(|below| below.seq > 0); // before the first event there was nothing
+        let scratch = Self { conn, below, fresh: RefCell::default(), taken: RefCell::default() };
         TAKEN_OVER.into_iter().try_for_each(|kind| scratch.take_over(kind))?;
         Ok(scratch)
     }
@@ -75,6 +81,9 @@ impl<'s> Scratch<'s> {
 
     /// The value under a key.
     pub fn load(&self, key: &Key) -> Result<Option<Arc<Entry>>, Error> {
+        if let Some(fresh) = self.fresh.borrow().get(key) {
+            return Ok(fresh.clone());
+        }
         let mut statement = self.conn.prepare_cached("SELECT entry FROM state WHERE key = ?1")?;
         let found: Option<Option<String>> = statement.query_row([key.to_string()], |row| row.get(0)).optional()?;
         if let Some(text) = found {
@@ -84,18 +93,36 @@ impl<'s> Scratch<'s> {
         let below = self.below.as_ref().filter(|_| !TAKEN_OVER.contains(&key.prefix()));
         let Some(Below { store, seq }) = below else { return Ok(None) };
         let entry = store.as_of(key, *seq)?;
-        self.write(key, entry.as_deref())?; // found once, it need not be searched for again
+        self.keep(key, entry.clone())?; // found once, it need not be searched for again
         Ok(entry)
     }
 
     /// Takes changes in, in order.
     pub fn put<'c>(&self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), Error> {
-        changes.into_iter().try_for_each(|change| self.write(&change.key, change.entry.as_deref()))
+        changes.into_iter().try_for_each(|change| self.keep(&change.key, change.entry.clone()))
+    }
+
+    fn keep(&self, key: &Key, entry: Option<Arc<Entry>>) -> Result<(), Error> {
+        let count = {
+            let mut fresh = self.fresh.borrow_mut();
+            fresh.insert(key.clone(), entry);
+            fresh.len()
+        };
+        if count < FRESH { Ok(()) } else { self.write_all() }
+    }
+
+    /// Everything is on disk then.
+    fn write_all(&self) -> Result<(), Error> {
+        let fresh = std::mem::take(&mut *self.fresh.borrow_mut());
+        let mut fresh: Vec<_> = fresh.iter().map(|(key, entry)| (key.to_string(), key, entry.as_deref())).collect();
+        fresh.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        fresh.into_iter().try_for_each(|(name, key, entry)| self.write(&name, key, entry))
     }
 
     /// Keys below a prefix and after a key that have a value, in the order of their text, at most `limit`.
     pub fn keys(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
         self.take_over(prefix)?;
+        self.write_all()?;
         let after = after.map(Key::to_string).filter(|after| after.as_str() >= prefix);
         let mut statement = self.conn.prepare_cached(
             "SELECT key FROM state WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) AND (?3 IS NULL OR key > ?3)
@@ -120,8 +147,7 @@ impl<'s> Scratch<'s> {
         Ok(events)
     }
 
-    fn write(&self, key: &Key, entry: Option<&Entry>) -> Result<(), Error> {
-        let name = key.to_string();
+    fn write(&self, name: &str, key: &Key, entry: Option<&Entry>) -> Result<(), Error> {
         // Only where there may be something below must be said that there is nothing any more.
         if entry.is_none() && (self.below.is_none() || TAKEN_OVER.contains(&key.prefix())) {
             self.conn.prepare_cached("DELETE FROM state WHERE key = ?1")?.execute([name])?;
@@ -175,7 +201,7 @@ mod tests {
         store
     }
 
-    fn text(scratch: &Scratch<'_>, key: &Key) -> String {
+    fn text(scratch: &Scratch, key: &Key) -> String {
         match scratch.load(key).unwrap().as_deref() {
             Some(Entry::Parked(text) | Entry::Timer(Wake::Run(text))) => text.clone(),
             _ => String::new(),
@@ -184,10 +210,9 @@ mod tests {
 
     #[test]
     fn what_is_put_hides_what_is_below() {
-        let store = below();
-        let scratch = Scratch::open(Some(Below { store: &store, seq: 1 })).unwrap();
+        let scratch = Scratch::open(Some(Below { store: Box::new(below()), seq: 1 })).unwrap();
         let keys = [record("甲"), record("乙"), record("丙"), timer(7), timer(8), timer(9)];
-        let all = |scratch: &Scratch<'_>| keys.iter().map(|k| text(scratch, k)).collect::<Vec<_>>().join(" ");
+        let all = |scratch: &Scratch| keys.iter().map(|k| text(scratch, k)).collect::<Vec<_>>().join(" ");
         assert_eq!(all(&scratch), "一 一  一 一 ", "as it was after the first event");
         scratch.put(&[put(&record("甲"), "新"), gone(&record("乙")), gone(&timer(8)), put(&timer(9), "新")]).unwrap();
         assert_eq!(all(&scratch), "新   一  新");
@@ -201,5 +226,30 @@ mod tests {
         assert_eq!(text(&scratch, &record("甲")), "又");
         let empty = Scratch::open(None).unwrap();
         assert_eq!(all(&empty).trim(), "");
+    }
+
+    /// Once more than fits into memory has been put, part of it is on disk, and it reads the same.
+    #[test]
+    fn what_is_written_out_is_what_was_put() {
+        let scratch = Scratch::open(Some(Below { store: Box::new(below()), seq: 1 })).unwrap();
+        let key = |n: usize| record(&format!("{n:06}"));
+        let many = FRESH * 2 + 100;
+        for n in 0..many {
+            scratch.put(&[put(&key(n), "一")]).unwrap();
+            if n.is_multiple_of(3) {
+                scratch.put(&[put(&key(n / 2), "二"), gone(&key(n / 3)), gone(&record("甲"))]).unwrap();
+            }
+        }
+        let expect = |n: usize| match n {
+            _ if n * 3 < many => "", // taken away after all else
+            _ if (n * 2).is_multiple_of(3) && n * 2 < many || (n * 2 + 1).is_multiple_of(3) && n * 2 + 1 < many => "二",
+            _ => "一",
+        };
+        let check = || (0..many).for_each(|n| assert_eq!(text(&scratch, &key(n)), expect(n), "{n}"));
+        check();
+        let last = scratch.keys("record/客户/0", Some(&key(many - 3)), 9).unwrap();
+        assert_eq!(last, [key(many - 2), key(many - 1)], "keys are of what is in memory, too");
+        check();
+        assert_eq!((text(&scratch, &record("甲")), text(&scratch, &record("乙"))), (String::new(), "一".into()));
     }
 }

@@ -12,8 +12,8 @@ use crate::store::{Read, Stored};
 const PAGE: usize = 500;
 
 /// A part of what a store has recorded.
-pub struct History<'s> {
-    store: &'s dyn Read,
+pub struct History {
+    store: Box<dyn Read + Send>,
     page: VecDeque<Stored>,
     /// Read up to here.
     after: u64,
@@ -25,9 +25,13 @@ pub struct History<'s> {
 }
 
 /// The events received since then and before then, in order; none: there are none.
-pub fn recorded(store: &dyn Read, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Option<History<'_>>, Error> {
+pub fn recorded(
+    store: Box<dyn Read + Send>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<Option<History>, Error> {
     let last = store.last()?.event;
-    let mut after = since.map_or(Ok(0), |since| before(store, since))?;
+    let mut after = since.map_or(Ok(0), |since| before(&*store, since))?;
     loop {
         let mut page: VecDeque<Stored> = store.events(after, PAGE)?.into();
         let Some(end) = page.back().map(|s| s.event.seq) else { return Ok(None) };
@@ -43,7 +47,7 @@ pub fn recorded(store: &dyn Read, since: Option<Timestamp>, until: Option<Timest
     }
 }
 
-impl History<'_> {
+impl History {
     /// The numbers of its first event and of the last one there is.
     pub fn numbers(&self) -> (u64, u64) {
         (self.first.event.seq, self.last)
@@ -52,7 +56,7 @@ impl History<'_> {
 
 /// All from the first on: once it has begun, the order counts, not a clock that was set in between. Ends at the first event that
 /// was received too late.
-impl Iterator for History<'_> {
+impl Iterator for History {
     type Item = Result<Stored, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,5 +1,5 @@
-//! Definitions on recorded history: what was told is decided twice in lockstep, by the old and by the new ones, from the same
-//! starting state and under the same assumptions, and the firings are compared.
+//! Definitions on recorded history: what was told is decided twice, by the old and by the new ones, stretch by stretch beside each
+//! other, from the same starting state and under the same assumptions, and the firings are compared.
 //!
 //! The old side is decided again as well, rather than read from the log: only two runs under the same assumptions differ in
 //! nothing but the definitions. The assumptions: every attempt of a call ends well, at once; nobody acts by hand; what a source
@@ -7,7 +7,7 @@
 //!
 //! Architecture invariant: each side is a [`World`], the one of the tests, and decides through the very `cascade::settle` of the
 //! daemon; nothing leaves, and nothing is written into the recorded store. What each side has changed is on disk; in memory is
-//! what waits (timers, calls) and a bounded number of loaded values, however long the history is.
+//! what waits (timers, calls), a bounded number of values, and what fired in one stretch of the history, however long it is.
 
 mod history;
 mod side;
@@ -18,7 +18,7 @@ pub use side::{Count, Firing, Kind, Who};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::side::Side;
@@ -26,13 +26,19 @@ use super::world::World;
 use crate::engine::definition::Definitions;
 use crate::engine::event::{self, Body, Command, Draft, Event};
 use crate::engine::mail::About;
-use crate::store::scratch::Below;
-use crate::store::{self, Read, export};
+pub use crate::store::scratch::Below;
+use crate::store::{self, Stored, export};
 
 /// Values that one event may ask for: as many as in the daemon's turn.
 const MAX_NEEDS: usize = 10_000;
 /// Events decided at one moment of the virtual clock: a flow that starts itself without waiting has no end.
 const MAX_AT_ONCE: usize = 1_000_000;
+/// Events that the sides decide beside each other before they are compared. They are in memory, and each may be large.
+pub const STRETCH: usize = 128;
+/// How long a stretch may take on the clock, at first, at least and at most.
+const SPANS: [SignedDuration; 3] = [SignedDuration::from_mins(1), SignedDuration::from_secs(1), SignedDuration::from_hours(1)];
+/// When this much fired in a stretch, the next ones are shorter: it is in memory until both sides are compared.
+const MUCH: usize = 20_000;
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +61,9 @@ pub enum Error {
 }
 
 /// From where both sides begin.
-#[derive(Clone, Copy)]
-pub struct Start<'a> {
-    /// The recorded store, and the number of the last event that had been decided; none: an empty state.
-    pub state: Option<(&'a dyn Read, u64)>,
+pub struct Start {
+    /// The recorded store as it was, once for each side; none: an empty state.
+    pub state: Option<[Below; 2]>,
     /// The time.
     pub at: Timestamp,
 }
@@ -85,62 +90,82 @@ pub struct Row {
     pub fewer: u64,
 }
 
-/// Both sides on their way through history.
+/// Both sides on their way through history. What one does depends on nothing of the other; how long a stretch is, only on what was
+/// recorded.
 pub struct Backtest<'a> {
     old: World<'a, Side<'a>>,
     new: World<'a, Side<'a>>,
     differing: BTreeMap<Who, (u64, u64)>,
     told: u64,
+    /// How long the next stretch may take.
+    span: SignedDuration,
 }
 
 impl<'a> Backtest<'a> {
     /// Begins; what waited then waits on both sides.
-    pub fn new(old: &'a Definitions, new: &'a Definitions, start: Start<'a>) -> Result<Self, Error> {
-        let side = |definitions| {
-            let below = start.state.map(|(store, seq)| Below { store, seq });
-            side::begin(definitions, below, start.at)
-        };
-        Ok(Self { old: side(old)?, new: side(new)?, differing: BTreeMap::new(), told: 0 })
+    pub fn new(old: &'a Definitions, new: &'a Definitions, start: Start) -> Result<Self, Error> {
+        let [was, is] = start.state.map_or([None, None], |state| state.map(Some));
+        let (old, new) = (side::begin(old, was, start.at)?, side::begin(new, is, start.at)?);
+        Ok(Self { old, new, differing: BTreeMap::new(), told: 0, span: SPANS[0] })
     }
 
-    /// The next recorded event: time passes until it was received, then both sides decide it. What the engine recorded itself
+    /// The next recorded events: time passes until each was received, then both sides decide it. What the engine recorded itself
     /// only lets time pass: each side comes to its own.
-    pub fn take<E: From<Error>>(&mut self, event: &Event, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
-        self.pass(event.received, told)?;
-        if event.body == Body::Forgotten {
-            return Err(Error::Forgotten(event.id(), event.received).into());
+    pub fn take<E: From<Error>>(
+        &mut self,
+        events: &[Stored],
+        told: &mut impl FnMut(Difference) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let known = |stored: &Stored| stored.event.body != Body::Forgotten;
+        let mut rest = events;
+        while let Some(first) = rest.first() {
+            let start = self.now().max(first.event.received);
+            self.pass(start, told)?;
+            let within = |s: &&Stored| s.event.received.duration_since(start) < self.span && known(s);
+            let (stretch, after) = rest.split_at(rest.iter().take(STRETCH).take_while(within).count());
+            if stretch.is_empty() {
+                return Err(Error::Forgotten(first.event.id(), first.event.received).into());
+            }
+            rest = after;
+            let (old, new) = (&mut self.old, &mut self.new);
+            let (was, is) = std::thread::scope(|scope| {
+                let old = scope.spawn(|| side::follow(old, stretch));
+                let is = side::follow(new, stretch);
+                (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), is)
+            });
+            self.told += was?;
+            is?;
+            let fired = self.compare(Some(self.now()), told)?;
+            let [_, least, most] = SPANS;
+            self.span = if fired > MUCH { (self.span / 2).max(least) } else { (self.span * 2).min(most) };
         }
-        if !event.is_root() || !is_told(&event.body) {
-            return Ok(());
-        }
-        self.told += 1;
-        for world in [&mut self.old, &mut self.new] {
-            let mut draft = draft(event);
-            world.behind.root = Some(event.seq);
-            world.behind.numbers(event.seq, world.seq, &mut draft.body);
-            let started = world.decide(draft)?;
-            debug_assert!(started.is_empty(), "what a source tells starts no attempt by itself");
-            world.behind.root = None;
-        }
-        self.pass(event.received, told)
+        Ok(())
+    }
+
+    /// The end: time passes until then, where it goes on, and the last moment is compared, too.
+    pub fn end<E: From<Error>>(
+        &mut self,
+        until: Option<Timestamp>,
+        told: &mut impl FnMut(Difference) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.pass(until.unwrap_or(self.now()), told)?;
+        self.compare(None, told)?;
+        Ok(())
     }
 
     /// Time passes: what falls due until then happens on both sides, moment by moment.
-    pub fn pass<E: From<Error>>(
-        &mut self,
-        until: Timestamp,
-        told: &mut impl FnMut(Difference) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn pass<E: From<Error>>(&mut self, until: Timestamp, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
         let mut before = None;
         while let Some(at) = self.old.wake().into_iter().chain(self.new.wake()).min().filter(|at| *at <= until)
             && before != Some(at)
         {
             self.both(at)?;
-            self.compare(told)?;
+            self.compare(Some(at), told)?;
             before = Some(at);
         }
         self.both(until)?;
-        self.compare(told)
+        self.compare(Some(until), told)?;
+        Ok(())
     }
 
     fn both(&mut self, until: Timestamp) -> Result<(), Error> {
@@ -148,15 +173,21 @@ impl<'a> Backtest<'a> {
         self.new.pass(until)
     }
 
-    /// Compares what fired since the last time: whatever is alike on both sides fired at the same moment, on the same event.
-    fn compare<E: From<Error>>(&mut self, told: &mut impl FnMut(Difference) -> Result<(), E>) -> Result<(), E> {
-        let (mut old, mut new) = (self.old.behind.fired(), self.new.behind.fired());
+    /// Compares what fired since the last time, before that moment: at that very moment more may come. Whatever is alike on both sides
+    /// fired at the same moment, on the same event. How much there was.
+    fn compare<E: From<Error>>(
+        &mut self,
+        before: Option<Timestamp>,
+        told: &mut impl FnMut(Difference) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let (mut old, mut new) = (self.old.behind.fired(before), self.new.behind.fired(before));
         old.sort_unstable();
         new.sort_unstable();
+        let count = old.len() + new.len();
         let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
-                (None, None) => return Ok(()),
+                (None, None) => return Ok(count),
                 (Some(was), Some(is)) => was.cmp(is),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, MAX_AT_ONCE, MAX_NEEDS};
+use super::{Error, MAX_AT_ONCE, MAX_NEEDS, draft, is_told};
 use crate::check::world::{self, Behind, World};
 use crate::engine::call::{Call, Outcome as Ended};
 use crate::engine::cascade::Root;
@@ -16,6 +16,7 @@ use crate::engine::event::{self, Body, Command, Event};
 use crate::engine::log::{Line, Outcome};
 use crate::engine::state::{Change, Entry, Key, State, prefix};
 use crate::engine::trigger::Trigger;
+use crate::store::Stored;
 use crate::store::scratch::{Below, Scratch};
 
 /// Keys of one read.
@@ -74,7 +75,7 @@ pub struct Count {
 /// What stands behind a side's world.
 pub(super) struct Side<'a> {
     definitions: &'a Definitions,
-    scratch: Scratch<'a>,
+    scratch: Scratch,
     /// The recorded event that is being decided.
     pub(super) root: Option<u64>,
     fired: Vec<Firing>,
@@ -87,8 +88,8 @@ pub(super) struct Side<'a> {
     silences: BTreeMap<u64, u64>,
     /// Values that this decision has asked for.
     needs: usize,
-    /// Events decided since what fired was last taken away.
-    decided: usize,
+    /// The last moment, and the events decided in it.
+    decided: (Timestamp, usize),
 }
 
 /// Whom the events of one name wake.
@@ -122,11 +123,7 @@ impl Woken {
 }
 
 /// A side at its beginning. An attempt that was being made then ends as every attempt does.
-pub(super) fn begin<'a>(
-    definitions: &'a Definitions,
-    below: Option<Below<'a>>,
-    at: Timestamp,
-) -> Result<World<'a, Side<'a>>, Error> {
+pub(super) fn begin<'a>(definitions: &'a Definitions, below: Option<Below>, at: Timestamp) -> Result<World<'a, Side<'a>>, Error> {
     let seq = below.as_ref().map_or(0, |below| below.seq);
     let scratch = Scratch::open(below)?;
     let (mut dispatch, mut started) = (Dispatch::default(), Vec::new());
@@ -152,7 +149,7 @@ pub(super) fn begin<'a>(
         silences: BTreeMap::new(),
         items: BTreeMap::new(),
         needs: 0,
-        decided: 0,
+        decided: (at, 0),
     };
     let mut world = World::new(definitions, dispatch, side, seq + 1, at);
     for call in &started {
@@ -162,11 +159,32 @@ pub(super) fn begin<'a>(
     Ok(world)
 }
 
+/// A stretch of what was recorded, on one side; how many of it were told.
+pub(super) fn follow(world: &mut World<'_, Side<'_>>, stretch: &[Stored]) -> Result<u64, Error> {
+    let mut told = 0;
+    for Stored { event, .. } in stretch {
+        world.behind.decided.1 = 0; // the clock may stand, where it was set back
+        world.pass(event.received)?;
+        if !event.is_root() || !is_told(&event.body) {
+            continue;
+        }
+        told += 1;
+        let mut draft = draft(event);
+        world.behind.root = Some(event.seq);
+        world.behind.numbers(event.seq, world.seq, &mut draft.body);
+        let started = world.decide(draft)?;
+        debug_assert!(started.is_empty(), "what a source tells starts no attempt by itself");
+        world.behind.root = None;
+        world.pass(event.received)?;
+    }
+    Ok(told)
+}
+
 impl Side<'_> {
-    /// What fired since the last time.
-    pub(super) fn fired(&mut self) -> Vec<Firing> {
-        self.decided = 0;
-        std::mem::take(&mut self.fired)
+    /// What fired since the last time, before that moment; everything: no moment.
+    pub(super) fn fired(&mut self, before: Option<Timestamp>) -> Vec<Firing> {
+        let count = before.map_or(self.fired.len(), |before| self.fired.partition_point(|firing| firing.at < before));
+        self.fired.drain(..count).collect()
     }
 
     /// What is named by the number of an event is named by the one it has on this side.
@@ -275,10 +293,14 @@ impl Behind for Side<'_> {
 
     fn settled(&mut self, done: Root) -> Result<(), Error> {
         self.needs = 0;
-        self.decided += done.events.len();
-        if self.decided > MAX_AT_ONCE {
-            let at = done.log.first().map(|l| l.at).or_else(|| done.events.first().map(|e| e.received));
-            return Err(Error::Endless(at.unwrap_or_default()));
+        if let Some(at) = done.events.first().map(|e| e.received)
+            && at > self.decided.0
+        {
+            self.decided = (at, 0);
+        }
+        self.decided.1 += done.events.len();
+        if self.decided.1 > MAX_AT_ONCE {
+            return Err(Error::Endless(self.decided.0));
         }
         // A key that changes more than once is written once.
         let mut seen = BTreeSet::new();
