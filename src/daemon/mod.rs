@@ -128,11 +128,12 @@ where
     let local = door.map(|door| tokio::spawn(serve::serve(door, None, router.clone(), inside, stopped.clone())));
     let scheme = handle.live().settings.scheme();
     let server = tokio::spawn(serve::serve(listener, identity, router, limits, stopped.clone()));
+    let asked = asked_to_stop(); // heard from here on: whoever is told that it is ready may ask at once
     ready(&format!("{scheme}://{address}"));
 
     let broken = handle.clone();
     tokio::select! {
-        () = asked_to_stop() => info!("stopping: finishing the turn, waiting for calls on their way"),
+        () = asked => info!("stopping: finishing the turn, waiting for calls on their way"),
         () = broken.gone() => warn!("the turn has stopped"),
     }
     stop.send_replace(true);
@@ -154,11 +155,12 @@ where
     }
 }
 
-/// Resolves when the process is asked to stop.
-async fn asked_to_stop() {
+/// Listens at once; resolves when the process is asked to stop.
+fn asked_to_stop() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else { return std::future::pending().await };
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    }
 }

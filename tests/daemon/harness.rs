@@ -160,7 +160,8 @@ impl Daemon {
     /// `kill -TERM`, and wait until it has ended; its exit code.
     pub fn stop(mut self) -> i32 {
         self.signal("TERM");
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let status = self.child.wait().unwrap();
+        status.code().unwrap_or_else(|| panic!("it ended by {status}:\n{}", self.said()))
     }
 
     /// How it has ended, if it has.

@@ -49,6 +49,16 @@ fn a_second_daemon_on_the_same_store_and_a_damaged_store_are_refused_with_what_t
 }
 
 #[test]
+fn whoever_is_told_that_it_is_ready_may_stop_it_at_once() {
+    let folder = Folder::new(&[("config.yaml", CONFIG)]);
+    for _ in 0..10 {
+        let daemon = folder.start();
+        assert_eq!(daemon.get("/readyz").0, 200);
+        assert_eq!(daemon.stop(), 0);
+    }
+}
+
+#[test]
 fn health_and_figures_are_told() {
     let folder = Folder::new(&[("config.yaml", CONFIG)]);
     let daemon = folder.start();

@@ -387,7 +387,8 @@ impl<'p> Play<'p> {
 
     /// People do what they are asked for, and set right what stands still: every run ends.
     fn help(&mut self) -> Result<(), String> {
-        for n in 0..400 {
+        let mut acts = [flow::Act::Retry, flow::Act::Skip].into_iter().cycle();
+        for _ in 0..400 {
             let runs = invariant::runs(&self.world);
             let Some(run) = runs.first() else { return Ok(()) };
             self.pass(SignedDuration::from_hours(3))?;
@@ -398,8 +399,9 @@ impl<'p> Play<'p> {
                     self.ask(run, "张三", flow::Act::Signal { name: name.into(), data: Value::Null })?;
                 }
             }
-            if run.failed.is_some() {
-                let act = if n % 2 == 0 { flow::Act::Retry } else { flow::Act::Skip };
+            if run.failed.is_some()
+                && let Some(act) = acts.next()
+            {
                 self.ask(run, "张三", act)?;
             }
         }
