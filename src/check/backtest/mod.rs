@@ -142,7 +142,7 @@ impl<'a> Backtest<'a> {
         Ok(())
     }
 
-    /// The end: time passes until then, where it goes on, and the last moment is compared, too.
+    /// The end: time passes until then, if it is told; the last moment is compared, too.
     pub fn end<E: From<Error>>(
         &mut self,
         until: Option<Timestamp>,
