@@ -16,8 +16,8 @@ pub(super) fn locate(text: &Text, node: &Node, from: usize, to: usize) -> At {
     let end = to.checked_sub(1).and_then(|last| places.get(last)).filter(|(l, _)| *l == line).map_or(col + 1, |(_, c)| c + 1);
     let width = end.saturating_sub(col).max(1);
     // Behind the last character; that may be the line's end already.
-    let length = || text.lines.get(line).map_or(0, |line| line.chars().count());
-    let col = if from < places.len() { col } else { (col + 1).min(length()) };
+    let beyond = || (col + 1).min(text.lines.get(line).map_or(0, |line| line.chars().count()));
+    let col = if from < places.len() { col } else { beyond() };
     At { file: node.at.file, line: line + 1, col, width }
 }
 

@@ -33,11 +33,13 @@ use crate::store::{self, Stored, export};
 const MAX_NEEDS: usize = 10_000;
 /// Events decided at one moment of the virtual clock: a flow that starts itself without waiting has no end.
 const MAX_AT_ONCE: usize = 1_000_000;
-/// Events that the sides decide beside each other before they are compared. They are in memory, and each may be large.
+/// Events to hand to [`Backtest::take`] at a time: they are in memory, and each may be large.
 pub const STRETCH: usize = 128;
-/// How long a stretch may take on the clock, at first, at least and at most.
-const SPANS: [SignedDuration; 3] = [SignedDuration::from_mins(1), SignedDuration::from_secs(1), SignedDuration::from_hours(1)];
-/// When this much fired in a stretch, the next ones are shorter: it is in memory until both sides are compared.
+/// How long the first stretch may take on the clock. Later ones are longer, or shorter where [`MUCH`] fires.
+const FIRST: SignedDuration = SignedDuration::from_mins(1);
+const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+/// What fired in a stretch is in memory until both sides are compared.
 const MUCH: usize = 20_000;
 
 /// What can go wrong.
@@ -106,7 +108,7 @@ impl<'a> Backtest<'a> {
     pub fn new(old: &'a Definitions, new: &'a Definitions, start: Start) -> Result<Self, Error> {
         let [was, is] = start.state.map_or([None, None], |state| state.map(Some));
         let (old, new) = (side::begin(old, was, start.at)?, side::begin(new, is, start.at)?);
-        Ok(Self { old, new, differing: BTreeMap::new(), told: 0, span: SPANS[0] })
+        Ok(Self { old, new, differing: BTreeMap::new(), told: 0, span: FIRST })
     }
 
     /// The next recorded events: time passes until each was received, then both sides decide it. What the engine recorded itself
@@ -122,7 +124,7 @@ impl<'a> Backtest<'a> {
             let start = self.now().max(first.event.received);
             self.pass(start, told)?;
             let within = |s: &&Stored| s.event.received.duration_since(start) < self.span && known(s);
-            let (stretch, after) = rest.split_at(rest.iter().take(STRETCH).take_while(within).count());
+            let (stretch, after) = rest.split_at(rest.iter().take_while(within).count());
             if stretch.is_empty() {
                 return Err(Error::Forgotten(first.event.id(), first.event.received).into());
             }
@@ -136,8 +138,7 @@ impl<'a> Backtest<'a> {
             self.told += was?;
             is?;
             let fired = self.compare(Some(self.now()), told)?;
-            let [_, least, most] = SPANS;
-            self.span = if fired > MUCH { (self.span / 2).max(least) } else { (self.span * 2).min(most) };
+            self.span = if fired > MUCH { (self.span / 2).max(SHORTEST) } else { (self.span * 2).min(LONGEST) };
         }
         Ok(())
     }
